@@ -1,0 +1,270 @@
+/* common/ipc.h: every message between master and worker, one line each.
+ *
+ * Enum, log name, size check and direction check are all made from IPC_MESSAGES. Payloads have a
+ * fixed size; what is variable (profile with its secrets, rules, configuration, query answers) is a
+ * sealed memfd that travels with the message. Both ends come from one package: a change here raises
+ * IPC_VERSION, which WORKER_READY carries.
+ *
+ * Credit keeps both directions bounded: the master has at most IPC_JOBS_PER_WORKER jobs out per
+ * worker; a worker has at most IPC_QUEUED_CREDIT unacknowledged MAIL_QUEUED, then it answers 451
+ * and stops accepting. */
+#ifndef COMMON_IPC_H
+#define COMMON_IPC_H
+
+#include <stdint.h>
+
+#define IPC_VERSION         1
+#define IPC_JOBS_PER_WORKER 512
+#define IPC_QUEUED_CREDIT   65536
+#define IPC_CHANNEL_FD      3 /* where a worker finds its channel */
+
+enum ipc_side { IPC_MASTER, IPC_WORKER };
+enum ipc_fd { IPC_NO_FD, IPC_WITH_FD };
+
+/* Where a group's record and cell are. A group is the recipients of one message under one rule. */
+struct ipc_place {
+    uint64_t id;
+    uint64_t offset;  /* of the record in its segment, bytes */
+    uint32_t segment; /* number within the slot */
+    uint32_t cell;    /* index of the group's cell in the segment's state file */
+    uint16_t slot;
+    uint16_t group; /* index in the record's envelope */
+    uint32_t reserved;
+};
+
+struct ipc_empty {
+    uint32_t reserved;
+};
+
+/* ---- start, configuration ---- */
+
+struct ipc_worker_ready {
+    uint32_t version; /* IPC_VERSION */
+    int32_t pid;
+};
+
+struct ipc_configure { /* fd: the effective configuration in the syntax of the file */
+    uint32_t slot;
+    uint32_t worker_count;
+    uint32_t first; /* 1: the first of this process: recover the slot before accepting */
+    uint32_t listener_count;
+};
+
+struct ipc_listener { /* fd: a listening socket, kept open by the master */
+    uint32_t index;
+};
+
+struct ipc_profile { /* fd: the profile as JSON, secrets in clear; none for PROFILE_GONE */
+    uint64_t version;
+    uint32_t id;
+    uint32_t idle_slots; /* idle connections this worker may keep for it (SP46) */
+};
+
+struct ipc_rules { /* fd: {"rules":[...], "settings":{...}} */
+    uint64_t version;
+};
+
+/* What a worker runs now (SP54). profile 0: the rules. */
+struct ipc_running {
+    uint64_t version;
+    uint32_t profile;
+    uint32_t reserved;
+};
+
+/* ---- mail ---- */
+
+enum ipc_queued_flag {
+    IPC_QUEUED_RECOVERED = 1 << 0, /* found by a scan: attempts and next_attempt_s come from the cell */
+    IPC_QUEUED_HELD      = 1 << 1,
+    IPC_QUEUED_FAILED    = 1 << 2, /* final, kept and listed */
+    IPC_QUEUED_LAST      = 1 << 3, /* the last group of its record */
+};
+
+struct ipc_mail_queued {
+    struct ipc_place place;
+    uint64_t body_bytes;
+    uint32_t profile;
+    uint32_t rule;
+    uint32_t recipients; /* not yet final */
+    uint32_t received_s; /* since CLOCK_EPOCH_S */
+    uint32_t next_attempt_s;
+    uint16_t attempts;
+    uint16_t flags; /* enum ipc_queued_flag */
+    uint32_t crashes;
+    uint32_t reserved;
+};
+
+struct ipc_credit {
+    uint32_t queued; /* so many MAIL_QUEUED were taken in */
+};
+
+struct ipc_mail_deliver {
+    struct ipc_place place;
+    uint64_t job;         /* unique over the master's life */
+    uint64_t version;     /* of the profile */
+    uint64_t tried;       /* servers (bit = index) already tried in this attempt */
+    uint64_t skip;        /* servers that are down or drained: tried only if nothing else is left */
+    uint32_t profile;
+    uint32_t rule;
+    uint32_t deadline_ms; /* from receipt; the attempt is over by then (SP25) */
+    uint16_t start;       /* index of the start server */
+    uint16_t attempts;    /* before this one */
+};
+
+struct ipc_mail_cancel {
+    uint64_t job;
+};
+
+enum ipc_outcome {
+    IPC_OUTCOME_DONE,     /* every recipient delivered: the group is finished */
+    IPC_OUTCOME_FAILED,   /* nothing left to try, some recipient refused for good: kept as failed */
+    IPC_OUTCOME_DEFERRED, /* next_attempt_s says when; an attempt was counted */
+    IPC_OUTCOME_NO_ROOM,  /* neither failure nor attempt: come again with `tried` */
+    IPC_OUTCOME_NOT_HELD, /* the record could not be read here; nothing was done */
+    IPC_OUTCOME_COUNT
+};
+
+struct ipc_mail_outcome {
+    struct ipc_place place;
+    uint64_t job;
+    uint64_t version;
+    uint64_t failed; /* servers that failed, in SP22's sense, during this attempt */
+    uint64_t tried;
+    uint32_t profile;
+    uint32_t next_attempt_s;
+    uint32_t duration_ms;
+    uint16_t outcome; /* enum ipc_outcome */
+    uint16_t attempts;
+    int16_t served;   /* server that took or judged the message, -1: none */
+    uint16_t reused;  /* 1: over a pooled connection */
+    uint32_t recipients; /* still open */
+};
+
+/* How many idle connections a worker keeps for one server, for dispatch by affinity. */
+struct ipc_connections {
+    uint32_t profile;
+    uint16_t server;
+    uint16_t idle;
+    uint16_t open;
+    uint16_t reserved;
+    uint32_t reserved2;
+};
+
+/* ---- connection test ---- */
+
+struct ipc_probe { /* fd: the profile as JSON, secrets in clear; the profile need not be stored */
+    uint64_t token;
+};
+
+struct ipc_probe_step {
+    uint64_t token;
+    uint32_t ms;
+    uint16_t server;
+    uint8_t step; /* enum probe_step of common/probe_step.h */
+    uint8_t result;
+    char text[496]; /* what was seen, or what to do; NUL-terminated UTF-8 */
+};
+
+struct ipc_probe_done {
+    uint64_t token;
+    uint32_t passed;
+    uint32_t servers;
+};
+
+/* ---- what is in a message, for people ---- */
+
+struct ipc_query { /* fd: an array of struct ipc_place */
+    uint64_t token;
+    uint32_t count;
+    uint32_t detail; /* 1: with envelope, notes and recipients' states */
+};
+
+struct ipc_query_rows { /* fd: a JSON array, one object per place, null where it cannot be read */
+    uint64_t token;
+};
+
+/* ---- spool ---- */
+
+struct ipc_rescan {
+    uint32_t slot;
+    uint32_t reserved;
+};
+
+struct ipc_rescanned {
+    uint64_t max_id;
+    uint32_t slot;
+    int32_t err; /* 0 or negative errno */
+    uint32_t groups;
+    uint32_t damaged;
+};
+
+struct ipc_segment {
+    uint32_t slot;
+    uint32_t segment;
+};
+
+/* ---- life ---- */
+
+struct ipc_heartbeat {
+    uint64_t accepted;  /* messages answered 250 since the start of the process */
+    uint64_t delivered; /* groups finished */
+    uint64_t bytes_in;
+    uint64_t syncs;
+    uint32_t connections_in;
+    uint32_t connections_out;
+    uint32_t jobs;
+    uint32_t longest_turn_us;
+    uint64_t sessions; /* inbound connections accepted since the start */
+    uint32_t is_syncing; /* 1: a disk sync is under way: not stuck, the disk hangs */
+    uint32_t rss_kib;
+};
+
+#define IPC_MESSAGES(X)                                                                            \
+    /* name             from    to      fd           payload */                                    \
+    X(WORKER_READY,     WORKER, MASTER, IPC_NO_FD,   struct ipc_worker_ready)                      \
+    X(CONFIGURE,        MASTER, WORKER, IPC_WITH_FD, struct ipc_configure)                         \
+    X(LISTENER,         MASTER, WORKER, IPC_WITH_FD, struct ipc_listener)                          \
+    X(LISTENER_CLOSE,   MASTER, WORKER, IPC_NO_FD,   struct ipc_listener)                          \
+    X(PROFILE,          MASTER, WORKER, IPC_WITH_FD, struct ipc_profile)                           \
+    X(PROFILE_GONE,     MASTER, WORKER, IPC_NO_FD,   struct ipc_profile)                           \
+    X(SLOTS,            MASTER, WORKER, IPC_NO_FD,   struct ipc_profile)                           \
+    X(RULES,            MASTER, WORKER, IPC_WITH_FD, struct ipc_rules)                             \
+    X(RUNNING,          WORKER, MASTER, IPC_NO_FD,   struct ipc_running)                           \
+    X(MAIL_QUEUED,      WORKER, MASTER, IPC_NO_FD,   struct ipc_mail_queued)                       \
+    X(CREDIT,           MASTER, WORKER, IPC_NO_FD,   struct ipc_credit)                            \
+    X(MAIL_DELIVER,     MASTER, WORKER, IPC_NO_FD,   struct ipc_mail_deliver)                      \
+    X(MAIL_CANCEL,      MASTER, WORKER, IPC_NO_FD,   struct ipc_mail_cancel)                       \
+    X(MAIL_OUTCOME,     WORKER, MASTER, IPC_NO_FD,   struct ipc_mail_outcome)                      \
+    X(CONNECTIONS,      WORKER, MASTER, IPC_NO_FD,   struct ipc_connections)                       \
+    X(PROBE,            MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)                             \
+    X(PROBE_STEP,       WORKER, MASTER, IPC_NO_FD,   struct ipc_probe_step)                        \
+    X(PROBE_DONE,       WORKER, MASTER, IPC_NO_FD,   struct ipc_probe_done)                        \
+    X(QUERY,            MASTER, WORKER, IPC_WITH_FD, struct ipc_query)                             \
+    X(QUERY_ROWS,       WORKER, MASTER, IPC_WITH_FD, struct ipc_query_rows)                        \
+    X(RESCAN,           MASTER, WORKER, IPC_NO_FD,   struct ipc_rescan)                            \
+    X(RESCANNED,        WORKER, MASTER, IPC_NO_FD,   struct ipc_rescanned)                         \
+    X(SEGMENT_SEALED,   WORKER, MASTER, IPC_NO_FD,   struct ipc_segment)                           \
+    X(SEGMENT_GONE,     MASTER, WORKER, IPC_NO_FD,   struct ipc_segment)                           \
+    X(SEGMENT_RELEASED, WORKER, MASTER, IPC_NO_FD,   struct ipc_segment)                           \
+    X(SEGMENT_REUSE,    MASTER, WORKER, IPC_NO_FD,   struct ipc_segment)                           \
+    X(DRAIN,            MASTER, WORKER, IPC_NO_FD,   struct ipc_empty)                             \
+    X(DRAINED,          WORKER, MASTER, IPC_NO_FD,   struct ipc_empty)                             \
+    X(HEARTBEAT,        WORKER, MASTER, IPC_NO_FD,   struct ipc_heartbeat)
+
+enum ipc_kind {
+#define X(name, from, to, fd, payload) IPC_##name,
+    IPC_MESSAGES(X)
+#undef X
+        IPC_KIND_COUNT
+};
+
+struct ipc_declaration {
+    const char *name;
+    enum ipc_side from, to;
+    enum ipc_fd fd;
+    unsigned bytes;
+};
+
+extern const struct ipc_declaration ipc_declarations[IPC_KIND_COUNT];
+
+#endif

@@ -1,0 +1,40 @@
+/* common/server_uri.h: one server of a profile, written as an RFC 3986 URI (SP12 to SP16).
+ *
+ * Pure: text in, normalised parts out. Syntax is uriparser's; which parts may be there, and what is
+ * assumed for those that are not, is decided here. */
+#ifndef COMMON_SERVER_URI_H
+#define COMMON_SERVER_URI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/reason.h"
+
+enum profile_type { PROFILE_SMTP, PROFILE_CORE, PROFILE_VAULT, PROFILE_TYPE_COUNT };
+
+enum server_scheme { SERVER_SMTP, SERVER_SMTPS, SERVER_HTTP, SERVER_HTTPS, SERVER_SCHEME_COUNT };
+
+enum server_host_kind { SERVER_HOST_NAME, SERVER_HOST_IPV4, SERVER_HOST_IPV6 };
+
+#define SERVER_URI_MAX 1024 /* bytes of input and of every part of the result */
+
+struct server_uri {
+    enum server_scheme scheme;
+    enum server_host_kind host_kind;
+    uint16_t port;
+    bool port_assumed;   /* not in the input: for the warning of SP14 */
+    char host[256];      /* A-labels, lower case; IPv6 without brackets */
+    char host_shown[768];/* as typed, for people (U-labels); equal to host where they do not differ */
+    char path[512];      /* vault only, "" otherwise; never ends in a slash */
+    char text[SERVER_URI_MAX]; /* the normalised form: what is stored and compared */
+};
+
+/* 0, or -EINVAL with `reterr_component` naming what offends ("scheme", "host", "port", "user info",
+ * "path", "query", "fragment", "uri") and `reterr_why` saying what would be right. */
+int server_uri_parse(const char *text, enum profile_type type, struct server_uri *ret_uri,
+                     const char **reterr_component, struct reason *reterr_why);
+
+const char *server_scheme_name(enum server_scheme scheme);
+bool server_uri_is_tls(const struct server_uri *uri); /* TLS from the first byte */
+
+#endif

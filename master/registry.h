@@ -1,0 +1,125 @@
+/* master/registry.h: profiles, rules and settings as the master knows them.
+ *
+ * The registry holds the current versions in memory and is the only user of the store. Reading is
+ * from memory. Every change is checked against the present state, written in one LMDB transaction
+ * together with its audit entry by the I/O thread, and only then becomes current, is announced to
+ * the watchers (workers get the new version, SP54), and answered. Changes are serialised: a second
+ * one that was checked against what the first replaced is refused with REGISTRY_STALE, not merged.
+ *
+ * Secrets are sealed here on the way in and opened here on the way to a worker; they leave in clear
+ * only through registry_profile_secrets() into a struct profile, never as shown JSON. */
+#ifndef MASTER_REGISTRY_H
+#define MASTER_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "common/conf.h"
+#include "common/profile.h"
+#include "common/reason.h"
+#include "common/rule.h"
+
+struct io_thread;
+struct loop;
+struct registry;
+
+enum registry_result {
+    REGISTRY_OK,
+    REGISTRY_INVALID,   /* 422: see problems */
+    REGISTRY_NOT_FOUND, /* 404 */
+    REGISTRY_STALE,     /* 412: version does not match */
+    REGISTRY_IN_USE,    /* 409: problems lists the rules, or counts the mail */
+    REGISTRY_STORE,     /* 507/500: the store could not be written; nothing changed */
+};
+
+/* How many groups wait that need this profile or rule: asked before a delete (SP53). */
+typedef uint64_t registry_mail_count(uint32_t profile, uint32_t rule, void *arg);
+/* Something became current: profile 0 means the rules or settings; `gone`: it was deleted. */
+typedef void registry_watch_cb(uint32_t profile, bool gone, void *arg);
+
+/* Opens <state_dir>/store and the key file (both are made at first start). A missing or wrong key
+ * beside a store with secrets refuses, naming the file, changing nothing (SP61). */
+int registry_open(struct loop *loop, struct io_thread *io, const struct conf *conf,
+                  struct registry **ret_registry, struct reason *reterr_why);
+void registry_free(struct registry **registry);
+void registry_set_mail_count(struct registry *registry, registry_mail_count *count, void *arg);
+void registry_watch(struct registry *registry, registry_watch_cb *cb, void *arg);
+
+/* Profiles in order of their names. The pointer is good until the next turn of the loop. */
+size_t registry_profile_count(const struct registry *registry);
+const struct profile *registry_profile_at(const struct registry *registry, size_t index);
+const struct profile *registry_profile(const struct registry *registry, uint32_t id);
+const struct profile *registry_profile_named(const struct registry *registry, const char *name);
+
+/* Rules in order, and the set as workers get it (deleted rules that mail still needs included as
+ * disabled and hidden). */
+const struct rule_set *registry_rules(const struct registry *registry);
+const struct rule *registry_rule_named(const struct registry *registry, const char *name);
+
+/* Who asks for a change, for the audit log: "uid=0", "account=alice". */
+struct registry_actor {
+    char text[96];
+};
+
+struct registry_answer {
+    enum registry_result result;
+    uint32_t id;
+    uint64_t version;         /* the new one */
+    struct problems problems; /* errors and warnings */
+    struct reason why;
+};
+typedef void registry_done_cb(struct registry_answer *answer, void *arg); /* answer: borrowed */
+
+/* Checks an editor's profile without storing: the result has its secrets (kept ones included) in
+ * clear and is what a probe is given. `id` 0: by the input's own "id", then its name. Returns NULL
+ * with the errors in `problems`. */
+struct profile *registry_profile_check(struct registry *registry, const json_t *input, uint32_t id,
+                                       struct problems *problems);
+
+/* Stores what registry_profile_check() returned. `if_match` 0: no expectation (the version that the
+ * input named counts too). `how` goes into the audit ("tested", "not tested"). `profile` is taken
+ * over. `done` never runs from inside the call. */
+void registry_profile_put(struct registry *registry, struct profile *profile, uint64_t if_match,
+                          const char *how, const struct registry_actor *actor,
+                          registry_done_cb *done, void *arg);
+void registry_profile_delete(struct registry *registry, uint32_t id, uint64_t if_match,
+                             const struct registry_actor *actor, registry_done_cb *done, void *arg);
+
+void registry_rule_put(struct registry *registry, const json_t *input, uint32_t id,
+                       uint64_t if_match, const struct registry_actor *actor,
+                       registry_done_cb *done, void *arg);
+void registry_rule_delete(struct registry *registry, uint32_t id, uint64_t if_match,
+                          const struct registry_actor *actor, registry_done_cb *done, void *arg);
+/* `position` counts from 1. */
+void registry_rule_move(struct registry *registry, uint32_t id, unsigned position,
+                        const struct registry_actor *actor, registry_done_cb *done, void *arg);
+
+/* {"postmaster": {"mailbox": "...", "profile": "name"} or null} */
+json_t *registry_settings_shown(const struct registry *registry);
+uint64_t registry_settings_version(const struct registry *registry);
+void registry_settings_put(struct registry *registry, const json_t *input, uint64_t if_match,
+                           const struct registry_actor *actor, registry_done_cb *done, void *arg);
+
+/* What a worker is given: memfds (common/memfd.h) or negative errno. */
+int registry_profile_memfd(struct registry *registry, uint32_t id);
+int registry_rules_memfd(struct registry *registry);
+
+/* Newest first, at most `limit`, older than entry number `before` (0: from the newest). */
+json_t *registry_audit(struct registry *registry, uint64_t before, unsigned limit);
+/* An entry of its own, for what is no change of the registry (a queue order). */
+void registry_audit_add(struct registry *registry, const struct registry_actor *actor,
+                        const char *what, const char *object, const char *detail);
+
+/* New key beside the old, everything resealed in one transaction, old one dropped (SP61). */
+void registry_key_rotate(struct registry *registry, const struct registry_actor *actor,
+                         registry_done_cb *done, void *arg);
+
+/* {"profiles": [...], "rules": [...], "settings": {...}}; absent secrets are marked (OP07). */
+json_t *registry_export(const struct registry *registry);
+
+/* Standing warnings for `status`: no enabled rule, no postmaster, ... An array of strings. */
+json_t *registry_warnings(const struct registry *registry);
+
+#endif

@@ -1,0 +1,49 @@
+/* worker/directory.h: the profiles and rules this worker runs with, as the master pushed them.
+ *
+ * Profiles are kept by id in their newest version; an older version lives on while a job holds it.
+ * The owner of the channel's handlers (worker/main.c) fills it; ingress and delivery read it. */
+#ifndef WORKER_DIRECTORY_H
+#define WORKER_DIRECTORY_H
+
+#include <stdint.h>
+
+#include "common/profile.h"
+#include "common/reason.h"
+#include "common/rule.h"
+
+struct directory;
+
+/* A profile in one version, shared by its users. */
+struct worker_profile {
+    struct profile *profile;
+    unsigned idle_slots; /* idle connections allowed here (SP46) */
+    unsigned holders;
+    bool is_retired; /* a newer version, or none, has come: pooled connections are let go (SP47) */
+};
+
+/* Runs when a version is retired, before anything else learns of the new one. */
+typedef void directory_retired_cb(struct worker_profile *profile, void *arg);
+/* Runs when the number of idle slots of a profile changed. */
+typedef void directory_slots_cb(struct worker_profile *profile, void *arg);
+
+struct directory *directory_new(void);
+void directory_free(struct directory **directory);
+void directory_watch(struct directory *directory, directory_retired_cb *retired,
+                     directory_slots_cb *slots, void *arg);
+
+int directory_put_profile(struct directory *directory, const char *json, size_t bytes,
+                          unsigned idle_slots, struct reason *reterr_why);
+void directory_drop_profile(struct directory *directory, uint32_t id);
+void directory_set_slots(struct directory *directory, uint32_t id, unsigned idle_slots);
+int directory_put_rules(struct directory *directory, const char *json, size_t bytes,
+                        struct reason *reterr_why);
+
+/* NULL if unknown. Ends with directory_release(). */
+struct worker_profile *directory_hold(struct directory *directory, uint32_t id);
+void directory_release(struct worker_profile *profile);
+
+/* Never NULL: empty before the first RULES. Good until the next turn of the loop. */
+const struct rule_set *directory_rules(const struct directory *directory);
+const struct rule *directory_rule(const struct directory *directory, uint32_t id);
+
+#endif

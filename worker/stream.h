@@ -1,0 +1,79 @@
+/* worker/stream.h: one byte stream to a peer, plain today, TLS behind the same face later.
+ *
+ * The only module that reads and writes peers' sockets. Protocol code sees lines and buffers, not
+ * descriptors. What is written during a turn leaves at its end in one system call (stream_flush()
+ * leaves now); reading is one recv per readiness into one buffer. Not bufferevents: those spend an
+ * ioctl per read and two epoll_ctl per write, which a relay of small messages feels (README).
+ *
+ * The owner gets `on_data` when bytes arrived (also when some were left over from last time and it
+ * called stream_resume()), `on_drained` when all output has left after stream_is_choked() was true,
+ * `on_end` exactly once, and nothing after it or after stream_free(), which may be called inside
+ * any of them. No callback runs from inside a call of this interface. */
+#ifndef WORKER_STREAM_H
+#define WORKER_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct evbuffer;
+struct loop;
+struct sockaddr;
+struct stream;
+
+enum stream_end {
+    STREAM_END_EOF,     /* the peer closed in order */
+    STREAM_END_RESET,   /* reset, or any other error of the transport */
+    STREAM_END_REFUSED, /* a connect that failed; stream_errno() says how */
+    STREAM_END_TIMEOUT, /* the deadline passed */
+};
+
+struct stream_callbacks {
+    void (*on_connected)(void *owner); /* only after stream_connect() */
+    void (*on_data)(void *owner);
+    void (*on_drained)(void *owner);
+    void (*on_end)(enum stream_end end, void *owner);
+};
+
+#define STREAM_INPUT_MAX (256U << 10) /* reading pauses while so much is unread */
+#define STREAM_CHOKED    (256U << 10) /* so much output waiting: write no more until drained */
+
+/* For an accepted, non-blocking socket, which the stream owns from now on. NULL: no memory, and
+ * then the socket is still the caller's. */
+struct stream *stream_new(struct loop *loop, int fd, const struct stream_callbacks *callbacks,
+                          void *owner);
+
+/* Starts connecting; on_connected or on_end follows. `source` may be NULL. NULL: nothing to wait
+ * for, errno says why. */
+struct stream *stream_connect(struct loop *loop, const struct sockaddr *peer, unsigned peer_bytes,
+                              const struct sockaddr *source, unsigned source_bytes,
+                              const struct stream_callbacks *callbacks, void *owner);
+
+/* Closes at once; what has not left is lost (stream_close_gently() for that). NULL is allowed. */
+void stream_free(struct stream **stream);
+
+/* Sends what is waiting, closes after it has left, or after `limit_ms`; the owner hears nothing
+ * more and must not use the stream again. */
+void stream_close_gently(struct stream **stream, int64_t limit_ms);
+
+/* Hands the owner's part to another one (a pooled connection changes hands). */
+void stream_set_owner(struct stream *stream, const struct stream_callbacks *callbacks, void *owner);
+
+struct evbuffer *stream_input(struct stream *stream);
+struct evbuffer *stream_output(struct stream *stream); /* append only; then stream_kick() */
+void stream_kick(struct stream *stream);               /* output was appended: leaves at turn end */
+void stream_flush(struct stream *stream);              /* now */
+bool stream_is_choked(const struct stream *stream);
+
+/* Back pressure: no more on_data until resumed. */
+void stream_pause(struct stream *stream);
+void stream_resume(struct stream *stream);
+
+/* One deadline; moving it is cheap. When it passes, on_end(STREAM_END_TIMEOUT) runs. 0 clears. */
+void stream_deadline_ms(struct stream *stream, int64_t from_now_ms);
+
+int stream_errno(const struct stream *stream);
+const char *stream_peer_text(const struct stream *stream); /* "10.0.0.1:25", "[::1]:25" */
+const struct sockaddr *stream_peer(const struct stream *stream);
+
+#endif
