@@ -1,4 +1,5 @@
-/* common/clock.h: the two clocks. Schedules in memory are monotonic, times on disk are wall time. */
+/* common/clock.h: the two clocks. Schedules in memory are monotonic, times on disk are wall time.
+ */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
 

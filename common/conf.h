@@ -17,11 +17,13 @@ struct conf_list {
     size_t count;
 };
 
+enum conf_unit { CONF_PLAIN, CONF_BYTES, CONF_SECONDS };
+
 struct conf { /* a section's keys are named section_key */
-#define CONF_INT(section, key, fallback, min, max, unit, help)  int64_t section##_##key;
-#define CONF_STR(section, key, fallback, help)                  char *section##_##key;
-#define CONF_BOOL(section, key, fallback, help)                 bool section##_##key;
-#define CONF_LIST(section, key, fallback, help)                 struct conf_list section##_##key;
+#define CONF_INT(section, key, fallback, min, max, unit, help) int64_t section##_##key;
+#define CONF_STR(section, key, fallback, help)                 char *section##_##key;
+#define CONF_BOOL(section, key, fallback, help)                bool section##_##key;
+#define CONF_LIST(section, key, fallback, help)                struct conf_list section##_##key;
 #include "common/conf_keys.def"
 };
 
@@ -30,6 +32,9 @@ int conf_load(const char *path, struct conf **ret_conf, struct reason *reterr_wh
 int conf_parse(const char *text, const char *shown_name, struct conf **ret_conf,
                struct reason *reterr_why);
 void conf_free(struct conf **conf);
+
+/* `workers` as a number: auto is one per core this process may use. */
+unsigned conf_workers(const struct conf *conf);
 
 /* The effective configuration in the syntax of the file (free()): what workers are given. */
 char *conf_to_text(const struct conf *conf);

@@ -74,10 +74,11 @@ struct ipc_running {
 /* ---- mail ---- */
 
 enum ipc_queued_flag {
-    IPC_QUEUED_RECOVERED = 1 << 0, /* found by a scan: attempts and next_attempt_s come from the cell */
-    IPC_QUEUED_HELD      = 1 << 1,
-    IPC_QUEUED_FAILED    = 1 << 2, /* final, kept and listed */
-    IPC_QUEUED_LAST      = 1 << 3, /* the last group of its record */
+    IPC_QUEUED_RECOVERED =
+        1 << 0, /* found by a scan: attempts and next_attempt_s come from the cell */
+    IPC_QUEUED_HELD = 1 << 1,
+    IPC_QUEUED_FAILED = 1 << 2, /* final, kept and listed */
+    IPC_QUEUED_LAST = 1 << 3,   /* the last group of its record */
 };
 
 struct ipc_mail_queued {
@@ -100,10 +101,10 @@ struct ipc_credit {
 
 struct ipc_mail_deliver {
     struct ipc_place place;
-    uint64_t job;         /* unique over the master's life */
-    uint64_t version;     /* of the profile */
-    uint64_t tried;       /* servers (bit = index) already tried in this attempt */
-    uint64_t skip;        /* servers that are down or drained: tried only if nothing else is left */
+    uint64_t job;     /* unique over the master's life */
+    uint64_t version; /* of the profile */
+    uint64_t tried;   /* servers (bit = index) already tried in this attempt */
+    uint64_t skip;    /* servers that are down or drained: tried only if nothing else is left */
     uint32_t profile;
     uint32_t rule;
     uint32_t deadline_ms; /* from receipt; the attempt is over by then (SP25) */
@@ -135,8 +136,8 @@ struct ipc_mail_outcome {
     uint32_t duration_ms;
     uint16_t outcome; /* enum ipc_outcome */
     uint16_t attempts;
-    int16_t served;   /* server that took or judged the message, -1: none */
-    uint16_t reused;  /* 1: over a pooled connection */
+    int16_t served;      /* server that took or judged the message, -1: none */
+    uint16_t reused;     /* 1: over a pooled connection */
     uint32_t recipients; /* still open */
 };
 
@@ -214,42 +215,42 @@ struct ipc_heartbeat {
     uint32_t connections_out;
     uint32_t jobs;
     uint32_t longest_turn_us;
-    uint64_t sessions; /* inbound connections accepted since the start */
+    uint64_t sessions;   /* inbound connections accepted since the start */
     uint32_t is_syncing; /* 1: a disk sync is under way: not stuck, the disk hangs */
     uint32_t rss_kib;
 };
 
-#define IPC_MESSAGES(X)                                                                            \
-    /* name             from    to      fd           payload */                                    \
-    X(WORKER_READY,     WORKER, MASTER, IPC_NO_FD,   struct ipc_worker_ready)                      \
-    X(CONFIGURE,        MASTER, WORKER, IPC_WITH_FD, struct ipc_configure)                         \
-    X(LISTENER,         MASTER, WORKER, IPC_WITH_FD, struct ipc_listener)                          \
-    X(LISTENER_CLOSE,   MASTER, WORKER, IPC_NO_FD,   struct ipc_listener)                          \
-    X(PROFILE,          MASTER, WORKER, IPC_WITH_FD, struct ipc_profile)                           \
-    X(PROFILE_GONE,     MASTER, WORKER, IPC_NO_FD,   struct ipc_profile)                           \
-    X(SLOTS,            MASTER, WORKER, IPC_NO_FD,   struct ipc_profile)                           \
-    X(RULES,            MASTER, WORKER, IPC_WITH_FD, struct ipc_rules)                             \
-    X(RUNNING,          WORKER, MASTER, IPC_NO_FD,   struct ipc_running)                           \
-    X(MAIL_QUEUED,      WORKER, MASTER, IPC_NO_FD,   struct ipc_mail_queued)                       \
-    X(CREDIT,           MASTER, WORKER, IPC_NO_FD,   struct ipc_credit)                            \
-    X(MAIL_DELIVER,     MASTER, WORKER, IPC_NO_FD,   struct ipc_mail_deliver)                      \
-    X(MAIL_CANCEL,      MASTER, WORKER, IPC_NO_FD,   struct ipc_mail_cancel)                       \
-    X(MAIL_OUTCOME,     WORKER, MASTER, IPC_NO_FD,   struct ipc_mail_outcome)                      \
-    X(CONNECTIONS,      WORKER, MASTER, IPC_NO_FD,   struct ipc_connections)                       \
-    X(PROBE,            MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)                             \
-    X(PROBE_STEP,       WORKER, MASTER, IPC_NO_FD,   struct ipc_probe_step)                        \
-    X(PROBE_DONE,       WORKER, MASTER, IPC_NO_FD,   struct ipc_probe_done)                        \
-    X(QUERY,            MASTER, WORKER, IPC_WITH_FD, struct ipc_query)                             \
-    X(QUERY_ROWS,       WORKER, MASTER, IPC_WITH_FD, struct ipc_query_rows)                        \
-    X(RESCAN,           MASTER, WORKER, IPC_NO_FD,   struct ipc_rescan)                            \
-    X(RESCANNED,        WORKER, MASTER, IPC_NO_FD,   struct ipc_rescanned)                         \
-    X(SEGMENT_SEALED,   WORKER, MASTER, IPC_NO_FD,   struct ipc_segment)                           \
-    X(SEGMENT_GONE,     MASTER, WORKER, IPC_NO_FD,   struct ipc_segment)                           \
-    X(SEGMENT_RELEASED, WORKER, MASTER, IPC_NO_FD,   struct ipc_segment)                           \
-    X(SEGMENT_REUSE,    MASTER, WORKER, IPC_NO_FD,   struct ipc_segment)                           \
-    X(DRAIN,            MASTER, WORKER, IPC_NO_FD,   struct ipc_empty)                             \
-    X(DRAINED,          WORKER, MASTER, IPC_NO_FD,   struct ipc_empty)                             \
-    X(HEARTBEAT,        WORKER, MASTER, IPC_NO_FD,   struct ipc_heartbeat)
+#define IPC_MESSAGES(X)                                                 \
+    /* name             from    to      fd           payload */         \
+    X(WORKER_READY, WORKER, MASTER, IPC_NO_FD, struct ipc_worker_ready) \
+    X(CONFIGURE, MASTER, WORKER, IPC_WITH_FD, struct ipc_configure)     \
+    X(LISTENER, MASTER, WORKER, IPC_WITH_FD, struct ipc_listener)       \
+    X(LISTENER_CLOSE, MASTER, WORKER, IPC_NO_FD, struct ipc_listener)   \
+    X(PROFILE, MASTER, WORKER, IPC_WITH_FD, struct ipc_profile)         \
+    X(PROFILE_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)      \
+    X(SLOTS, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)             \
+    X(RULES, MASTER, WORKER, IPC_WITH_FD, struct ipc_rules)             \
+    X(RUNNING, WORKER, MASTER, IPC_NO_FD, struct ipc_running)           \
+    X(MAIL_QUEUED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_queued)   \
+    X(CREDIT, MASTER, WORKER, IPC_NO_FD, struct ipc_credit)             \
+    X(MAIL_DELIVER, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_deliver) \
+    X(MAIL_CANCEL, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_cancel)   \
+    X(MAIL_OUTCOME, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_outcome) \
+    X(CONNECTIONS, WORKER, MASTER, IPC_NO_FD, struct ipc_connections)   \
+    X(PROBE, MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)             \
+    X(PROBE_STEP, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_step)     \
+    X(PROBE_DONE, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_done)     \
+    X(QUERY, MASTER, WORKER, IPC_WITH_FD, struct ipc_query)             \
+    X(QUERY_ROWS, WORKER, MASTER, IPC_WITH_FD, struct ipc_query_rows)   \
+    X(RESCAN, MASTER, WORKER, IPC_NO_FD, struct ipc_rescan)             \
+    X(RESCANNED, WORKER, MASTER, IPC_NO_FD, struct ipc_rescanned)       \
+    X(SEGMENT_SEALED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment)    \
+    X(SEGMENT_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)      \
+    X(SEGMENT_RELEASED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment)  \
+    X(SEGMENT_REUSE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)     \
+    X(DRAIN, MASTER, WORKER, IPC_NO_FD, struct ipc_empty)               \
+    X(DRAINED, WORKER, MASTER, IPC_NO_FD, struct ipc_empty)             \
+    X(HEARTBEAT, WORKER, MASTER, IPC_NO_FD, struct ipc_heartbeat)
 
 enum ipc_kind {
 #define X(name, from, to, fd, payload) IPC_##name,

@@ -50,12 +50,12 @@ void log_write(enum log_level level, const char *module, const char *msg,
                const struct log_field *fields, unsigned count);
 void log_flush(void);
 
-#define LOG_EVENT(level, module, msg, ...)                                                         \
-    do {                                                                                           \
-        if (log_wants(level)) {                                                                    \
-            const struct log_field fields_[] = { __VA_ARGS__ };                                    \
-            log_write(level, module, msg, fields_, sizeof(fields_) / sizeof(fields_[0]));          \
-        }                                                                                          \
+#define LOG_EVENT(level, module, msg, ...)                                                \
+    do {                                                                                  \
+        if (log_wants(level)) {                                                           \
+            const struct log_field fields_[] = { __VA_ARGS__ };                           \
+            log_write(level, module, msg, fields_, sizeof(fields_) / sizeof(fields_[0])); \
+        }                                                                                 \
     } while (0)
 
 /* log_info("supervisor", "worker started", LOG_INT("slot", 3)): at least one field. */

@@ -34,9 +34,12 @@ int64_t loop_now_ms(struct loop *loop);
 /* Since the last call; resets. */
 int64_t loop_take_longest_turn_us(struct loop *loop);
 
-/* `cb` runs at the end of every turn in the order of registration. At most 16. Never removed. */
+/* `cb` runs at the end of every turn, in the order of registration, until it is forgotten. At most
+ * LOOP_TURN_HOOKS at a time: more are a mistake of the program and end it. */
+#define LOOP_TURN_HOOKS 1024
 typedef void loop_turn_cb(void *arg);
 void loop_at_turn_end(struct loop *loop, loop_turn_cb *cb, void *arg);
+void loop_forget_turn_end(struct loop *loop, loop_turn_cb *cb, void *arg);
 
 /* Descriptors, level triggered. The watch does not own the descriptor: free the watch first.
  * A watch may be freed inside its own callback. */
