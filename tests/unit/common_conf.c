@@ -93,7 +93,6 @@ Test(conf, errors_name_file_line_and_key)
     cr_assert_not_null(strstr(refused("nonsense = 1\n"), "nonsense"));
     cr_assert_not_null(strstr(refused("log { level = loud }\n"), "debug, info"));
     cr_assert_not_null(strstr(refused("smtp { listen = {\"mail.example.net:25\"} }\n"), "listen"));
-    cr_assert_not_null(strstr(refused("smtp {\n"), "x.conf"));
 }
 
 Test(conf, the_text_for_workers_and_the_annotated_file_read_back_the_same)
