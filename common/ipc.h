@@ -92,7 +92,10 @@ struct ipc_mail_queued {
     uint16_t attempts;
     uint16_t flags; /* enum ipc_queued_flag */
     uint32_t crashes;
-    uint32_t reserved;
+    uint32_t note_segment; /* where the group's newest note lies, 0: none */
+    uint16_t note_slot;
+    uint16_t reserved;
+    uint32_t reserved2;
 };
 
 struct ipc_credit {
@@ -139,6 +142,9 @@ struct ipc_mail_outcome {
     int16_t served;      /* server that took or judged the message, -1: none */
     uint16_t reused;     /* 1: over a pooled connection */
     uint32_t recipients; /* still open */
+    uint32_t note_segment; /* where the group's newest note lies, 0: none; keeps that segment */
+    uint16_t note_slot;
+    uint16_t reserved;
 };
 
 /* How many idle connections a worker keeps for one server, for dispatch by affinity. */
