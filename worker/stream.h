@@ -53,8 +53,12 @@ struct stream *stream_connect(struct loop *loop, const struct sockaddr *peer, un
 void stream_free(struct stream **stream);
 
 /* Sends what is waiting, closes after it has left, or after `limit_ms`; the owner hears nothing
- * more and must not use the stream again. */
+ * more and must not use the stream again. Works after on_end too, where the peer may still listen
+ * (end of file, deadline). */
 void stream_close_gently(struct stream **stream, int64_t limit_ms);
+
+/* Ends those that are still closing gently: a process does it before its loop goes. */
+void stream_free_closing(void);
 
 /* Hands the owner's part to another one (a pooled connection changes hands). */
 void stream_set_owner(struct stream *stream, const struct stream_callbacks *callbacks, void *owner);

@@ -1,0 +1,220 @@
+"""Receiving servers: one that counts fast, one that says what a test wants."""
+import asyncio
+import os
+import re
+import subprocess
+import threading
+import time
+
+from .net import free_port, listens
+from .suite import end_process, wait_for
+
+
+class CountingSink:
+    """Postfix's smtp-sink: takes everything, counts messages and sessions."""
+
+    def __init__(self, scratch, port=None, options=()):
+        self.scratch, self.options = scratch, options
+        self.port = port or free_port()
+        self._before = [0, 0]
+        self._process = None
+        self._runs = 0
+        self.start()
+        scratch.on_close(self.stop)
+
+    def start(self):
+        self._runs += 1
+        self._count = self.scratch.path(f"sink-{self.port}-{self._runs}.count")
+        command = ["smtp-sink", "-c", "-m", "2000", "-h", "sink.test", *self.options]
+        if os.geteuid() == 0:
+            command += ["-u", "nobody"]
+        with open(self._count, "wb") as out:
+            self._process = subprocess.Popen([*command, f"127.0.0.1:{self.port}", "1024"],
+                                             stdin=subprocess.DEVNULL, stdout=out,
+                                             stderr=subprocess.DEVNULL)
+        wait_for(f"smtp-sink on port {self.port}", lambda: listens(self.port))
+
+    def stop(self):
+        if self._process is None:
+            return
+        end_process(self._process)
+        self._process = None
+        self._before = [a + b for a, b in zip(self._before, self._now())]
+
+    def _now(self):
+        try:
+            text = self._count.read_bytes()[-200:].decode("ascii", "replace")
+        except OSError:
+            return [0, 0]
+        found = re.findall(r"sess=(\d+) quit=\d+ mesg=(\d+)", text)
+        return [int(n) for n in found[-1]] if found else [0, 0]
+
+    def _figure(self, which):
+        return self._before[which] + (self._now()[which] if self._process else 0)
+
+    @property
+    def sessions(self):
+        return self._figure(0)
+
+    @property
+    def messages(self):
+        return self._figure(1)
+
+
+class Message:
+    def __init__(self, server, sender, recipients, body):
+        self.server, self.sender, self.recipients, self.body = server, sender, recipients, body
+        self.when = time.monotonic()
+
+
+HANG = object() # as a reply: none, ever
+DROP = object() # as a reply: the connection is closed instead
+
+
+class ScriptedServer:
+    """An SMTP server whose every reply can be set, before or during a test.
+
+    `replies` maps a verb ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END", "RSET", "QUIT") to a
+    reply text, to HANG or DROP, or to a function of (server, argument) that returns one of these or
+    None for the usual. A 2xx to END means the message is kept in `journal`, which several servers
+    may share to learn their common order."""
+
+    USUAL = {"CONNECT": "220 {name} ESMTP", "HELO": "250 {name}", "MAIL": "250 2.1.0 ok",
+             "RCPT": "250 2.1.5 ok", "DATA": "354 go on", "END": "250 2.0.0 taken",
+             "RSET": "250 2.0.0 ok", "NOOP": "250 2.0.0 ok", "QUIT": "221 2.0.0 bye"}
+
+    def __init__(self, scratch, name="sink.test", port=None, journal=None, replies=None,
+                 extensions=("PIPELINING", "8BITMIME", "SIZE 0")):
+        self.name, self.extensions = name, extensions
+        self.port = port or free_port()
+        self.journal = journal if journal is not None else []
+        self.replies = dict(replies or {})
+        self.connections = 0
+        self.commands = []
+        self._loop = asyncio.new_event_loop()
+        self._server = None
+        self._writers = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.start()
+        scratch.on_close(self.close)
+
+    @property
+    def messages(self):
+        return [m for m in self.journal if m.server is self]
+
+    def _call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+
+    def start(self):
+        async def begin():
+            self._server = await asyncio.start_server(self._session, "127.0.0.1", self.port,
+                                                      limit=1 << 27, backlog=512)
+        self._call(begin())
+
+    def stop(self):
+        """Refuses and cuts everything, as a host that is gone."""
+        async def end():
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+            for writer in list(self._writers):
+                writer.transport.abort()
+        self._call(end())
+
+    def close(self):
+        self.stop()
+
+        async def cancel():
+            for task in asyncio.all_tasks():
+                if task is not asyncio.current_task():
+                    task.cancel()
+        self._call(cancel())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _reply_to(self, verb, argument):
+        reply = self.replies.get(verb)
+        if callable(reply):
+            reply = reply(self, argument)
+        if reply is not None:
+            return reply
+        if verb == "EHLO":
+            lines = [self.name, *self.extensions]
+            return "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{line}"
+                               for i, line in enumerate(lines))
+        return self.USUAL.get(verb, "500 5.5.2 what?").format(name=self.name)
+
+    async def _say(self, writer, verb, argument="", before=None):
+        reply = self._reply_to(verb, argument)
+        if reply is HANG:
+            await asyncio.Event().wait()
+        if reply is DROP:
+            raise ConnectionError
+        if before is not None and reply[0] == "2":
+            before()
+        writer.write(reply.encode() + b"\r\n")
+        return reply
+
+    async def _session(self, reader, writer):
+        self.connections += 1
+        self._writers.add(writer)
+        try:
+            if (await self._say(writer, "CONNECT"))[0] == "2":
+                await self._commands(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _commands(self, reader, writer):
+        sender, recipients = None, []
+        while True:
+            line = (await reader.readuntil(b"\n")).rstrip(b"\r\n").decode("utf-8", "replace")
+            verb, _, argument = line.partition(" ")
+            verb = verb.upper()
+            self.commands.append(line)
+            reply = await self._say(writer, verb, argument)
+            if reply[:3] == "421" or verb == "QUIT":
+                await writer.drain()
+                return
+            if verb == "MAIL" and reply[0] == "2":
+                sender, recipients = argument.partition(":")[2], []
+            elif verb == "RCPT" and reply[0] == "2":
+                recipients.append(argument.partition(":")[2].strip().strip("<>"))
+            elif verb == "DATA" and reply[0] == "3":
+                body = await self._read_body(reader)
+                message = Message(self, sender, recipients, body)
+                reply = await self._say(writer, "END", body,
+                                        lambda: self.journal.append(message))
+                if reply[:3] == "421":
+                    await writer.drain()
+                    return
+            elif verb in ("RSET", "EHLO", "HELO"):
+                sender, recipients = None, []
+
+    @staticmethod
+    async def _read_body(reader):
+        """Ends with a line that is a dot, lines being ended by CRLF and by nothing else."""
+        lines = []
+        while (line := await reader.readuntil(b"\r\n")) != b".\r\n":
+            lines.append(line[1:] if line.startswith(b".") else line)
+        return b"".join(lines)
+
+
+def count_by_server(servers):
+    return [len(s.messages) if isinstance(s, ScriptedServer) else s.messages for s in servers]
+
+
+def smtp_source(port, count, sessions=50, size=1024, recipient="to@example.test", reuse=True,
+                seconds=110, options=()):
+    """Postfix's smtp-source: `count` messages; AssertionError if one was not taken."""
+    command = ["smtp-source", "-s", str(sessions), "-m", str(count), "-l", str(size), "-C", "100",
+               "-M", "client.test", "-f", "from@client.test", "-t", recipient, *options]
+    if reuse:
+        command.append("-d")
+    done = subprocess.run([*command, f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
+    assert done.returncode == 0, f"smtp-source: {done.stdout}"

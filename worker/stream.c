@@ -1,0 +1,387 @@
+/* worker/stream.c: bytes in and out of one socket.
+ *
+ * Nothing is told to the owner from inside one of its calls: what happens there is noted in `due`
+ * and told from the loop. `later` is one event with two uses: made active, it runs after everything
+ * that was ready in this turn (the output of the turn leaves together); with a timeout of zero it
+ * runs in the next turn (so that two streams that feed each other cannot hold a turn for ever). */
+#include "worker/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+#include "common/loop.h"
+#include "worker/stream_private.h"
+
+/* An evbuffer puts its own head in front of the room it is asked for and rounds up to a power of
+ * two; so much less makes the whole fit one. */
+#define CHAIN_HEAD   64U
+#define READ_LEAST   (16U << 10)
+#define READ_MOST    (64U << 10)
+#define WRITE_PIECES 64
+
+static void on_watch(int fd, unsigned what, void *arg);
+static void on_deadline(void *arg);
+static void on_later(evutil_socket_t fd, short what, void *arg);
+
+struct stream *stream_make(struct loop *loop, int fd, const struct stream_callbacks *callbacks,
+                           void *owner)
+{
+    struct stream *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->fd = -1;
+    s->loop = loop;
+    s->callbacks = callbacks;
+    s->owner = owner;
+    s->read_bytes = READ_LEAST;
+    s->in = evbuffer_new();
+    s->out = evbuffer_new();
+    s->later = event_new(loop_base(loop), -1, 0, on_later, s);
+    s->timer = loop_timer_new(loop, on_deadline, s);
+    s->watch = loop_watch_new(loop, fd, on_watch, s);
+    if (s->in == NULL || s->out == NULL || s->later == NULL || s->timer == NULL ||
+        s->watch == NULL) {
+        stream_free(&s);
+        return NULL;
+    }
+    s->fd = fd;
+    return s;
+}
+
+void stream_update_watch(struct stream *s)
+{
+    unsigned want = 0;
+
+    switch (s->state) {
+    case STREAM_CONNECTING: want = LOOP_WRITE; break;
+    case STREAM_OPEN:
+        if (!s->is_paused && evbuffer_get_length(s->in) < STREAM_INPUT_MAX)
+            want |= LOOP_READ;
+        if (s->is_blocked)
+            want |= LOOP_WRITE;
+        break;
+    case STREAM_CLOSING: want = LOOP_WRITE; break;
+    case STREAM_LINGERING: want = LOOP_READ; break;
+    case STREAM_ENDED:
+    case STREAM_DEAD: break;
+    }
+    if (want != s->watched) {
+        s->watched = want;
+        loop_watch_set(s->watch, want);
+    }
+}
+
+/* ---- life ---- */
+
+void stream_bury(struct stream *s)
+{
+    if (s->state == STREAM_CLOSING || s->state == STREAM_LINGERING)
+        LIST_REMOVE(s, closing);
+    s->state = STREAM_DEAD;
+    s->due = 0;
+    loop_watch_free(&s->watch);
+    if (s->timer != NULL)
+        loop_timer_free(&s->timer);
+    if (s->later != NULL)
+        event_free(s->later);
+    s->later = NULL;
+    if (s->in != NULL)
+        evbuffer_free(s->in);
+    if (s->out != NULL)
+        evbuffer_free(s->out);
+    s->in = s->out = NULL;
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}
+
+/* Only this and stream_free() free a stream, so no callback returns into freed memory. */
+void stream_leave(struct stream *s)
+{
+    if (--s->depth == 0 && s->state == STREAM_DEAD)
+        free(s);
+}
+
+void stream_free(struct stream **stream)
+{
+    struct stream *s = *stream;
+
+    *stream = NULL;
+    if (s == NULL)
+        return;
+    stream_bury(s);
+    if (s->depth == 0)
+        free(s);
+}
+
+static void run_next_turn(struct stream *s)
+{
+    static const struct timeval at_once;
+
+    event_add(s->later, &at_once);
+}
+
+/* The transport is over; the owner is told when its time comes. */
+static void finish(struct stream *s, enum stream_end end, int err)
+{
+    s->end = end;
+    s->err = err;
+    s->state = STREAM_ENDED;
+    s->due |= DUE_END;
+    stream_update_watch(s);
+    loop_timer_clear(s->timer);
+}
+
+/* Tells the owner what is due, as long as it has not let go. */
+static void tell_owner(struct stream *s)
+{
+    while (s->due != 0 && (s->state == STREAM_OPEN || s->state == STREAM_ENDED)) {
+        unsigned first = s->due & (~s->due + 1);
+        const struct stream_callbacks *cb = s->callbacks;
+
+        s->due &= ~first;
+        if (first == DUE_CONNECTED)
+            cb->on_connected(s->owner);
+        else if (first == DUE_DATA && (!s->is_paused || s->state == STREAM_ENDED))
+            cb->on_data(s->owner);
+        else if (first == DUE_DRAINED && cb->on_drained != NULL)
+            cb->on_drained(s->owner);
+        else if (first == DUE_END)
+            cb->on_end(s->end, s->owner);
+    }
+    if (s->state == STREAM_OPEN)
+        stream_update_watch(s); /* the owner may have made room, or left too much */
+}
+
+/* ---- input ---- */
+
+/* One recv. What it brought is due to the owner; so is the end, if that is what it brought. */
+static void read_input(struct stream *s)
+{
+    struct evbuffer_iovec room;
+    ssize_t n;
+
+    if (evbuffer_reserve_space(s->in, (ev_ssize_t)(s->read_bytes - CHAIN_HEAD), &room, 1) != 1) {
+        finish(s, STREAM_END_RESET, ENOMEM);
+        return;
+    }
+    n = recv(s->fd, room.iov_base, room.iov_len, 0);
+    if (n > 0) {
+        bool is_full = (size_t)n == room.iov_len;
+
+        room.iov_len = (size_t)n;
+        evbuffer_commit_space(s->in, &room, 1);
+        if (!is_full)
+            s->read_bytes = READ_LEAST;
+        else if (s->read_bytes < READ_MOST)
+            s->read_bytes *= 2;
+        s->due |= DUE_DATA;
+    } else if (n == 0) {
+        finish(s, STREAM_END_EOF, 0);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        finish(s, STREAM_END_RESET, errno);
+    }
+}
+
+/* A peer that refuses a message may close while we are still sending: its last words are then in
+ * the receive queue, behind a write that fails. */
+static void finish_after_failed_write(struct stream *s, int err)
+{
+    if (s->state == STREAM_OPEN)
+        read_input(s);
+    finish(s, STREAM_END_RESET, err);
+}
+
+/* ---- output ---- */
+
+/* Writes until all has left or the socket is full. 0 or the errno of the failure. */
+int stream_write(struct stream *s)
+{
+    struct iovec pieces[WRITE_PIECES];
+    struct msghdr message = { .msg_iov = pieces };
+
+    s->is_blocked = false;
+    while (evbuffer_get_length(s->out) > 0) {
+        size_t bytes = 0;
+        ssize_t n;
+        int count = evbuffer_peek(s->out, -1, NULL, pieces, WRITE_PIECES);
+
+        if (count > WRITE_PIECES)
+            count = WRITE_PIECES;
+        for (int i = 0; i < count; i++)
+            bytes += pieces[i].iov_len;
+        message.msg_iovlen = (size_t)count;
+        n = sendmsg(s->fd, &message, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN)
+            return errno;
+        if (n > 0)
+            evbuffer_drain(s->out, (size_t)n);
+        if (n < 0 || (size_t)n < bytes) {
+            s->is_blocked = true;
+            break;
+        }
+    }
+    return 0;
+}
+
+static void flush_output(struct stream *s)
+{
+    int err;
+
+    s->is_kicked = false;
+    if (s->state != STREAM_OPEN)
+        return;
+    s->was_choked |= evbuffer_get_length(s->out) >= STREAM_CHOKED;
+    err = stream_write(s);
+    if (err != 0) {
+        finish_after_failed_write(s, err);
+        return;
+    }
+    if (s->was_choked && evbuffer_get_length(s->out) == 0) {
+        s->was_choked = false;
+        s->due |= DUE_DRAINED;
+    }
+    stream_update_watch(s);
+}
+
+/* ---- what the loop calls ---- */
+
+static void on_watch(int fd, unsigned what, void *arg)
+{
+    struct stream *s = arg;
+
+    (void)fd;
+    s->depth++;
+    switch (s->state) {
+    case STREAM_CONNECTING:
+        if (s->err == 0)
+            s->err = stream_connect_result(s->fd);
+        if (s->err != 0) {
+            finish(s, STREAM_END_REFUSED, s->err);
+        } else {
+            s->state = STREAM_OPEN;
+            s->due |= DUE_CONNECTED;
+            if (evbuffer_get_length(s->out) > 0)
+                flush_output(s);
+        }
+        break;
+    case STREAM_OPEN:
+        if ((what & LOOP_READ) != 0 && !s->is_paused)
+            read_input(s);
+        if ((what & LOOP_WRITE) != 0)
+            flush_output(s);
+        break;
+    case STREAM_CLOSING:
+    case STREAM_LINGERING: stream_close_further(s); break;
+    case STREAM_ENDED:
+    case STREAM_DEAD: break;
+    }
+    tell_owner(s);
+    stream_leave(s);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream *s = arg;
+
+    (void)fd;
+    (void)what;
+    s->depth++;
+    if (s->is_kicked)
+        flush_output(s);
+    tell_owner(s);
+    stream_leave(s);
+}
+
+static void on_deadline(void *arg)
+{
+    struct stream *s = arg;
+
+    s->depth++;
+    if (s->state == STREAM_CONNECTING || s->state == STREAM_OPEN) {
+        finish(s, STREAM_END_TIMEOUT, ETIMEDOUT);
+        tell_owner(s);
+    } else if (s->state == STREAM_CLOSING || s->state == STREAM_LINGERING) {
+        stream_give_up(s);
+    }
+    stream_leave(s);
+}
+
+/* ---- what the owner calls ---- */
+
+void stream_set_owner(struct stream *stream, const struct stream_callbacks *callbacks, void *owner)
+{
+    stream->callbacks = callbacks;
+    stream->owner = owner;
+}
+
+struct evbuffer *stream_input(struct stream *stream)
+{
+    return stream->in;
+}
+
+struct evbuffer *stream_output(struct stream *stream)
+{
+    return stream->out;
+}
+
+void stream_kick(struct stream *s)
+{
+    if (s->is_kicked || s->is_blocked || s->state != STREAM_OPEN)
+        return;
+    s->is_kicked = true;
+    event_active(s->later, EV_TIMEOUT, 0);
+}
+
+void stream_flush(struct stream *s)
+{
+    if (s->state != STREAM_OPEN || s->is_blocked)
+        return;
+    flush_output(s);
+    if (s->due != 0)
+        run_next_turn(s);
+}
+
+bool stream_is_choked(const struct stream *stream)
+{
+    return evbuffer_get_length(stream->out) >= STREAM_CHOKED;
+}
+
+void stream_pause(struct stream *s)
+{
+    s->is_paused = true;
+    stream_update_watch(s);
+}
+
+void stream_resume(struct stream *s)
+{
+    s->is_paused = false;
+    if (s->state == STREAM_OPEN && evbuffer_get_length(s->in) > 0) {
+        s->due |= DUE_DATA;
+        run_next_turn(s);
+    }
+    stream_update_watch(s);
+}
+
+void stream_deadline_ms(struct stream *s, int64_t from_now_ms)
+{
+    if (s->state == STREAM_ENDED || s->state == STREAM_DEAD)
+        return;
+    if (from_now_ms <= 0)
+        loop_timer_clear(s->timer);
+    else
+        loop_timer_set_ms(s->timer, from_now_ms);
+}
+
+int stream_errno(const struct stream *stream)
+{
+    return stream->err;
+}

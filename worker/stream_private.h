@@ -1,0 +1,86 @@
+/* worker/stream_private.h: what stream.c (bytes), stream_connect.c (beginnings) and stream_close.c
+ * (ends) share. */
+#ifndef WORKER_STREAM_PRIVATE_H
+#define WORKER_STREAM_PRIVATE_H
+
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include "common/address.h"
+#include "worker/stream.h"
+
+struct event;
+struct loop_timer;
+struct loop_watch;
+
+/*             connect                     owner lets go              unread input
+ * CONNECTING ---------> OPEN ---------------------------> CLOSING -----------------> LINGERING
+ *      |                 | end of file, reset, deadline      |                           |
+ *      +-----------------+------------------> ENDED          +-----------> DEAD <--------+
+ */
+enum stream_state {
+    STREAM_CONNECTING,
+    STREAM_OPEN,
+    STREAM_CLOSING,   /* the last output is leaving; nobody owns it any more */
+    STREAM_LINGERING, /* all said; what the peer still sends is thrown away, see stream_close.c */
+    STREAM_ENDED,     /* on_end is due or has run */
+    STREAM_DEAD,      /* freed, as soon as none of its callbacks is on the stack */
+};
+
+enum stream_due { /* what the owner has yet to be told, in this order */
+                  DUE_CONNECTED = 1 << 0,
+                  DUE_DATA = 1 << 1,
+                  DUE_DRAINED = 1 << 2,
+                  DUE_END = 1 << 3,
+};
+
+struct stream {
+    LIST_ENTRY(stream) closing; /* in CLOSING and LINGERING */
+    struct loop *loop;
+    struct loop_watch *watch;
+    struct loop_timer *timer; /* the deadline */
+    struct event *later;      /* the end of this turn, or the next */
+    struct evbuffer *in, *out;
+    const struct stream_callbacks *callbacks;
+    void *owner;
+    enum stream_state state;
+    enum stream_end end;
+    int fd;
+    int err;
+    unsigned depth;   /* callbacks on the stack, see stream_leave() */
+    unsigned watched; /* LOOP_READ, LOOP_WRITE: as the loop knows it */
+    unsigned due;     /* enum stream_due */
+    bool is_paused, is_blocked, is_kicked, was_choked, had_unread;
+    unsigned read_bytes;   /* room offered to the next recv */
+    unsigned linger_bytes; /* what a lingering peer may still send */
+    socklen_t peer_bytes;
+    struct sockaddr_storage peer;
+    char peer_text[ADDRESS_TEXT_SIZE];
+};
+
+/* A stream around `fd` with nothing watched yet; NULL: no memory, and the caller keeps `fd`. */
+struct stream *stream_make(struct loop *loop, int fd, const struct stream_callbacks *callbacks,
+                           void *owner);
+
+/* Tells the loop what to wait for, if that has changed. */
+void stream_update_watch(struct stream *stream);
+
+/* Lets go of everything but the struct itself, which a callback on the stack may still look at. */
+void stream_bury(struct stream *stream);
+
+/* The other side of depth++: frees a buried stream when no callback is left on the stack. */
+void stream_leave(struct stream *stream);
+
+/* Writes until all has left or the socket is full. 0 or the errno of the failure. */
+int stream_write(struct stream *stream);
+
+/* Whatever became possible in CLOSING or LINGERING. */
+void stream_close_further(struct stream *stream);
+
+/* The limit of stream_close_gently() has passed. */
+void stream_give_up(struct stream *stream);
+
+/* Finds out how a connect went. 0 or the errno. */
+int stream_connect_result(int fd);
+
+#endif
