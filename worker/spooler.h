@@ -28,8 +28,8 @@ struct spooler_large;
 #define SPOOLER_SMALL_BYTES (1U << 20)
 
 enum spooler_body_flag {
-    BODY_LEADING_DOT = 1 << 0, /* some line begins with a dot: needs stuffing on the way out */
-    BODY_8BIT        = 1 << 1, /* some byte is above 127 */
+    BODY_LEADING_DOT = 1 << 0,   /* some line begins with a dot: needs stuffing on the way out */
+    BODY_8BIT = 1 << 1,          /* some byte is above 127 */
     BODY_UTF8_ENVELOPE = 1 << 2, /* SMTPUTF8 was asked for */
     BODY_NO_FINAL_CRLF = 1 << 3, /* never set by SMTP ingress without CHUNKING */
 };
@@ -59,18 +59,23 @@ void spooler_rescan(struct spooler *spooler, unsigned slot);
 int spooler_reserve(struct spooler *spooler, size_t bytes);
 void spooler_unreserve(struct spooler *spooler, size_t bytes);
 
+/* The id of a message that will be handed in: its Received line, already part of the body, names
+ * it. An id that is not used is lost, which does no harm. */
+uint64_t spooler_next_id(struct spooler *spooler);
+
 /* `body` (malloc'd, `bytes` long) is taken over; `envelope` is copied. `reserved` is given back
  * when the message is done. */
-void spooler_submit(struct spooler *spooler, const struct envelope *envelope, char *body,
-                    size_t bytes, const struct spooler_body_facts *facts, size_t reserved,
-                    spooler_done_cb *done, void *arg);
+void spooler_submit(struct spooler *spooler, uint64_t id, const struct envelope *envelope,
+                    char *body, size_t bytes, const struct spooler_body_facts *facts,
+                    size_t reserved, spooler_done_cb *done, void *arg);
 
 /* A large message. `on_room` runs when writing may go on after spooler_large_write() returned
  * false. Ends with commit or abort, exactly one of them. */
 typedef void spooler_room_cb(void *arg);
-struct spooler_large *spooler_large_begin(struct spooler *spooler, const struct envelope *envelope,
-                                          size_t reserved, spooler_room_cb *on_room,
-                                          spooler_done_cb *done, void *arg);
+struct spooler_large *spooler_large_begin(struct spooler *spooler, uint64_t id,
+                                          const struct envelope *envelope, size_t reserved,
+                                          spooler_room_cb *on_room, spooler_done_cb *done,
+                                          void *arg);
 bool spooler_large_write(struct spooler_large *large, const void *data, size_t bytes);
 void spooler_large_commit(struct spooler_large *large, const struct spooler_body_facts *facts);
 void spooler_large_abort(struct spooler_large *large); /* `done` does not run */
