@@ -11,15 +11,18 @@
 #include <jansson.h>
 
 struct problems {
-    json_t *errors;   /* arrays of objects */
+    json_t *errors;   /* arrays of objects, at most 200 each */
     json_t *warnings;
+    bool out_of_memory; /* an entry was lost: counts as an error */
 };
 
+/* 0 or -ENOMEM. */
 int problems_init(struct problems *problems);
 void problems_done(struct problems *problems);
 
 /* `property` is a path as a person would write it: "pool.size", "servers[2]". `value` is borrowed
- * and cut at 200 bytes when it is a long string; NULL: left out. */
+ * and cut at 200 bytes when it is a long string; an object shows as "(object)", a list as
+ * "(list)"; NULL: left out. */
 void problem_add(struct problems *problems, const char *property, const json_t *value,
                  const char *allowed, const char *problem, ...)
     __attribute__((format(printf, 5, 6)));

@@ -24,7 +24,7 @@ struct server_uri {
     uint16_t port;
     bool port_assumed;   /* not in the input: for the warning of SP14 */
     char host[256];      /* A-labels, lower case; IPv6 without brackets */
-    char host_shown[768];/* as typed, for people (U-labels); equal to host where they do not differ */
+    char host_shown[768];/* for people: U-labels where they were typed, otherwise equal to host */
     char path[512];      /* vault only, "" otherwise; never ends in a slash */
     char text[SERVER_URI_MAX]; /* the normalised form: what is stored and compared */
 };
@@ -33,6 +33,17 @@ struct server_uri {
  * "path", "query", "fragment", "uri") and `reterr_why` saying what would be right. */
 int server_uri_parse(const char *text, enum profile_type type, struct server_uri *ret_uri,
                      const char **reterr_component, struct reason *reterr_why);
+
+/* The same server for people: `text` with the host as typed. */
+const char *server_uri_shown(const struct server_uri *uri, char ret_shown[SERVER_URI_MAX]);
+
+/* An address of the web (link_base, token_url): http or https, with a host, without user info and
+ * fragment; a query only where `allow_query`. 0 or -EINVAL. */
+int server_uri_check_web(const char *text, bool https_only, bool allow_query,
+                         struct reason *reterr_why);
+
+/* The host can only be reached from this machine, or this link. */
+bool server_uri_is_local(const struct server_uri *uri);
 
 const char *server_scheme_name(enum server_scheme scheme);
 bool server_uri_is_tls(const struct server_uri *uri); /* TLS from the first byte */

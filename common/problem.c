@@ -1,0 +1,94 @@
+#include "common/problem.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SHOWN_BYTES  200U
+#define PROBLEMS_MAX 200U /* of each sort: an input is bounded, an answer should be too */
+
+int problems_init(struct problems *problems)
+{
+    *problems = (struct problems){ .errors = json_array(), .warnings = json_array() };
+    if (problems->errors != NULL && problems->warnings != NULL)
+        return 0;
+    problems_done(problems);
+    return -ENOMEM;
+}
+
+void problems_done(struct problems *problems)
+{
+    json_decref(problems->errors);
+    json_decref(problems->warnings);
+    *problems = (struct problems){ 0 };
+}
+
+/* A JSON string of at most SHOWN_BYTES, cut between characters. */
+static json_t *make_cut_string(const char *text)
+{
+    size_t length = strnlen(text, SHOWN_BYTES + 1);
+    json_t *json;
+
+    if (length > SHOWN_BYTES) {
+        length = SHOWN_BYTES;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    json = json_stringn(text, length);
+    return json != NULL ? json : json_string("(not UTF-8)");
+}
+
+/* An object or a list is not shown: whatever it holds may be a secret, misplaced. */
+static json_t *make_value(const json_t *value)
+{
+    if (json_is_string(value))
+        return make_cut_string(json_string_value(value));
+    if (json_is_object(value))
+        return json_string("(object)");
+    if (json_is_array(value))
+        return json_string("(list)");
+    return json_incref((json_t *)value);
+}
+
+static bool add(json_t *list, const char *property, const json_t *value, const char *allowed,
+                const char *problem, va_list args)
+{
+    char text[512];
+    json_t *entry;
+
+    if (json_array_size(list) >= PROBLEMS_MAX)
+        return true;
+    (void)vsnprintf(text, sizeof(text), problem, args);
+    entry = json_pack("{s:o, s:o*, s:o, s:o*}", "property", make_cut_string(property), "value",
+                      value != NULL ? make_value(value) : NULL, "problem", make_cut_string(text),
+                      "allowed", allowed != NULL ? json_string(allowed) : NULL);
+    return json_array_append_new(list, entry) == 0;
+}
+
+void problem_add(struct problems *problems, const char *property, const json_t *value,
+                 const char *allowed, const char *problem, ...)
+{
+    va_list args;
+
+    va_start(args, problem);
+    if (!add(problems->errors, property, value, allowed, problem, args))
+        problems->out_of_memory = true;
+    va_end(args);
+}
+
+void warning_add(struct problems *problems, const char *property, const json_t *value,
+                 const char *allowed, const char *problem, ...)
+{
+    va_list args;
+
+    va_start(args, problem);
+    if (!add(problems->warnings, property, value, allowed, problem, args))
+        problems->out_of_memory = true;
+    va_end(args);
+}
+
+bool problems_any(const struct problems *problems)
+{
+    return problems->out_of_memory || json_array_size(problems->errors) > 0;
+}
