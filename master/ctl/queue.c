@@ -1,0 +1,187 @@
+/* master/ctl/queue.c: posternctl queue ... */
+#include "master/ctl/commands.h"
+#include "master/ctl/ctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/auto.h"
+#include "master/ctl/show.h"
+#include "master/ctl/table.h"
+#include "master/ctl/text.h"
+
+/* ---- list ---- */
+
+static void add_filter(char **target, const char *name, const char *value)
+{
+    AUTO(free) char *before = *target;
+    AUTO(free) char *text = NULL;
+
+    if (!value) {
+        before = NULL;
+        return;
+    }
+    text = text_query(value);
+    *target = text_format("%s%c%s=%s", before, strchr(before, '?') ? '&' : '?', name, text);
+}
+
+static void add_value(struct table *table, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    AUTO(free) char *text = value ? show_value(value) : NULL;
+
+    table_add(table, text);
+}
+
+static void add_row(struct table *table, const json_t *row)
+{
+    const json_t *message = json_object_get(row, "message");
+    const char *sender = show_text(message, "sender");
+
+    table_add(table, show_text(row, "id"));
+    add_value(table, row, "group");
+    table_add(table, show_text(row, "state"));
+    table_add(table, show_text(row, "profile"));
+    add_value(table, row, "attempts");
+    add_value(table, row, "next_attempt");
+    add_value(table, row, "bytes");
+    table_add(table, sender && !*sender ? "<>" : sender);
+    add_value(table, message, "recipients");
+}
+
+int queue_list(struct ctl *ctl, char **arguments)
+{
+    static const char *const headings[] = { "ID",   "GROUP", "STATE", "PROFILE", "ATTEMPTS",
+                                            "NEXT", "BYTES", "FROM",  "TO" };
+    AUTO(free) char *target = text_format("/queue");
+    struct transport_reply reply;
+    struct table *table;
+    const json_t *row;
+    size_t i;
+    int code;
+
+    (void)arguments;
+    add_filter(&target, "state", ctl->state);
+    add_filter(&target, "profile", ctl->profile);
+    add_filter(&target, "rule", ctl->rule);
+    add_filter(&target, "limit", ctl->limit);
+    add_filter(&target, "after", ctl->after);
+    code = ctl_get(ctl, target, &reply);
+    if (code != CTL_DONE)
+        return code;
+    if (!ctl_print_json(ctl, reply.body)) {
+        const char *next = show_text(reply.body, "next");
+
+        table = table_new(ARRAY_LEN(headings));
+        for (i = 0; i < ARRAY_LEN(headings); i++)
+            table_add(table, headings[i]);
+        json_array_foreach (json_object_get(reply.body, "messages"), i, row)
+            add_row(table, row);
+        table_print(table, ctl->out, 0);
+        table_free(&table);
+        if (next) {
+            AUTO(free) char *clean = text_clean(next);
+
+            fprintf(ctl->err, "there is more: --after %s\n", clean);
+        }
+    }
+    ctl_reply_done(&reply);
+    return CTL_DONE;
+}
+
+/* ---- one message ---- */
+
+int queue_show(struct ctl *ctl, char **arguments)
+{
+    AUTO(free) char *id = text_query(arguments[0]);
+    AUTO(free) char *target = text_format("/queue/%s", id);
+    AUTO(json) json_t *groups = NULL;
+    struct transport_reply reply;
+    const json_t *group;
+    size_t i;
+    int code = ctl_get(ctl, target, &reply);
+
+    if (code != CTL_DONE)
+        return code;
+    if (!ctl_print_json(ctl, reply.body)) {
+        groups = json_incref(json_object_get(reply.body, "groups"));
+        json_object_del(reply.body, "groups");
+        show_object(ctl->out, reply.body, 0);
+        json_array_foreach (groups, i, group) {
+            fputc('\n', ctl->out);
+            show_object(ctl->out, group, 2);
+        }
+    }
+    ctl_reply_done(&reply);
+    return CTL_DONE;
+}
+
+/* ---- orders ---- */
+
+static int order(struct ctl *ctl, const char *id, const char *method, const char *verb,
+                 const json_t *body, const char *said)
+{
+    AUTO(free) char *query = text_query(id);
+    AUTO(free) char *target = text_format("/queue/%s%s", query, verb);
+    struct transport_request request = { .method = method, .body = body };
+    struct transport_reply reply;
+    int code;
+
+    add_filter(&target, "group", ctl->group);
+    request.target = target;
+    code = ctl_call(ctl, &request, &reply);
+    if (code != CTL_DONE)
+        return code;
+    if (!ctl_print_json(ctl, reply.body)) {
+        AUTO(free) char *clean = text_clean(id);
+
+        fprintf(ctl->out, "%s: %s\n", clean, said);
+    }
+    ctl_reply_done(&reply);
+    return CTL_DONE;
+}
+
+/* All of them are tried; the worst exit code counts. */
+static int order_each(struct ctl *ctl, char **ids, const char *method, const char *verb,
+                      const char *said)
+{
+    int worst = CTL_DONE;
+
+    for (; *ids; ids++) {
+        int code = order(ctl, *ids, method, verb, NULL, said);
+
+        worst = code > worst ? code : worst;
+        if (code == CTL_UNREACHABLE)
+            break;
+    }
+    return worst;
+}
+
+int queue_retry(struct ctl *ctl, char **arguments)
+{
+    return order_each(ctl, arguments, "POST", "/retry", "is tried now");
+}
+
+int queue_hold(struct ctl *ctl, char **arguments)
+{
+    return order_each(ctl, arguments, "POST", "/hold", "held");
+}
+
+int queue_release(struct ctl *ctl, char **arguments)
+{
+    return order_each(ctl, arguments, "POST", "/release", "released");
+}
+
+int queue_delete(struct ctl *ctl, char **arguments)
+{
+    return order_each(ctl, arguments, "DELETE", "", "deleted");
+}
+
+int queue_reroute(struct ctl *ctl, char **arguments)
+{
+    AUTO(json) json_t *body = json_pack("{s:s}", "profile", arguments[1]);
+
+    if (!body)
+        return ctl_refuse(ctl, CTL_USAGE, "%s: a name is UTF-8", arguments[1]);
+    return order(ctl, arguments[0], "POST", "/reroute", body, "rerouted");
+}
