@@ -67,6 +67,13 @@ class Message:
         self.when = time.monotonic()
 
 
+class later:
+    """As a reply: `text`, so many seconds from now."""
+
+    def __init__(self, seconds, text):
+        self.seconds, self.text = seconds, text
+
+
 HANG = object() # as a reply: none, ever
 DROP = object() # as a reply: the connection is closed instead
 
@@ -75,8 +82,8 @@ class ScriptedServer:
     """An SMTP server whose every reply can be set, before or during a test.
 
     `replies` maps a verb ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END", "RSET", "QUIT") to a
-    reply text, to HANG or DROP, or to a function of (server, argument) that returns one of these or
-    None for the usual. A 2xx to END means the message is kept in `journal`, which several servers
+    reply text, to HANG, DROP or later(), or to a function of (server, argument) that returns one of
+    these or None for the usual. A 2xx to END means the message is kept in `journal`, which several servers
     may share to learn their common order."""
 
     USUAL = {"CONNECT": "220 {name} ESMTP", "HELO": "250 {name}", "MAIL": "250 2.1.0 ok",
@@ -90,6 +97,7 @@ class ScriptedServer:
         self.journal = journal if journal is not None else []
         self.replies = dict(replies or {})
         self.connections = 0
+        self.ends = 0 # how often an end of data was read
         self.commands = []
         self._loop = asyncio.new_event_loop()
         self._server = None
@@ -152,6 +160,9 @@ class ScriptedServer:
             await asyncio.Event().wait()
         if reply is DROP:
             raise ConnectionError
+        if isinstance(reply, later):
+            await asyncio.sleep(reply.seconds)
+            reply = reply.text
         if before is not None and reply[0] == "2":
             before()
         writer.write(reply.encode() + b"\r\n")
@@ -186,6 +197,7 @@ class ScriptedServer:
                 recipients.append(argument.partition(":")[2].strip().strip("<>"))
             elif verb == "DATA" and reply[0] == "3":
                 body = await self._read_body(reader)
+                self.ends += 1
                 message = Message(self, sender, recipients, body)
                 reply = await self._say(writer, "END", body,
                                         lambda: self.journal.append(message))

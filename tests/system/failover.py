@@ -1,0 +1,150 @@
+"""SP20, SP22: which server a delivery goes to, and what makes it go to the next."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from peer import suite
+from peer.gateway import Gateway
+from peer.net import Client
+from peer.servers import DROP, ScriptedServer, count_by_server
+
+
+def start(t, names=("1", "2"), **properties):
+    journal = []
+    servers = [ScriptedServer(t, n, journal=journal) for n in names]
+    gateway = Gateway(t)
+    properties.setdefault("retry", {"first": 1, "factor": 1, "max": 1})
+    gateway.put_profile("relay", servers, **properties)
+    gateway.put_rule("all", "relay")
+    gateway.wait_rules()
+    return gateway, servers, journal
+
+
+def send(gateway, **envelope):
+    with Client(gateway.port) as client:
+        reply = client.deliver(**envelope)
+        assert reply.code == 250, reply
+
+
+def test_SP20_first_then_second_then_first_again(t):
+    gateway, (one, two), journal = start(t)
+    for expected, change in (([20, 0], None), ([20, 20], one.stop), ([40, 20], one.start)):
+        if change:
+            change()
+        for _ in range(20):
+            send(gateway)
+        suite.wait_for(f"{sum(expected)} messages", lambda: len(journal) >= sum(expected))
+        assert count_by_server([one, two]) == expected, count_by_server([one, two])
+
+
+# What the first server does -> the second one gets the message within the same attempt.
+NEXT_SERVER = {
+    "greeting_554": {"CONNECT": "554 5.3.2 no service"},
+    "greeting_421": {"CONNECT": "421 4.3.2 closing"},
+    "greeting_drop": {"CONNECT": DROP},
+    "ehlo_and_helo_refused": {"EHLO": "550 5.7.1 no", "HELO": "550 5.7.1 no"},
+    "ehlo_421": {"EHLO": "421 4.3.2 closing"},
+    "mail_421": {"MAIL": "421 4.3.2 closing"},
+    "mail_system_451": {"MAIL": "451 4.3.0 trouble"},
+    "mail_4xx_no_enhanced_code": {"MAIL": "450 trouble"},
+    "mail_drop": {"MAIL": DROP},
+    "rcpt_system_452": {"RCPT": "452 4.3.1 disk full"},
+    "rcpt_drop": {"RCPT": DROP},
+    "data_421": {"DATA": "421 4.3.2 closing"},
+    "end_of_data_421": {"END": "421 4.3.2 closing"},
+}
+
+
+def next_server(replies):
+    def test(t):
+        gateway, (one, two), journal = start(t)
+        one.replies.update(replies)
+        send(gateway)
+        suite.wait_for("the message at the second", lambda: journal)
+        assert count_by_server([one, two]) == [0, 1]
+        assert one.connections >= 1
+    return test
+
+
+# Reply of the first server -> no other server is tried; how the message ends.
+NOT_NEXT_SERVER = {
+    "rcpt_550_is_final": ({"RCPT": "550 5.1.1 no such user"}, "failed"),
+    "mail_550_is_final": ({"MAIL": "550 5.7.1 not you"}, "failed"),
+    "end_of_data_554_is_final": ({"END": "554 5.6.0 spam"}, "failed"),
+    "rcpt_450_defers": ({"RCPT": "450 4.2.1 busy"}, "deferred"),
+    "mail_450_4_1_8_defers": ({"MAIL": "450 4.1.8 sender"}, "deferred"),
+    "end_of_data_451_defers": ({"END": "451 4.7.1 greylisted"}, "deferred"),
+    "lost_after_end_of_data_defers": ({"END": DROP}, "deferred"),
+}
+
+
+def not_next_server(replies, ending):
+    def test(t):
+        gateway, (one, two), journal = start(t, retry={"first": 600, "max": 600})
+        one.replies.update(replies)
+        send(gateway)
+        row = suite.wait_for(f"the message is {ending}", lambda: next(
+            (r for r in gateway.queue() if r["state"] == ending), None))
+        assert two.connections == 0 and not journal
+        # Nothing is lost: the server mends its ways, an operator says retry.
+        one.replies.clear()
+        gateway.ctl("queue", "retry", row["id"])
+        suite.wait_for("delivered after all", lambda: len(one.messages) == 1)
+        suite.wait_for("the queue is empty", lambda: not gateway.queue())
+    return test
+
+
+for name, replies in NEXT_SERVER.items():
+    globals()[f"test_SP22_next_server_after_{name}"] = next_server(replies)
+for name, (replies, ending) in NOT_NEXT_SERVER.items():
+    globals()[f"test_SP22_{name}"] = not_next_server(replies, ending)
+
+
+def test_SP22_one_recipient_of_two_refused_the_other_delivered(t):
+    gateway, (one, _), journal = start(t)
+    one.replies["RCPT"] = lambda _s, a: "550 5.1.1 unknown" if "bad@" in a else None
+    send(gateway, recipients=["bad@example.test", "good@example.test"])
+    suite.wait_for("the good one", lambda: journal)
+    assert journal[0].recipients == ["good@example.test"]
+    suite.wait_for("the bad one is kept as failed",
+                   lambda: [r for r in gateway.queue() if r["state"] == "failed"])
+    assert len(journal) == 1
+
+
+def test_SP22_all_servers_dead_defers_and_the_retry_delivers(t):
+    gateway, servers, journal = start(t)
+    for server in servers:
+        server.stop()
+    send(gateway)
+    suite.wait_for("deferred", lambda: [r for r in gateway.queue() if r["state"] == "deferred"])
+    servers[1].start()
+    suite.wait_for("delivered by its retry", lambda: journal)
+
+
+def test_MQ08_an_8bit_body_goes_to_the_server_that_takes_it(t):
+    gateway, (one, two), journal = start(t)
+    one.extensions = ("PIPELINING",)
+    body = "Subject: x\r\n\r\ngrüße\r\n".encode()
+    with Client(gateway.port) as client:
+        assert client.start(parameters=" BODY=8BITMIME")[0].code == 250
+        assert client.content(body).code == 250
+    suite.wait_for("at the second", lambda: journal)
+    assert two.messages[0].body.endswith(body)
+    assert "BODY=8BITMIME" in two.messages[0].sender
+
+
+def test_MQ08_an_8bit_body_that_no_server_takes_fails_cleanly(t):
+    gateway, servers, journal = start(t)
+    for server in servers:
+        server.extensions = ("PIPELINING",)
+    with Client(gateway.port) as client:
+        assert client.start(parameters=" BODY=8BITMIME")[0].code == 250
+        assert client.content("Subject: x\r\n\r\ngrüße\r\n".encode()).code == 250
+    row = suite.wait_for("failed", lambda: next(
+        (r for r in gateway.queue() if r["state"] == "failed"), None))
+    assert "5.6.3" in gateway.ctl("queue", "show", row["id"])
+    assert not journal
+
+
+if __name__ == "__main__":
+    suite.run(globals())
