@@ -1,0 +1,186 @@
+"""The two sides of the bench: Postern, and a private Postfix that is as fast as it goes without
+giving up durability. Each listens on a loopback port and relays everything to one sink."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import meter
+from peer.gateway import Gateway
+from peer.net import free_port, listens
+from peer.suite import wait_for
+
+
+class Folder:
+    """What Gateway wants of a scratch: a folder on the file system that is measured."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self._undo = []
+
+    def path(self, name):
+        return self.folder / name
+
+    def on_close(self, action):
+        self._undo.append(action)
+
+    def close(self):
+        while self._undo:
+            self._undo.pop()()
+        shutil.rmtree(self.folder)
+
+
+class Postern:
+    def __init__(self, folder, sink, workers):
+        self.name = f"postern-{workers}"
+        self._folder = Folder(folder)
+        self.gateway = Gateway(self._folder, workers=workers, build="release",
+                               segment_size="64M", level="info")
+        self.port = self.gateway.port
+        self.gateway.put_profile("sink", [sink], max_in_flight=1000, max_connections=0,
+                                 pool={"enabled": True, "size": 200, "expiry": 60})
+        self.gateway.put_rule("all", "sink")
+        self.gateway.wait_rules()
+        pids = self.gateway.pids()
+        self.parts = {"master": pids[:1], "workers": pids[1:]}
+
+    def pids(self):
+        return [p for part in self.parts.values() for p in part]
+
+    def cpu(self):
+        return {part: sum(meter.exact_seconds(p) for p in pids)
+                for part, pids in self.parts.items()}
+
+    def is_empty(self):
+        return not self.gateway.queue()
+
+    def stop(self):
+        self._folder.close()
+
+
+MAIN_CF = """\
+compatibility_level = 3.6
+queue_directory = {dir}/spool
+data_directory = {dir}/data
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = relay.test
+myorigin = relay.test
+mydestination =
+alias_maps =
+local_recipient_maps =
+mynetworks = 127.0.0.0/8
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+smtpd_relay_restrictions = permit_mynetworks, reject
+relayhost = [127.0.0.1]:{sink}
+smtp_helo_name = client.relay.test
+message_size_limit = 0
+mailbox_size_limit = 0
+# More processes than sessions; none is ever started anew during a run.
+default_process_limit = 150
+max_use = 100000
+max_idle = 600s
+# Take in as fast as the disk allows, whatever is queued.
+in_flow_delay = 0
+qmgr_message_active_limit = 100000
+qmgr_message_recipient_limit = 100000
+# Ten deliveries side by side, each over a connection of its own: on one machine's loopback this
+# beats both more of them and Postfix's connection cache.
+default_destination_concurrency_limit = 10
+initial_destination_concurrency = 10
+default_destination_concurrency_failed_cohort_limit = 100
+smtp_connection_cache_on_demand = no
+# A message that is deferred by accident shall not blur the figures.
+minimal_backoff_time = 5s
+maximal_backoff_time = 5s
+queue_run_delay = 5s
+# Nothing is looked up, rewritten, inspected or counted.
+smtp_dns_support_level = disabled
+smtp_host_lookup = native
+smtpd_peername_lookup = no
+smtpd_client_connection_count_limit = 0
+smtpd_recipient_restrictions =
+receive_override_options = no_address_mappings, no_header_body_checks
+local_header_rewrite_clients =
+append_dot_mydomain = no
+canonical_maps =
+virtual_alias_maps =
+transport_maps =
+relocated_maps =
+smtp_pix_workarounds =
+smtp_mx_address_limit = 1
+hash_queue_names = deferred
+hash_queue_depth = 1
+"""
+
+SERVICES = """\
+127.0.0.1:{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
+showq unix n - n - - showq
+"""
+
+
+class Postfix:
+    name = "postfix"
+
+    def __init__(self, folder, sink, _workers=0):
+        self.dir, self.port = folder, free_port()
+        for name in ("etc", "spool", "data"):
+            (folder / name).mkdir(parents=True)
+        folder.chmod(0o755)
+        shutil.chown(folder / "data", "postfix")
+        (folder / "etc/main.cf").write_text(MAIN_CF.format(dir=folder, sink=sink.port))
+        (folder / "etc/master.cf").write_text(SERVICES.format(port=self.port))
+        self._command("start")
+        wait_for("postfix listens", lambda: listens(self.port), 30)
+        self.master = int((folder / "spool/pid/master.pid").read_text())
+        self._meter = meter.GroupMeter(self.master)
+
+    def _command(self, verb):
+        done = subprocess.run(["postfix", "-c", str(self.dir / "etc"), verb], text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60,
+                              env=dict(os.environ, MAIL_CONFIG=str(self.dir / "etc")))
+        if verb == "start" and done.returncode != 0:
+            raise RuntimeError(f"postfix start: {done.stdout}")
+
+    def pids(self):
+        return meter.tree(self.master)
+
+    def cpu(self):
+        return {"all": self._meter.seconds()}
+
+    def is_empty(self):
+        return not any(f.is_file() for queue in ("maildrop", "incoming", "active", "deferred")
+                       for f in (self.dir / "spool" / queue).rglob("*"))
+
+    def stop(self):
+        pids = self.pids()
+        self._meter.close()
+        self._command("stop")
+        wait_for("postfix has ended", lambda: not any(
+            (meter.stat_fields(p) or "Z")[0] not in "ZX" for p in pids), 30)
+        shutil.rmtree(self.dir)
+
+
+def as_json(value):
+    return json.dumps(value, separators=(",", ":"))
