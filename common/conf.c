@@ -146,7 +146,8 @@ static int check_string(const struct key *key, const char *value, struct reason 
 static struct reason *first_error;
 static const char *parsed_name;
 
-static void on_error(cfg_t *cfg, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *format,
+                                                           va_list args)
 {
     char text[300];
 

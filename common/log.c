@@ -91,7 +91,7 @@ static void put_quoted(struct line *line, const char *value)
     put_bytes(line, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)value; *p != '\0' && count < VALUE_MAX;
          p++, count++) {
-        char escaped[8];
+        char escaped[8] = "";
 
         if (*p == '"' || *p == '\\')
             put_bytes(line, (const char[]){ '\\', (char)*p }, 2);

@@ -179,7 +179,7 @@ static void on_turn_limit(int fd, short what, void *arg)
 
 void loop_turn(struct loop *loop, int wait_ms)
 {
-    struct timeval limit = { .tv_sec = wait_ms / 1000, .tv_usec = (wait_ms % 1000) * 1000 };
+    struct timeval limit = { .tv_sec = wait_ms / 1000, .tv_usec = (wait_ms % 1000) * 1000L };
 
     if (wait_ms > 0)
         (void)event_base_once(loop->base, -1, EV_TIMEOUT, on_turn_limit, NULL, &limit);

@@ -51,8 +51,9 @@ static json_t *make_value(const json_t *value)
     return json_incref((json_t *)value);
 }
 
-static bool add(json_t *list, const char *property, const json_t *value, const char *allowed,
-                const char *problem, va_list args)
+__attribute__((format(printf, 5, 0))) static bool add(json_t *list, const char *property,
+                                                      const json_t *value, const char *allowed,
+                                                      const char *problem, va_list args)
 {
     char text[512];
     json_t *entry;

@@ -3,14 +3,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int reason_set(struct reason *why, int err, const char *format, ...)
+void reason_format(struct reason *why, const char *format, ...)
 {
     va_list args;
 
     if (why == NULL)
-        return err;
+        return;
     va_start(args, format);
     (void)vsnprintf(why->text, sizeof(why->text), format, args);
     va_end(args);
-    return err;
 }

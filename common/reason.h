@@ -9,9 +9,22 @@ struct reason {
     char text[384];
 };
 
-/* Formats into `why` (NULL is allowed), cut at its size, and returns `err` unchanged so that
- * "return reason_set(why, -EINVAL, ...)" reads as one thought. */
-int reason_set(struct reason *why, int err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* reason_set(why, err, format, ...) formats into `why` (NULL is allowed), cut at its size, and has
+ * the value of `err`, so that "return reason_set(why, -EINVAL, ...)" reads as one thought. A macro,
+ * so that a static analyser sees which value that is. */
+#define reason_set(why, err, ...)          \
+    __extension__({                        \
+        int reason_err_ = (err);           \
+        reason_format((why), __VA_ARGS__); \
+        reason_same(reason_err_);          \
+    })
+
+void reason_format(struct reason *why, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static inline int reason_same(int err)
+{
+    return err;
+}
 
 #endif
