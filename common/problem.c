@@ -39,11 +39,29 @@ static json_t *make_cut_string(const char *text)
     return json != NULL ? json : json_string("(not UTF-8)");
 }
 
+/* A URI with user info and a private key in the wrong place are secrets that are refused: their
+ * refusal must not print them. */
+static json_t *make_scrubbed_string(const char *text)
+{
+    const char *scheme = strstr(text, "://"), *at = strrchr(text, '@');
+    const char *rest = scheme != NULL ? scheme + 3 : text;
+    char shown[SHOWN_BYTES + 64];
+
+    if (strstr(text, "PRIVATE KEY") != NULL)
+        return json_string("(secret)");
+    if (at == NULL || at < rest ||
+        (scheme == NULL && memchr(text, ':', (size_t)(at - text)) == NULL))
+        return make_cut_string(text);
+    (void)snprintf(shown, sizeof(shown), "%.*s(secret)%s",
+                   (int)(rest - text < 16 ? rest - text : 0), text, at);
+    return make_cut_string(shown);
+}
+
 /* An object or a list is not shown: whatever it holds may be a secret, misplaced. */
 static json_t *make_value(const json_t *value)
 {
     if (json_is_string(value))
-        return make_cut_string(json_string_value(value));
+        return make_scrubbed_string(json_string_value(value));
     if (json_is_object(value))
         return json_string("(object)");
     if (json_is_array(value))

@@ -1,7 +1,7 @@
 /* common/profile.h: a server profile (SP01 to SP11, SP4A).
  *
  * JSON in, a checked struct out, and back. Every mistake is reported at once (common/problem.h).
- * One table of properties in profile.c says for each: name, types that have it, default, range,
+ * One table of properties in profile_property.c says for each: name, types that have it, default, range,
  * whether it is secret, whether its effect is built (common/feature.h).
  *
  * Three JSON forms: what an editor sends and is shown (secrets write-only: "password_set": true),
@@ -90,14 +90,25 @@ struct profile {
 struct profile *profile_from_input(const json_t *input, const struct profile *stored,
                                    struct problems *problems);
 
+/* The same for an import (OP07): a secret that the profile needs and that is neither given nor kept
+ * under SP60's binding is no error but makes the result `incomplete`, with a warning. */
+struct profile *profile_from_import(const json_t *input, const struct profile *stored,
+                                    struct problems *problems);
+
+/* SP07, which needs to know the configuration: adds the error when the input wants a client
+ * certificate and the appliance has none. Call it beside either of the two above. */
+void profile_check_digital_id(const json_t *input, bool has_digital_id, struct problems *problems);
+
 /* What the store keeps and the worker gets; both were written by us: no defaults, no warnings.
- * -EBADMSG with the reason if it is not so (an older or newer version of the format). */
+ * -EBADMSG with the reason if it is not so (an older or newer version of the format). Secrets in
+ * clear are taken where they are in place ("password", "oauth": {"client_secret"}); a member
+ * "sealed" is the store's own and passed over; anything else unknown is refused. */
 int profile_from_record(const json_t *record, struct profile **ret_profile,
                         struct reason *reterr_why);
 
 enum profile_form {
     PROFILE_FORM_SHOWN,  /* "password_set", "not_in_effect": [...]; no secrets */
-    PROFILE_FORM_RECORD, /* without secrets; "v": 1 */
+    PROFILE_FORM_RECORD, /* without secrets; "v": 1; "password_set" and so on stay */
     PROFILE_FORM_WORKER, /* RECORD with secrets in clear */
 };
 json_t *profile_to_json(const struct profile *profile, enum profile_form form);
@@ -111,7 +122,8 @@ const char *profile_secret_name(enum profile_secret secret); /* "oauth.client_se
 char *profile_name_key(const char *name);
 
 /* Why this build must defer this profile's mail instead of sending it without a protection that
- * was asked for (OP09): "starttls_required", "smtps", ... NULL: nothing in the way for `server`. */
+ * was asked for (OP09): "starttls_required", "smtps", "credentials", "oauth",
+ * "client_certificate", "core", "vault", "incomplete". NULL: nothing in the way for `server`. */
 const char *profile_unbuilt_protection(const struct profile *profile, size_t server);
 
 #endif

@@ -1,0 +1,17 @@
+#include "common/feature.h"
+
+const struct feature_row features[FEATURE_COUNT] = {
+    [FEATURE_STARTTLS] = { "starttls", false, true },
+    [FEATURE_SMTPS] = { "smtps", false, true },
+    [FEATURE_CREDENTIALS] = { "credentials", false, true },
+    [FEATURE_OAUTH] = { "oauth", false, true },
+    [FEATURE_CLIENT_CERTIFICATE] = { "client_certificate", false, true },
+    [FEATURE_CORE] = { "core", false, true },
+    [FEATURE_VAULT] = { "vault", false, true },
+    [FEATURE_POOL] = { "pool", true, false },
+    [FEATURE_MAX_CONNECTIONS] = { "max_connections", false, false },
+    [FEATURE_MAX_LIFETIME] = { "max_lifetime", false, false },
+    [FEATURE_MAX_MESSAGES] = { "max_messages", false, false },
+    [FEATURE_RETRY_WARN] = { "retry.warn", false, false },
+    [FEATURE_VERIFY_RECIPIENTS] = { "verify_recipients", false, false },
+};
