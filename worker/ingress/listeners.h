@@ -1,0 +1,26 @@
+/* worker/ingress/listeners.h: the listening sockets of a worker.
+ *
+ * Accepting pauses at the connection limit and when descriptors or memory are short, and goes on by
+ * itself. A listener that is being removed is emptied first. */
+#ifndef WORKER_INGRESS_LISTENERS_H
+#define WORKER_INGRESS_LISTENERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct listeners;
+struct loop;
+
+/* Has a connection; it is the callee's. */
+typedef void listeners_accepted_cb(int fd, void *arg);
+
+struct listeners *listeners_new(struct loop *loop, listeners_accepted_cb *accepted, void *arg);
+void listeners_free(struct listeners **listeners);
+
+int listeners_add(struct listeners *listeners, uint32_t index, int fd);
+void listeners_remove(struct listeners *listeners, uint32_t index);
+
+/* At the limit, or draining. */
+void listeners_pause(struct listeners *listeners, bool is_paused);
+
+#endif
