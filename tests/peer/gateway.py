@@ -97,7 +97,7 @@ class Gateway:
         if not self.socket.exists():
             return False
         try:
-            ready = [w for w in self.worker_rows() if w["state"] in ("ready", "running")]
+            ready = [w for w in self.worker_rows() if w["state"] == "running"]
             if len(ready) < self.workers:
                 return False
             with Client(self.port, 5):
@@ -199,7 +199,7 @@ class Gateway:
         return self.rows("worker", "list")
 
     def queue(self):
-        return self.rows("queue", "list")
+        return self.rows("queue", "list", "--limit", 1000)
 
     def wait_rules(self, recipient="to@example.test", seconds=10):
         """Until every worker takes mail for `recipient`: a connection reaches any of them."""
