@@ -22,6 +22,7 @@
 
 struct loop;
 struct queue;
+struct segments;
 
 enum queue_state {
     QUEUE_READY,    /* may go as soon as its profile has its turn */
@@ -49,10 +50,11 @@ struct queue_view {
     int worker; /* slot of the worker that delivers it, -1: none */
 };
 
-struct queue *queue_new(struct loop *loop);
-void queue_free(struct queue **queue);
+/* `segments` hears which spool segments are still needed. NULL: no memory. */
+struct queue *queue_new(struct loop *loop, struct segments *segments);
+void queue_free(struct queue **queue); /* lists under way end empty */
 
-const char *queue_state_name(enum queue_state state); /* "ready", "delivering", "waiting", ... */
+const char *queue_state_name(enum queue_state state); /* "ready", "delivering", "deferred" ... */
 /* By that name; false if there is none. */
 bool queue_state_parse(const char *name, enum queue_state *ret_state);
 

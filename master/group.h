@@ -1,0 +1,125 @@
+/* master/group.h: an entry of the queue, and what the deciding parts of the master do with it.
+ *
+ * For dispatch, orders and the handlers of what workers say; everybody else uses master/queue.h.
+ * A group is in exactly one state; only the functions below change it, and they keep its place in
+ * the lists (ready lists of its lane, heap of what waits) and all counts. */
+#ifndef MASTER_GROUP_H
+#define MASTER_GROUP_H
+
+#include <sys/queue.h>
+
+#include "common/id.h"
+#include "master/hash_index.h"
+#include "master/queue.h"
+
+struct job;
+struct route;
+struct segments;
+
+enum ready_class {
+    READY_NEW,      /* never tried */
+    READY_DEFERRED, /* tried before */
+    READY_CLASS_COUNT
+};
+
+struct group {
+    struct hash_node node;
+    struct ipc_place place;
+    TAILQ_ENTRY(group) link; /* in a ready list, among the suspects or the gone of its slot */
+    struct lane *lane;
+    struct job *job; /* while it is out */
+    uint64_t body_bytes;
+    int64_t due_ms;      /* waiting: monotonic */
+    uint64_t kept_tried; /* no room: servers tried already in this attempt ... */
+    uint64_t kept_version;
+    uint32_t heap_at; /* waiting: its place in the heap */
+    uint32_t number;  /* in the slab */
+    uint32_t rule, recipients, received_s, next_attempt_s;
+    uint32_t note_segment;
+    uint16_t note_slot;
+    uint16_t attempts;
+    uint16_t kept_start; /* ... and the start server whose turn it had */
+    int16_t worker;      /* while it is out: the slot of the worker that has it */
+    uint8_t state;       /* enum queue_state */
+    uint8_t ready_class; /* ready and no suspect */
+    uint8_t crashes;     /* workers that died while they held it */
+    uint8_t misses;      /* in a row: workers that could not read it */
+    bool has_kept_turn;
+    bool is_recalled; /* an order waits for it to come back */
+};
+
+TAILQ_HEAD(group_list, group);
+
+/* What waits for one profile, and how much of it is out. */
+struct lane {
+    uint32_t profile;
+    TAILQ_ENTRY(lane) turn; /* among those that have something ready */
+    struct group_list ready[READY_CLASS_COUNT];
+    uint64_t ready_count;
+    uint64_t counts[QUEUE_STATE_COUNT];
+    unsigned in_flight;
+    unsigned new_streak;    /* new ones taken since the last deferred one */
+    uint16_t out[ID_SLOTS]; /* jobs by worker */
+    struct route *route;    /* NULL: the profile is not known, its mail waits */
+};
+
+TAILQ_HEAD(lane_list, lane);
+
+/* ---- entries ---- */
+
+/* Takes in what a worker reported. 0; -EEXIST (known: harmless, nothing changes); -ENOMEM. */
+int queue_add(struct queue *queue, const struct ipc_mail_queued *queued);
+struct group *queue_get(const struct queue *queue, uint64_t id, unsigned group);
+struct group *queue_at(const struct queue *queue, uint32_t number); /* NULL: none there */
+uint32_t queue_numbers(const struct queue *queue);                  /* one past the last */
+
+/* Finished. While its slot is being scanned it stays known as QUEUE_GONE, so that a scan which read
+ * its cell before the end does not bring it back. */
+void queue_drop(struct queue *queue, struct group *group);
+void queue_scan_began(struct queue *queue, unsigned slot);
+void queue_scan_ended(struct queue *queue, unsigned slot);
+
+/* ---- states ---- */
+
+void queue_set_ready(struct queue *queue, struct group *group, bool at_head);
+void queue_set_out(struct queue *queue, struct group *group);
+void queue_set_held(struct queue *queue, struct group *group);
+void queue_set_failed(struct queue *queue, struct group *group);
+void queue_set_checking(struct queue *queue, struct group *group);
+/* Wall time since CLOCK_EPOCH_S; what lies further ahead than any retry may is clamped. */
+void queue_set_waiting(struct queue *queue, struct group *group, uint32_t next_attempt_s);
+void queue_set_waiting_ms(struct queue *queue, struct group *group, int64_t from_now_ms);
+
+/* Makes ready what is due, at most `max`; returns in how many ms the next one will be, -1: none. */
+int64_t queue_wake(struct queue *queue, size_t max);
+
+/* ---- other properties ---- */
+
+void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uint32_t segment);
+/* To another profile; the group must be neither ready nor out. 0 or -ENOMEM. */
+int queue_set_profile(struct queue *queue, struct group *group, uint32_t profile);
+
+void queue_view_of(const struct group *group, struct queue_view *ret_view);
+
+/* ---- lanes ---- */
+
+/* Made when first asked for; NULL: no memory. Lanes live as long as the queue. */
+struct lane *queue_lane(struct queue *queue, uint32_t profile);
+struct lane *queue_lane_known(const struct queue *queue, uint32_t profile);
+size_t queue_lane_count(const struct queue *queue);
+struct lane *queue_lane_at(const struct queue *queue, size_t index);
+
+/* Those with something ready, in the order of their turns. */
+struct lane_list *queue_turns(struct queue *queue);
+/* What killed a worker before: it runs alone (MQ09). */
+struct group_list *queue_suspects(struct queue *queue);
+
+struct loop *queue_loop(const struct queue *queue);
+
+struct list_job;
+TAILQ_HEAD(list_job_list, list_job);
+/* For master/queue_list.c alone. */
+struct list_job_list *queue_list_jobs(struct queue *queue);
+void queue_list_end_all(struct queue *queue);
+
+#endif

@@ -1,0 +1,250 @@
+#include "master/segments.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+#include "master/hash_index.h"
+#include "master/worker.h"
+
+enum phase {
+    IN_USE,    /* written to, pinned, or its slot is being scanned */
+    ANNOUNCED, /* SEGMENT_GONE is out: some worker has not answered yet */
+    RELEASED,  /* its slot's worker was not there to be told SEGMENT_REUSE */
+};
+
+struct segment_entry {
+    struct hash_node node;
+    size_t at; /* in items */
+    uint64_t pins;
+    uint32_t number;
+    uint16_t slot;
+    bool is_sealed;
+    enum phase phase;
+    unsigned open_answers;
+    uint64_t asked[ID_SLOTS / 64]; /* workers that were told and have not answered */
+};
+
+struct segments {
+    struct workers *workers;
+    struct hash_index index;
+    struct segment_entry **items; /* all of them, for the walks */
+    size_t count, room;
+    bool is_scanned[ID_SLOTS];
+};
+
+struct segments *segments_new(struct workers *workers)
+{
+    struct segments *segments = calloc(1, sizeof(*segments));
+
+    if (segments != NULL)
+        segments->workers = workers;
+    return segments;
+}
+
+void segments_free(struct segments **segments)
+{
+    if (*segments == NULL)
+        return;
+    for (size_t i = 0; i < (*segments)->count; i++)
+        free((*segments)->items[i]);
+    free((*segments)->items);
+    hash_index_done(&(*segments)->index);
+    free(*segments);
+    *segments = NULL;
+}
+
+/* ---- entries ---- */
+
+static struct segment_entry *find(const struct segments *segments, unsigned slot, uint32_t number)
+{
+    struct hash_node *node = hash_index_first(&segments->index, hash_mix(slot, number));
+
+    for (; node != NULL; node = hash_index_next(node)) {
+        struct segment_entry *entry = (struct segment_entry *)node; /* its first member */
+
+        if (entry->slot == slot && entry->number == number)
+            return entry;
+    }
+    return NULL;
+}
+
+static int make_room(struct segments *segments)
+{
+    size_t room = segments->room == 0 ? 256 : 2 * segments->room;
+    struct segment_entry **grown;
+
+    if (segments->count < segments->room)
+        return 0;
+    if (room > SEGMENTS_MAX)
+        return -ENOSPC;
+    grown = realloc(segments->items, room * sizeof(struct segment_entry *));
+    if (grown == NULL)
+        return -ENOMEM;
+    segments->items = grown;
+    segments->room = room;
+    return 0;
+}
+
+static struct segment_entry *find_or_add(struct segments *segments, unsigned slot, uint32_t number)
+{
+    struct segment_entry *entry = find(segments, slot, number);
+
+    if (entry != NULL)
+        return entry;
+    if (make_room(segments) != 0 || (entry = calloc(1, sizeof(*entry))) == NULL)
+        return NULL;
+    entry->slot = (uint16_t)slot;
+    entry->number = number;
+    if (hash_index_insert(&segments->index, &entry->node, hash_mix(slot, number)) != 0) {
+        free(entry);
+        return NULL;
+    }
+    entry->at = segments->count;
+    segments->items[segments->count++] = entry;
+    return entry;
+}
+
+static void forget(struct segments *segments, struct segment_entry *entry)
+{
+    hash_index_remove(&segments->index, &entry->node);
+    segments->items[entry->at] = segments->items[--segments->count];
+    segments->items[entry->at]->at = entry->at;
+    free(entry);
+}
+
+/* ---- the way of an entry ---- */
+
+static void hand_back(struct segments *segments, struct segment_entry *entry)
+{
+    struct worker *owner = segments->workers->slots[entry->slot];
+
+    if (entry->pins > 0) { /* needed again after all; it will be announced afresh */
+        entry->phase = IN_USE;
+        return;
+    }
+    if (!worker_is_running(owner))
+        owner = workers_least_loaded(segments->workers); /* a surplus slot: whoever is there */
+    entry->phase = RELEASED;
+    if (owner == NULL)
+        return;
+    channel_send(owner->channel, IPC_SEGMENT_REUSE,
+                 &(struct ipc_segment){ .slot = entry->slot, .segment = entry->number });
+    forget(segments, entry);
+}
+
+static void announce(struct segments *segments, struct segment_entry *entry)
+{
+    const struct ipc_segment gone = { .slot = entry->slot, .segment = entry->number };
+
+    entry->phase = ANNOUNCED;
+    entry->open_answers = 0;
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        struct worker *worker = segments->workers->slots[slot];
+
+        if (worker == NULL || worker->channel == NULL || worker->state == WORKER_STARTING)
+            continue; /* one that starts has nothing open yet and is given no such job */
+        channel_send(worker->channel, IPC_SEGMENT_GONE, &gone);
+        entry->asked[slot / 64] |= UINT64_C(1) << slot % 64;
+        entry->open_answers++;
+    }
+    if (entry->open_answers == 0)
+        hand_back(segments, entry);
+}
+
+static void consider(struct segments *segments, struct segment_entry *entry)
+{
+    if (entry->pins == 0 && entry->is_sealed && entry->phase == IN_USE &&
+        !segments->is_scanned[entry->slot])
+        announce(segments, entry);
+}
+
+static bool take_answer(struct segment_entry *entry, unsigned slot)
+{
+    uint64_t bit = UINT64_C(1) << slot % 64;
+
+    if ((entry->asked[slot / 64] & bit) == 0)
+        return false;
+    entry->asked[slot / 64] &= ~bit;
+    entry->open_answers--;
+    return true;
+}
+
+void segments_pin(struct segments *segments, unsigned slot, uint32_t number)
+{
+    struct segment_entry *entry = number != 0 ? find_or_add(segments, slot, number) : NULL;
+
+    if (entry != NULL)
+        entry->pins++;
+}
+
+void segments_unpin(struct segments *segments, unsigned slot, uint32_t number)
+{
+    struct segment_entry *entry = number != 0 ? find(segments, slot, number) : NULL;
+
+    if (entry == NULL || entry->pins == 0)
+        return;
+    entry->pins--;
+    consider(segments, entry);
+}
+
+void segments_sealed(struct segments *segments, unsigned slot, uint32_t number)
+{
+    struct segment_entry *entry = number != 0 ? find_or_add(segments, slot, number) : NULL;
+
+    if (entry == NULL)
+        return;
+    entry->is_sealed = true;
+    consider(segments, entry);
+}
+
+int segments_released(struct segments *segments, const struct worker *worker, unsigned slot,
+                      uint32_t number)
+{
+    struct segment_entry *entry = slot < ID_SLOTS ? find(segments, slot, number) : NULL;
+
+    if (entry == NULL || entry->phase != ANNOUNCED || !take_answer(entry, worker->slot))
+        return -EBADMSG;
+    if (entry->open_answers == 0)
+        hand_back(segments, entry);
+    return 0;
+}
+
+void segments_scanning(struct segments *segments, unsigned slot, bool is_scanned)
+{
+    segments->is_scanned[slot] = is_scanned;
+    /* From the end: what is handed back leaves the array by a later one taking its place. */
+    for (size_t i = segments->count; !is_scanned && i-- > 0;) {
+        if (segments->items[i]->slot == slot)
+            consider(segments, segments->items[i]);
+    }
+}
+
+void segments_worker_gone(struct segments *segments, const struct worker *worker)
+{
+    for (size_t i = segments->count; i-- > 0;) {
+        struct segment_entry *entry = segments->items[i];
+
+        if (entry->phase == ANNOUNCED && take_answer(entry, worker->slot) &&
+            entry->open_answers == 0)
+            hand_back(segments, entry);
+    }
+}
+
+void segments_worker_ready(struct segments *segments, const struct worker *worker)
+{
+    (void)worker;
+    for (size_t i = segments->count; i-- > 0;) {
+        if (segments->items[i]->phase == RELEASED)
+            hand_back(segments, segments->items[i]);
+    }
+}
+
+uint64_t segments_pins(const struct segments *segments, unsigned slot, uint32_t number)
+{
+    const struct segment_entry *entry = find(segments, slot, number);
+
+    return entry != NULL ? entry->pins : 0;
+}
