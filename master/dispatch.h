@@ -1,16 +1,78 @@
 /* master/dispatch.h: which group goes next, to which worker, from which start server.
  *
  * Profiles are served in turn, within a profile new mail before deferred 3:1 (MQ0A). A profile has
- * at most max_in_flight groups out, and at most half of a worker's credit while others have mail,
- * so that one whose servers hang delays nobody else (SP25). The start server is the cursor's
+ * at most max_in_flight groups out, and of each worker's credit at most half of what the others
+ * leave, so that one whose servers hang delays nobody else (SP25). The start server is the cursor's
  * (SP20, SP21). The worker is one with an idle connection to it, else the one whose spool has the
- * message if its load is within 25 % of the least, else the least loaded. */
+ * message if its load is within 25 % of the least, else the least loaded. What killed a worker
+ * before runs alone (MQ09). */
 #ifndef MASTER_DISPATCH_H
 #define MASTER_DISPATCH_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
+#include "common/ipc.h"
+
+/* SP25: an attempt ends by then. A worker that does not bring its job back in time is asked to, and
+ * replaced when it does not do so either. */
+#define DISPATCH_DEADLINE_MS 1800000
+#define DISPATCH_GRACE_MS    5000
+#define DISPATCH_CANCEL_MS   30000
+
+struct cells;
+struct cursor;
 struct dispatch;
+struct group;
+struct loop;
+struct profile;
+struct queue;
+struct worker;
+struct workers;
+
+struct dispatch_hooks {
+    /* A worker keeps a job beyond everything it was told. */
+    void (*on_overrun)(struct worker *worker, void *arg);
+    /* A round-robin cursor moved. */
+    void (*on_cursor)(void *arg);
+    /* What dispatch_recall() asked for has come to an end: the group is in its new state, or gone.
+     */
+    void (*on_recalled)(uint64_t id, unsigned group, void *arg);
+    void *overrun_arg, *cursor_arg, *recalled_arg;
+};
+
+/* Works at the end of each turn of the loop: make it before the channels. NULL: no memory. */
+struct dispatch *dispatch_new(struct loop *loop, struct queue *queue, struct workers *workers,
+                              struct cells *cells);
+void dispatch_free(struct dispatch **dispatch);
+struct dispatch_hooks *dispatch_hooks(struct dispatch *dispatch);
+
+/* A profile is there, in a new version perhaps. `saved` is its cursor from before a restart, NULL:
+ * none. 0 or -ENOMEM. */
+int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profile,
+                         const struct cursor *saved);
+void dispatch_drop_profile(struct dispatch *dispatch, uint32_t profile);
+
+/* Nothing is given out any more; outcomes are still taken in. */
+void dispatch_stop(struct dispatch *dispatch);
+
+/* What workers say. 0, or -EBADMSG: no sane worker says that. */
+int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
+                    const struct ipc_mail_queued *queued);
+int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
+                     const struct ipc_mail_outcome *outcome);
+void dispatch_connections(struct dispatch *dispatch, const struct worker *worker,
+                          const struct ipc_connections *connections);
+
+/* Its process has ended and its channel is read to the end: the cell of each job that it had is
+ * read again before the group goes anywhere. `is_crash`: what it had may have killed it. */
+void dispatch_worker_lost(struct dispatch *dispatch, struct worker *worker, bool is_crash);
+
+/* Asks for a group that is out; on_recalled follows, exactly once. */
+void dispatch_recall(struct group *group);
 
 /* Which server (index) the next delivery of this profile would start with; -ENOENT: no such
  * profile. Hands nothing out (SR06). */
@@ -18,5 +80,11 @@ int dispatch_next_start(const struct dispatch *dispatch, uint32_t profile);
 
 /* Groups of this profile that are with workers now. */
 unsigned dispatch_in_flight(const struct dispatch *dispatch, uint32_t profile);
+
+/* Its connections over all workers: [{"server": index, "idle": n, "open": n}, ...]. */
+json_t *dispatch_connections_shown(const struct dispatch *dispatch, uint32_t profile);
+
+/* All cursors in text for the cursor file: free(). NULL: no memory. */
+char *dispatch_cursors(const struct dispatch *dispatch);
 
 #endif

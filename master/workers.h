@@ -31,8 +31,4 @@ json_t *workers_shown(const struct workers *workers);
 /* How many run, and how many there should be. */
 void workers_count(const struct workers *workers, unsigned *ret_running, unsigned *ret_wanted);
 
-/* Idle connections of a profile over all workers: [{"server": index, "idle": n, "open": n}, ...].
- */
-json_t *workers_connections(const struct workers *workers, uint32_t profile);
-
 #endif

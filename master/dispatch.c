@@ -1,0 +1,343 @@
+#include "master/dispatch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/profile.h"
+#include "master/dispatch_parts.h"
+#include "master/group.h"
+#include "master/jobs.h"
+#include "master/route.h"
+#include "master/worker.h"
+
+#define NEW_PER_DEFERRED 3    /* MQ0A */
+#define WAKE_PER_TURN    4096 /* bounds on what one turn of the loop does */
+#define SEND_PER_TURN    2048
+#define WATCH_MS         1000
+
+static void on_turn_end(void *arg);
+static void on_watch(void *arg);
+
+/* The end of this turn does the work. */
+static void on_wake(void *arg)
+{
+    (void)arg;
+}
+
+struct dispatch *dispatch_new(struct loop *loop, struct queue *queue, struct workers *workers,
+                              struct cells *cells)
+{
+    struct dispatch *dispatch = calloc(1, sizeof(*dispatch));
+
+    if (dispatch == NULL)
+        return NULL;
+    *dispatch =
+        (struct dispatch){ .loop = loop, .queue = queue, .workers = workers, .cells = cells };
+    dispatch->jobs = jobs_new();
+    dispatch->wake = loop_timer_new(loop, on_wake, dispatch);
+    dispatch->watch = loop_timer_new(loop, on_watch, dispatch);
+    loop_at_turn_end(loop, on_turn_end, dispatch);
+    if (dispatch->jobs == NULL || dispatch->wake == NULL || dispatch->watch == NULL)
+        dispatch_free(&dispatch);
+    return dispatch;
+}
+
+void dispatch_free(struct dispatch **dispatch)
+{
+    struct dispatch *d = *dispatch;
+
+    if (d == NULL)
+        return;
+    loop_forget_turn_end(d->loop, on_turn_end, d);
+    loop_timer_free(&d->wake);
+    loop_timer_free(&d->watch);
+    for (size_t i = 0; i < queue_lane_count(d->queue); i++)
+        route_free(&queue_lane_at(d->queue, i)->route);
+    jobs_free(&d->jobs);
+    free(d);
+    *dispatch = NULL;
+}
+
+struct dispatch_hooks *dispatch_hooks(struct dispatch *dispatch)
+{
+    return &dispatch->hooks;
+}
+
+void dispatch_stop(struct dispatch *dispatch)
+{
+    dispatch->is_stopped = true;
+}
+
+/* ---- profiles ---- */
+
+int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profile,
+                         const struct cursor *saved)
+{
+    struct lane *lane;
+
+    if (profile->type != PROFILE_SMTP)
+        return 0; /* only relays have mail of their own to send */
+    lane = queue_lane(dispatch->queue, profile->id);
+    if (lane == NULL)
+        return -ENOMEM;
+    if (lane->route != NULL)
+        return route_update(lane->route, profile);
+    lane->route = route_new(profile, saved);
+    return lane->route != NULL ? 0 : -ENOMEM;
+}
+
+void dispatch_drop_profile(struct dispatch *dispatch, uint32_t profile)
+{
+    struct lane *lane = queue_lane_known(dispatch->queue, profile);
+
+    if (lane != NULL)
+        route_free(&lane->route);
+}
+
+int dispatch_next_start(const struct dispatch *dispatch, uint32_t profile)
+{
+    const struct lane *lane = queue_lane_known(dispatch->queue, profile);
+
+    return lane != NULL && lane->route != NULL ? (int)route_next_start(lane->route) : -ENOENT;
+}
+
+unsigned dispatch_in_flight(const struct dispatch *dispatch, uint32_t profile)
+{
+    const struct lane *lane = queue_lane_known(dispatch->queue, profile);
+
+    return lane != NULL ? lane->in_flight : 0;
+}
+
+void dispatch_connections(struct dispatch *dispatch, const struct worker *worker,
+                          const struct ipc_connections *connections)
+{
+    struct lane *lane = queue_lane_known(dispatch->queue, connections->profile);
+
+    if (lane != NULL && lane->route != NULL)
+        route_set_connections(lane->route, worker->slot, connections->server, connections->idle,
+                              connections->open);
+}
+
+json_t *dispatch_connections_shown(const struct dispatch *dispatch, uint32_t profile)
+{
+    const struct lane *lane = queue_lane_known(dispatch->queue, profile);
+    json_t *shown = json_array();
+
+    for (size_t server = 0;
+         lane != NULL && lane->route != NULL && server < lane->route->servers->count; server++) {
+        int idle = 0, open = 0;
+
+        for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+            const struct route_connections *known = lane->route->connections[slot];
+
+            idle += known != NULL ? known[server].idle : 0;
+            open += known != NULL ? known[server].open : 0;
+        }
+        json_array_append_new(
+            shown, json_pack("{s:i, s:i, s:i}", "server", (int)server, "idle", idle, "open", open));
+    }
+    return shown;
+}
+
+char *dispatch_cursors(const struct dispatch *dispatch)
+{
+    char *text = NULL, line[CURSOR_TEXT_MAX];
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        return NULL;
+    for (size_t i = 0; i < queue_lane_count(dispatch->queue); i++) {
+        const struct lane *lane = queue_lane_at(dispatch->queue, i);
+
+        if (lane->route == NULL || lane->route->cursor.last == 0)
+            continue;
+        (void)cursor_print(&lane->route->cursor, line, sizeof(line));
+        fprintf(out, "%u %s\n", lane->profile, line);
+    }
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* ---- sending ---- */
+
+size_t dispatch_start_of(struct dispatch *dispatch, struct group *group)
+{
+    struct route *route = group->lane->route;
+    bool is_kept = group->has_kept_turn && group->kept_version == route->version;
+    uint64_t last = route->cursor.last;
+    size_t start;
+
+    group->has_kept_turn = false;
+    if (is_kept)
+        return group->kept_start;
+    group->kept_tried = 0;
+    start = route_take_start(route);
+    if (route->cursor.last != last && dispatch->hooks.on_cursor != NULL)
+        dispatch->hooks.on_cursor(dispatch->hooks.cursor_arg);
+    return start;
+}
+
+struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct worker *worker,
+                          size_t start)
+{
+    struct route *route = group->lane->route;
+    struct job *job = jobs_begin(dispatch->jobs, group, worker, route->servers);
+    struct ipc_mail_deliver deliver;
+
+    if (job == NULL)
+        return NULL;
+    job->start = (uint16_t)start;
+    job->sent_ms = loop_now_ms(dispatch->loop);
+    queue_set_out(dispatch->queue, group);
+    route_use_idle(route, worker->slot, start);
+    deliver = (struct ipc_mail_deliver){ .place = group->place,
+                                         .job = job->id,
+                                         .version = route->version,
+                                         .tried = group->kept_tried,
+                                         .profile = group->lane->profile,
+                                         .rule = group->rule,
+                                         .deadline_ms = DISPATCH_DEADLINE_MS,
+                                         .start = (uint16_t)start,
+                                         .attempts = group->attempts };
+    group->kept_tried = 0;
+    channel_send(worker->channel, IPC_MAIL_DELIVER, &deliver);
+    if (!loop_timer_is_set(dispatch->watch))
+        loop_timer_set_ms(dispatch->watch, WATCH_MS);
+    return job;
+}
+
+static struct group *pick(struct lane *lane)
+{
+    struct group *fresh = TAILQ_FIRST(&lane->ready[READY_NEW]);
+    struct group *deferred = TAILQ_FIRST(&lane->ready[READY_DEFERRED]);
+
+    if (fresh != NULL && (deferred == NULL || lane->new_streak < NEW_PER_DEFERRED)) {
+        if (lane->new_streak < NEW_PER_DEFERRED)
+            lane->new_streak++;
+        return fresh;
+    }
+    lane->new_streak = 0;
+    return deferred;
+}
+
+static bool serve_one(struct dispatch *dispatch, struct lane *lane)
+{
+    struct group *group;
+    size_t start;
+
+    if (lane->route == NULL || lane->in_flight >= lane->route->max_in_flight ||
+        !dispatch_any_room(dispatch, lane))
+        return false;
+    group = pick(lane);
+    start = dispatch_start_of(dispatch, group);
+    return dispatch_send(dispatch, group, dispatch_choose(dispatch, group, start), start) != NULL;
+}
+
+/* One group of each profile in turn, until nobody can go on. False: there is more to do. */
+static bool serve_turns(struct dispatch *dispatch)
+{
+    struct lane_list *turns = queue_turns(dispatch->queue);
+    size_t lanes = queue_lane_count(dispatch->queue), stuck = 0;
+    unsigned budget = SEND_PER_TURN;
+    struct lane *lane;
+
+    while ((lane = TAILQ_FIRST(turns)) != NULL && stuck < lanes) {
+        if (budget-- == 0)
+            return false;
+        TAILQ_REMOVE(turns, lane, turn);
+        TAILQ_INSERT_TAIL(turns, lane, turn);
+        stuck = serve_one(dispatch, lane) ? 0 : stuck + 1;
+    }
+    return true;
+}
+
+static void give_credit(struct dispatch *dispatch)
+{
+    if (queue_mail_count(0, 0, dispatch->queue) >= QUEUE_FULL_GROUPS)
+        return;
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        struct worker *worker = dispatch->workers->slots[slot];
+
+        if (worker == NULL || worker->credit_owed == 0 || worker->channel == NULL)
+            continue;
+        channel_send(worker->channel, IPC_CREDIT,
+                     &(struct ipc_credit){ .queued = worker->credit_owed });
+        worker->credit_owed = 0;
+    }
+}
+
+static void on_turn_end(void *arg)
+{
+    struct dispatch *dispatch = arg;
+    int64_t next_ms;
+
+    give_credit(dispatch);
+    if (dispatch->is_stopped)
+        return;
+    next_ms = queue_wake(dispatch->queue, WAKE_PER_TURN);
+    dispatch_alone_serve(dispatch);
+    if (!serve_turns(dispatch))
+        next_ms = 0;
+    if (next_ms >= 0)
+        loop_timer_set_ms(dispatch->wake, next_ms);
+    if (dispatch_alone_is_busy(dispatch) && !loop_timer_is_set(dispatch->watch))
+        loop_timer_set_ms(dispatch->watch, WATCH_MS);
+}
+
+/* ---- deadlines ---- */
+
+/* Jobs of a worker are in the order in which they were sent, so the first one is the oldest. */
+static bool watch_worker(struct worker *worker, int64_t now_ms)
+{
+    struct job *job;
+
+    TAILQ_FOREACH (job, &worker->jobs, link) {
+        if (now_ms - job->sent_ms < DISPATCH_DEADLINE_MS + DISPATCH_GRACE_MS)
+            break;
+        if (job->cancelled_ms == 0) {
+            job->cancelled_ms = now_ms;
+            channel_send(worker->channel, IPC_MAIL_CANCEL,
+                         &(struct ipc_mail_cancel){ .job = job->id });
+        } else if (now_ms - job->cancelled_ms >= DISPATCH_CANCEL_MS) {
+            log_error("dispatch", "a worker keeps a delivery beyond its deadline",
+                      LOG_ID(job->group->place.id), LOG_INT("slot", worker->slot));
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_watch(void *arg)
+{
+    struct dispatch *dispatch = arg;
+    int64_t now_ms = loop_now_ms(dispatch->loop);
+    bool is_any = false;
+
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        struct worker *worker = dispatch->workers->slots[slot];
+
+        if (worker == NULL || worker->channel == NULL || worker->job_count == 0)
+            continue;
+        is_any = true;
+        if (!watch_worker(worker, now_ms) && dispatch->hooks.on_overrun != NULL)
+            dispatch->hooks.on_overrun(worker, dispatch->hooks.overrun_arg);
+    }
+    if (is_any || dispatch_alone_is_busy(dispatch))
+        loop_timer_set_ms(dispatch->watch, WATCH_MS);
+}
+
+void dispatch_recall(struct group *group)
+{
+    group->is_recalled = true;
+    channel_send(group->job->worker->channel, IPC_MAIL_CANCEL,
+                 &(struct ipc_mail_cancel){ .job = group->job->id });
+}

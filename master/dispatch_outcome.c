@@ -1,0 +1,238 @@
+/* How jobs end: by an outcome, or by the end of the worker that had them. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "master/cells.h"
+#include "master/dispatch_parts.h"
+#include "master/group.h"
+#include "master/jobs.h"
+#include "master/route.h"
+#include "master/settle.h"
+#include "master/worker.h"
+
+#define NO_ROOM_WAIT_MS 1000
+#define MISS_WAIT_MS    10000
+#define MISSES_MAX      8 /* the wait doubles until then */
+#define UNREAD_WAIT_MS  60000
+#define CRASHES_TO_HOLD 2 /* MQ09 */
+
+int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
+                    const struct ipc_mail_queued *queued)
+{
+    int err;
+
+    if (queued->place.id == 0 || queued->place.slot >= ID_SLOTS || queued->place.segment == 0 ||
+        queued->note_slot >= ID_SLOTS)
+        return -EBADMSG;
+    worker->credit_owed++;
+    err = queue_add(dispatch->queue, queued);
+    if (err == -ENOMEM && !dispatch->is_queue_short) {
+        dispatch->is_queue_short = true;
+        log_alert("queue", "no memory for more queued mail: some waits on disk until a restart",
+                  LOG_ID(queued->place.id));
+    }
+    return 0;
+}
+
+void dispatch_tell_recalled(struct dispatch *dispatch, struct group *group, uint64_t id,
+                            unsigned number)
+{
+    if (group != NULL)
+        group->is_recalled = false;
+    if (dispatch->hooks.on_recalled != NULL)
+        dispatch->hooks.on_recalled(id, number, dispatch->hooks.recalled_arg);
+}
+
+/* ---- outcomes ---- */
+
+static void take_progress(struct dispatch *dispatch, struct group *group,
+                          const struct ipc_mail_outcome *outcome)
+{
+    group->misses = 0;
+    group->crashes = 0; /* it came back: whatever killed a worker, it was not this */
+    if (outcome->attempts > group->attempts)
+        group->attempts = outcome->attempts;
+    group->recipients = outcome->recipients;
+    queue_set_note(dispatch->queue, group, outcome->note_slot, outcome->note_segment);
+}
+
+static void take_no_room(struct dispatch *dispatch, struct group *group, const struct job *job,
+                         const struct ipc_mail_outcome *outcome)
+{
+    group->has_kept_turn = true;
+    group->kept_start = job->start;
+    group->kept_version = job->servers->version;
+    group->kept_tried = outcome->tried;
+    queue_set_waiting_ms(dispatch->queue, group, NO_ROOM_WAIT_MS);
+}
+
+static void take_miss(struct dispatch *dispatch, struct group *group, const struct worker *worker)
+{
+    int64_t wait_ms = (int64_t)MISS_WAIT_MS << group->misses;
+
+    if (group->misses < MISSES_MAX)
+        group->misses++;
+    log_warning("dispatch", "a worker could not read a queued message", LOG_ID(group->place.id),
+                LOG_INT("slot", worker->slot), LOG_INT("again_in_s", wait_ms / 1000));
+    queue_set_waiting_ms(dispatch->queue, group, wait_ms);
+}
+
+/* The row of each outcome: what it makes of the group. */
+static void settle(struct dispatch *dispatch, struct group *group, const struct job *job,
+                   const struct ipc_mail_outcome *outcome)
+{
+    switch ((enum ipc_outcome)outcome->outcome) {
+    case IPC_OUTCOME_DONE: queue_drop(dispatch->queue, group); return;
+    case IPC_OUTCOME_FAILED:
+        take_progress(dispatch, group, outcome);
+        queue_set_failed(dispatch->queue, group);
+        return;
+    case IPC_OUTCOME_DEFERRED:
+        take_progress(dispatch, group, outcome);
+        queue_set_waiting(dispatch->queue, group, outcome->next_attempt_s);
+        return;
+    case IPC_OUTCOME_NO_ROOM: take_no_room(dispatch, group, job, outcome); return;
+    case IPC_OUTCOME_NOT_HELD: take_miss(dispatch, group, job->worker); return;
+    case IPC_OUTCOME_COUNT: break;
+    }
+}
+
+static bool is_sane(const struct job *job, const struct ipc_mail_outcome *outcome)
+{
+    const struct ipc_place *sent = &job->group->place, *said = &outcome->place;
+
+    return outcome->outcome < IPC_OUTCOME_COUNT && outcome->note_slot < ID_SLOTS &&
+           said->id == sent->id && said->group == sent->group && said->slot == sent->slot &&
+           said->segment == sent->segment && outcome->served >= -1 &&
+           outcome->served < (int)job->servers->count;
+}
+
+static void count_service(struct dispatch *dispatch, const struct job *job, int served)
+{
+    struct route *route = job->group->lane->route;
+
+    if (served < 0 || route == NULL)
+        return;
+    if (route_served(route, job->servers, job->start, (size_t)served) &&
+        dispatch->hooks.on_cursor != NULL)
+        dispatch->hooks.on_cursor(dispatch->hooks.cursor_arg);
+}
+
+int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
+                     const struct ipc_mail_outcome *outcome)
+{
+    struct job *job = jobs_find(dispatch->jobs, outcome->job);
+    struct job ended;
+    struct group *group;
+    bool is_recalled;
+
+    if (job == NULL) {
+        log_warning("dispatch", "an outcome of a delivery that nobody has",
+                    LOG_ID(outcome->place.id), LOG_INT("slot", worker->slot));
+        return 0;
+    }
+    if (job->worker != worker || !is_sane(job, outcome))
+        return -EBADMSG;
+    group = job->group;
+    is_recalled = group->is_recalled;
+    count_service(dispatch, job, outcome->served);
+    ended = *job;
+    server_list_hold(ended.servers);
+    jobs_end(dispatch->jobs, job);
+    dispatch_alone_ended(dispatch, ended.id);
+    settle(dispatch, group, &ended, outcome);
+    server_list_release(ended.servers);
+    if (is_recalled)
+        dispatch_tell_recalled(dispatch,
+                               queue_get(dispatch->queue, outcome->place.id, outcome->place.group),
+                               outcome->place.id, outcome->place.group);
+    return 0;
+}
+
+/* ---- the end of a worker ---- */
+
+static void settle_lost(struct dispatch *dispatch, struct group *group,
+                        const struct cell_item *item)
+{
+    if (item->err != 0) {
+        log_warning("dispatch", "the state of a message could not be read", LOG_ID(item->place.id),
+                    LOG_INT("errno", -item->err));
+        group->crashes = item->change.set_crashes ? item->change.crashes : group->crashes;
+        queue_set_waiting_ms(dispatch->queue, group, UNREAD_WAIT_MS);
+        return;
+    }
+    if (item->change.set_held)
+        log_alert("dispatch", "a message is held: workers died while they had it",
+                  LOG_ID(group->place.id), LOG_INT("group", group->place.group),
+                  LOG_INT("deaths", item->change.crashes));
+    settle_by_cell(dispatch->queue, group, &item->cell);
+}
+
+static void on_lost_read(struct cell_item *items, size_t count, void *arg)
+{
+    struct dispatch *dispatch = arg;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct ipc_place *place = &items[i].place;
+        struct group *group = queue_get(dispatch->queue, place->id, place->group);
+        bool is_recalled;
+
+        if (group == NULL || group->state != QUEUE_CHECKING)
+            continue;
+        is_recalled = group->is_recalled;
+        settle_lost(dispatch, group, &items[i]);
+        if (is_recalled)
+            dispatch_tell_recalled(dispatch, queue_get(dispatch->queue, place->id, place->group),
+                                   place->id, place->group);
+    }
+    free(items);
+}
+
+static struct cell_change change_after(const struct group *group, bool is_crash)
+{
+    struct cell_change change = { 0 };
+
+    if (!is_crash)
+        return change;
+    change.is_write = true;
+    change.set_crashes = true;
+    change.crashes = group->crashes < UINT8_MAX ? (uint8_t)(group->crashes + 1) : UINT8_MAX;
+    change.set_held = change.crashes >= CRASHES_TO_HOLD;
+    return change;
+}
+
+void dispatch_worker_lost(struct dispatch *dispatch, struct worker *worker, bool is_crash)
+{
+    size_t count = worker->job_count, at = 0;
+    struct cell_item *items = count > 0 ? calloc(count, sizeof(*items)) : NULL;
+    struct job *job;
+
+    while ((job = TAILQ_FIRST(&worker->jobs)) != NULL) {
+        struct group *group = job->group;
+
+        jobs_end(dispatch->jobs, job);
+        queue_set_checking(dispatch->queue, group);
+        if (items != NULL)
+            items[at++] = (struct cell_item){ .place = group->place,
+                                              .change = change_after(group, is_crash) };
+        else
+            /* A worker reads the cell before it sends anything: late is all that this is. */
+            queue_set_waiting_ms(dispatch->queue, group, UNREAD_WAIT_MS);
+    }
+    for (size_t i = 0; i < queue_lane_count(dispatch->queue); i++) {
+        struct lane *lane = queue_lane_at(dispatch->queue, i);
+
+        if (lane->route != NULL)
+            route_forget_worker(lane->route, worker->slot);
+    }
+    dispatch_alone_lost(dispatch, worker);
+    if (items == NULL)
+        return;
+    if (cells_run(dispatch->cells, items, count, on_lost_read, dispatch) != 0) {
+        for (size_t i = 0; i < count; i++)
+            items[i].err = -ENOMEM;
+        on_lost_read(items, count, dispatch);
+    }
+}

@@ -1,0 +1,131 @@
+#include "master/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/profile.h"
+
+struct server_list *server_list_hold(struct server_list *list)
+{
+    list->holders++;
+    return list;
+}
+
+void server_list_release(struct server_list *list)
+{
+    if (list != NULL && --list->holders == 0)
+        free(list);
+}
+
+static struct server_list *make_list(const struct profile *profile)
+{
+    struct server_list *list = calloc(1, sizeof(*list));
+
+    if (list == NULL)
+        return NULL;
+    list->holders = 1;
+    list->version = profile->version;
+    list->count =
+        profile->server_count < CURSOR_MAX_SERVERS ? profile->server_count : CURSOR_MAX_SERVERS;
+    for (size_t i = 0; i < list->count; i++)
+        list->identities[i] = cursor_identity(profile->servers[i].text);
+    return list;
+}
+
+/* Connections are of one version and its list: what was said about older ones means nothing now. */
+static void forget_connections(struct route *route)
+{
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++)
+        route_forget_worker(route, slot);
+}
+
+int route_update(struct route *route, const struct profile *profile)
+{
+    struct server_list *list = make_list(profile);
+
+    if (list == NULL)
+        return -ENOMEM;
+    forget_connections(route);
+    server_list_release(route->servers);
+    route->servers = list;
+    route->version = profile->version;
+    route->is_round_robin = profile->preference == PREFERENCE_ROUND_ROBIN;
+    route->is_pooled = profile->pool.enabled;
+    route->pool_size = profile->pool.size;
+    route->max_in_flight = profile->max_in_flight;
+    cursor_set_servers(&route->cursor, list->identities, list->count);
+    return 0;
+}
+
+struct route *route_new(const struct profile *profile, const struct cursor *saved)
+{
+    struct route *route = calloc(1, sizeof(*route));
+
+    if (route == NULL)
+        return NULL;
+    if (saved != NULL)
+        route->cursor = *saved;
+    if (route_update(route, profile) != 0)
+        route_free(&route);
+    return route;
+}
+
+void route_free(struct route **route)
+{
+    if (*route == NULL)
+        return;
+    forget_connections(*route);
+    server_list_release((*route)->servers);
+    free(*route);
+    *route = NULL;
+}
+
+size_t route_take_start(struct route *route)
+{
+    return route->is_round_robin ? cursor_take(&route->cursor) : 0;
+}
+
+size_t route_next_start(const struct route *route)
+{
+    return route->is_round_robin ? cursor_peek(&route->cursor) : 0;
+}
+
+bool route_served(struct route *route, const struct server_list *servers, size_t start,
+                  size_t served)
+{
+    if (!route->is_round_robin || served == start || served >= servers->count)
+        return false;
+    cursor_served(&route->cursor, servers->identities[served]);
+    return true;
+}
+
+void route_set_connections(struct route *route, unsigned slot, unsigned server, unsigned idle,
+                           unsigned open)
+{
+    size_t count = route->servers->count;
+
+    if (server >= count || slot >= ID_SLOTS)
+        return;
+    if (route->connections[slot] == NULL)
+        route->connections[slot] = calloc(count, sizeof(struct route_connections));
+    if (route->connections[slot] != NULL)
+        route->connections[slot][server] =
+            (struct route_connections){ .idle = (uint16_t)idle, .open = (uint16_t)open };
+}
+
+unsigned route_idle(const struct route *route, unsigned slot, size_t server)
+{
+    return route->connections[slot] != NULL ? route->connections[slot][server].idle : 0;
+}
+
+void route_use_idle(struct route *route, unsigned slot, size_t server)
+{
+    if (route->connections[slot] != NULL && route->connections[slot][server].idle > 0)
+        route->connections[slot][server].idle--;
+}
+
+void route_forget_worker(struct route *route, unsigned slot)
+{
+    free(route->connections[slot]);
+    route->connections[slot] = NULL;
+}

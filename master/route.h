@@ -1,0 +1,68 @@
+/* master/route.h: what dispatch needs to know of a profile, in its current version.
+ *
+ * A route belongs to a lane for as long as the profile is there; an edit updates it in place. The
+ * list of servers that a job was given is held by the job, so that its outcome is understood after
+ * the list was edited. */
+#ifndef MASTER_ROUTE_H
+#define MASTER_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/id.h"
+#include "master/cursor.h"
+
+struct profile;
+
+struct server_list {
+    unsigned holders;
+    uint64_t version; /* of the profile */
+    size_t count;
+    uint64_t identities[CURSOR_MAX_SERVERS];
+};
+
+struct route_connections {
+    uint16_t idle, open;
+};
+
+struct route {
+    uint64_t version;
+    bool is_round_robin;
+    bool is_pooled;
+    unsigned max_in_flight;
+    unsigned pool_size;
+    struct server_list *servers;
+    struct cursor cursor;
+    /* Per worker an array over the servers; NULL: that worker reported none yet. */
+    struct route_connections *connections[ID_SLOTS];
+};
+
+/* `saved`: the cursor from before a restart, NULL: none. NULL: no memory. */
+struct route *route_new(const struct profile *profile, const struct cursor *saved);
+void route_free(struct route **route);
+
+/* A new version. 0 or -ENOMEM (nothing changed). */
+int route_update(struct route *route, const struct profile *profile);
+
+/* The index of the server to start with; a turn is given by it (SP20, SP21). */
+size_t route_take_start(struct route *route);
+size_t route_next_start(const struct route *route);
+
+/* A delivery that started at `start` of this list was served by `served`. True: the cursor moved.
+ */
+bool route_served(struct route *route, const struct server_list *servers, size_t start,
+                  size_t served);
+
+/* What a worker says of its connections; out of range is ignored. */
+void route_set_connections(struct route *route, unsigned slot, unsigned server, unsigned idle,
+                           unsigned open);
+unsigned route_idle(const struct route *route, unsigned slot, size_t server);
+/* One idle connection was promised to a job: the worker's next word corrects it. */
+void route_use_idle(struct route *route, unsigned slot, size_t server);
+void route_forget_worker(struct route *route, unsigned slot);
+
+struct server_list *server_list_hold(struct server_list *list);
+void server_list_release(struct server_list *list);
+
+#endif
