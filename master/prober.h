@@ -16,6 +16,7 @@
 struct loop;
 struct profile;
 struct prober;
+struct worker;
 struct workers;
 
 /* `step` is borrowed; its text ends in NUL; server, step and result are in range. */
@@ -33,5 +34,13 @@ int prober_start(struct prober *prober, const struct profile *profile, prober_st
 
 /* Nobody waits any longer: neither callback runs again. */
 void prober_forget(struct prober *prober, uint64_t token);
+
+/* What workers say, and their end; for the supervisor. prober_step(): 0, or -EBADMSG: no sane
+ * worker says that. */
+int prober_step(struct prober *prober, const struct worker *worker,
+                const struct ipc_probe_step *step);
+void prober_done(struct prober *prober, const struct worker *worker,
+                 const struct ipc_probe_done *done);
+void prober_worker_gone(struct prober *prober, const struct worker *worker);
 
 #endif

@@ -18,6 +18,7 @@
 
 struct loop;
 struct querier;
+struct worker;
 struct workers;
 
 /* Exactly once, never from inside the call. `rows` (borrowed) has as many entries as there were
@@ -31,5 +32,10 @@ void querier_free(struct querier **querier);
  * -EINVAL (no or too many places), -ENOMEM. */
 int querier_ask(struct querier *querier, const struct ipc_place *places, size_t count, bool detail,
                 querier_done_cb *done, void *arg);
+
+/* An answer, and the end of a worker; for the supervisor. `fd` stays the caller's. */
+void querier_rows(struct querier *querier, const struct worker *worker,
+                  const struct ipc_query_rows *answer, int fd);
+void querier_worker_gone(struct querier *querier, const struct worker *worker);
 
 #endif

@@ -1,0 +1,188 @@
+/* What workers say. Each handler checks what the channel cannot (numbers, places, who may say it)
+ * and hands the fact to the part that decides. The master never dies of what a worker sends: what
+ * no sane worker says gets that worker killed and replaced. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "master/dispatch.h"
+#include "master/prober.h"
+#include "master/querier.h"
+#include "master/scans.h"
+#include "master/segments.h"
+#include "master/supervisor_parts.h"
+#include "master/worker.h"
+
+/* A worker that was found faulty may have more waiting in its channel: nothing of it counts. One
+ * that died by itself is read to the end. */
+static bool is_believed(const struct worker *worker)
+{
+    return worker->state == WORKER_RUNNING || worker->state == WORKER_DRAINING;
+}
+
+static void judge(struct worker *worker, int err, const char *what)
+{
+    if (err != 0)
+        supervisor_fault(worker, what);
+}
+
+static void on_ready(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_worker_ready *ready = payload;
+
+    (void)fd;
+    if (worker->state != WORKER_STARTING)
+        supervisor_fault(worker, "READY twice");
+    else if (ready->version != IPC_VERSION)
+        supervisor_fault(worker, "its program is of another version than the master's");
+    else
+        supervisor_ready(worker);
+}
+
+static void on_running(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_running *running = payload;
+
+    (void)fd;
+    if (!is_believed(worker))
+        return;
+    if (running->profile == 0)
+        worker->rules_version = running->version;
+    else
+        worker_set_running(worker, running->profile, running->version);
+}
+
+static void on_queued(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_mail_queued *queued = payload;
+    struct supervisor *s = worker->supervisor;
+
+    (void)fd;
+    if (!is_believed(worker))
+        return;
+    if (!scans_may_report(s->scans, worker, queued->place.slot))
+        supervisor_fault(worker, "MAIL_QUEUED of a slot that is not its own");
+    else
+        judge(worker, dispatch_queued(s->parts.dispatch, worker, queued), "MAIL_QUEUED");
+}
+
+static void on_outcome(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, dispatch_outcome(worker->supervisor->parts.dispatch, worker, payload),
+              "MAIL_OUTCOME");
+}
+
+static void on_connections(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        dispatch_connections(worker->supervisor->parts.dispatch, worker, payload);
+}
+
+static void on_probe_step(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, prober_step(worker->supervisor->parts.prober, worker, payload), "PROBE_STEP");
+}
+
+static void on_probe_done(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        prober_done(worker->supervisor->parts.prober, worker, payload);
+}
+
+static void on_query_rows(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_believed(worker))
+        querier_rows(worker->supervisor->parts.querier, worker, payload, fd);
+    close(fd);
+}
+
+static void on_rescanned(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, scans_rescanned(worker->supervisor->scans, worker, payload), "RESCANNED");
+}
+
+static void on_sealed(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_segment *segment = payload;
+    struct supervisor *s = worker->supervisor;
+
+    (void)fd;
+    if (!is_believed(worker))
+        return;
+    if (!scans_may_report(s->scans, worker, segment->slot) || segment->segment == 0)
+        supervisor_fault(worker, "SEGMENT_SEALED");
+    else
+        segments_sealed(s->parts.segments, segment->slot, segment->segment);
+}
+
+static void on_released(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_segment *segment = payload;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker,
+              segments_released(worker->supervisor->parts.segments, worker, segment->slot,
+                                segment->segment),
+              "SEGMENT_RELEASED");
+}
+
+static void on_drained(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)payload;
+    (void)fd;
+    if (worker->state == WORKER_DRAINING)
+        supervisor_drained(worker);
+    else
+        supervisor_fault(worker, "DRAINED without DRAIN");
+}
+
+static void on_heartbeat(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (!is_believed(worker))
+        return;
+    worker->figures = *(const struct ipc_heartbeat *)payload;
+    worker->heartbeat_ms = loop_now_ms(worker->supervisor->loop);
+    supervisor_heard(worker);
+}
+
+channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
+    [IPC_WORKER_READY] = on_ready,        [IPC_RUNNING] = on_running,
+    [IPC_MAIL_QUEUED] = on_queued,        [IPC_MAIL_OUTCOME] = on_outcome,
+    [IPC_CONNECTIONS] = on_connections,   [IPC_PROBE_STEP] = on_probe_step,
+    [IPC_PROBE_DONE] = on_probe_done,     [IPC_QUERY_ROWS] = on_query_rows,
+    [IPC_RESCANNED] = on_rescanned,       [IPC_SEGMENT_SEALED] = on_sealed,
+    [IPC_SEGMENT_RELEASED] = on_released, [IPC_DRAINED] = on_drained,
+    [IPC_HEARTBEAT] = on_heartbeat,
+};

@@ -1,0 +1,146 @@
+#include "master/pusher.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+#include "master/dispatch.h"
+#include "master/registry.h"
+#include "master/worker.h"
+
+struct pusher {
+    struct registry *registry;
+    struct workers *workers;
+    struct dispatch *dispatch;
+};
+
+unsigned pusher_share(unsigned size, unsigned workers, unsigned slot)
+{
+    if (workers == 0 || slot >= workers)
+        return 0;
+    return size / workers + (slot < size % workers ? 1 : 0);
+}
+
+static struct ipc_profile describe(const struct pusher *pusher, const struct profile *profile,
+                                   const struct worker *worker)
+{
+    unsigned size = profile->pool.enabled ? profile->pool.size : 0;
+
+    return (struct ipc_profile){ .version = profile->version,
+                                 .id = profile->id,
+                                 .idle_slots =
+                                     pusher_share(size, pusher->workers->wanted, worker->slot) };
+}
+
+static int push_profile(struct pusher *pusher, const struct profile *profile, struct worker *worker)
+{
+    const struct ipc_profile message = describe(pusher, profile, worker);
+    int fd = registry_profile_memfd(pusher->registry, profile->id);
+
+    if (fd < 0)
+        return fd;
+    channel_send_fd(worker->channel, IPC_PROFILE, &message, fd);
+    return 0;
+}
+
+static int push_rules(struct pusher *pusher, struct worker *worker)
+{
+    const struct ipc_rules message = { .version = registry_rules(pusher->registry)->version };
+    int fd = registry_rules_memfd(pusher->registry);
+
+    if (fd < 0)
+        return fd;
+    channel_send_fd(worker->channel, IPC_RULES, &message, fd);
+    return 0;
+}
+
+int pusher_push_all(struct pusher *pusher, struct worker *worker)
+{
+    for (size_t i = 0; i < registry_profile_count(pusher->registry); i++) {
+        int err = push_profile(pusher, registry_profile_at(pusher->registry, i), worker);
+
+        if (err < 0)
+            return err;
+    }
+    return push_rules(pusher, worker);
+}
+
+static bool is_listening(const struct worker *worker)
+{
+    return worker != NULL && worker->channel != NULL &&
+           (worker->state == WORKER_RUNNING || worker->state == WORKER_DRAINING);
+}
+
+/* One worker hears of one change. */
+static void push_change(struct pusher *pusher, struct worker *worker, uint32_t id, bool gone)
+{
+    const struct profile *profile = gone ? NULL : registry_profile(pusher->registry, id);
+    int err = 0;
+
+    if (id == 0)
+        err = push_rules(pusher, worker);
+    else if (profile != NULL)
+        err = push_profile(pusher, profile, worker);
+    else if (gone) {
+        channel_send(worker->channel, IPC_PROFILE_GONE, &(struct ipc_profile){ .id = id });
+        worker_drop_running(worker, id);
+    }
+    if (err < 0)
+        log_error("pusher", "a worker could not be given the new version",
+                  LOG_INT("slot", worker->slot), LOG_INT("profile", id),
+                  LOG_STR("reason", strerror(-err)));
+}
+
+static void on_change(uint32_t id, bool gone, void *arg)
+{
+    struct pusher *pusher = arg;
+    const struct profile *profile =
+        id != 0 && !gone ? registry_profile(pusher->registry, id) : NULL;
+
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        if (is_listening(pusher->workers->slots[slot]))
+            push_change(pusher, pusher->workers->slots[slot], id, gone);
+    }
+    /* After the workers: a delivery names a version that its worker has been sent. */
+    if (profile != NULL && dispatch_set_profile(pusher->dispatch, profile, NULL) != 0)
+        log_error("pusher", "no memory for the new version of a profile", LOG_INT("profile", id));
+    else if (gone)
+        dispatch_drop_profile(pusher->dispatch, id);
+}
+
+struct pusher *pusher_new(struct registry *registry, struct workers *workers,
+                          struct dispatch *dispatch)
+{
+    struct pusher *pusher = calloc(1, sizeof(*pusher));
+
+    if (pusher == NULL)
+        return NULL;
+    *pusher = (struct pusher){ .registry = registry, .workers = workers, .dispatch = dispatch };
+    registry_watch(registry, on_change, pusher);
+    return pusher;
+}
+
+void pusher_free(struct pusher **pusher)
+{
+    free(*pusher);
+    *pusher = NULL;
+}
+
+void pusher_push_slots(struct pusher *pusher)
+{
+    for (size_t i = 0; i < registry_profile_count(pusher->registry); i++) {
+        const struct profile *profile = registry_profile_at(pusher->registry, i);
+
+        for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+            struct worker *worker = pusher->workers->slots[slot];
+
+            if (is_listening(worker)) {
+                const struct ipc_profile message = describe(pusher, profile, worker);
+
+                channel_send(worker->channel, IPC_SLOTS, &message);
+            }
+        }
+    }
+}

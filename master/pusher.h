@@ -1,0 +1,29 @@
+/* master/pusher.h: keeps every worker's profiles and rules the current ones (SP54). */
+#ifndef MASTER_PUSHER_H
+#define MASTER_PUSHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dispatch;
+struct pusher;
+struct registry;
+struct worker;
+struct workers;
+
+/* Watches the registry from now on. NULL: no memory. */
+struct pusher *pusher_new(struct registry *registry, struct workers *workers,
+                          struct dispatch *dispatch);
+void pusher_free(struct pusher **pusher);
+
+/* Everything, to a worker that has just been configured. 0 or a negative errno: without it the
+ * worker must not take mail. */
+int pusher_push_all(struct pusher *pusher, struct worker *worker);
+
+/* The number of workers changed: the pools' slots are split anew (SP46). */
+void pusher_push_slots(struct pusher *pusher);
+
+/* The part of `size` idle connections that falls to this slot of `workers`. Pure. */
+unsigned pusher_share(unsigned size, unsigned workers, unsigned slot);
+
+#endif

@@ -1,0 +1,245 @@
+#include "master/scans.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/channel.h"
+#include "common/id.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "master/group.h"
+#include "master/segments.h"
+#include "master/worker.h"
+
+#define AGAIN_MS 60000 /* after a scan that failed */
+
+struct slot_scan {
+    bool is_wanted;
+    bool is_own;           /* its own worker scans it */
+    struct worker *worker; /* another one that scans it, NULL: none */
+    int64_t not_before_ms;
+};
+
+struct scans {
+    struct loop *loop;
+    struct workers *workers;
+    struct queue *queue;
+    struct segments *segments;
+    struct loop_timer *again;
+    scans_done_cb *done;
+    void *arg;
+    struct slot_scan slots[ID_SLOTS];
+};
+
+static void on_again(void *arg)
+{
+    scans_worker_ready(arg);
+}
+
+struct scans *scans_new(struct loop *loop, struct workers *workers, struct queue *queue,
+                        struct segments *segments, scans_done_cb *done, void *arg)
+{
+    struct scans *scans = calloc(1, sizeof(*scans));
+
+    if (scans == NULL)
+        return NULL;
+    *scans = (struct scans){ .loop = loop,
+                             .workers = workers,
+                             .queue = queue,
+                             .segments = segments,
+                             .done = done,
+                             .arg = arg };
+    scans->again = loop_timer_new(loop, on_again, scans);
+    if (scans->again == NULL)
+        scans_free(&scans);
+    return scans;
+}
+
+void scans_free(struct scans **scans)
+{
+    if (*scans == NULL)
+        return;
+    loop_timer_free(&(*scans)->again);
+    free(*scans);
+    *scans = NULL;
+}
+
+static void began(struct scans *scans, unsigned slot)
+{
+    queue_scan_began(scans->queue, slot);
+    segments_scanning(scans->segments, slot, true);
+}
+
+static void ended(struct scans *scans, unsigned slot)
+{
+    const struct slot_scan *scan = &scans->slots[slot];
+
+    queue_scan_ended(scans->queue, slot);
+    if (!scan->is_own && scan->worker == NULL)
+        segments_scanning(scans->segments, slot, false);
+}
+
+void scans_find_surplus(struct scans *scans, const char *spool_dir, unsigned first)
+{
+    DIR *dir = opendir(spool_dir);
+    struct dirent *entry;
+
+    if (dir == NULL)
+        return; /* no spool yet */
+    while ((entry = readdir(dir)) != NULL) {
+        char *end;
+        unsigned long slot = strtoul(entry->d_name, &end, 10);
+
+        if (end != entry->d_name && *end == '\0' && slot >= first && slot < ID_SLOTS)
+            scans->slots[slot].is_wanted = true;
+    }
+    closedir(dir);
+}
+
+void scans_own_began(struct scans *scans, struct worker *worker)
+{
+    scans->slots[worker->slot].is_own = true;
+    worker->is_recovering = true;
+    began(scans, worker->slot);
+}
+
+/* ---- by others ---- */
+
+static void order(struct scans *scans, unsigned slot, struct worker *worker)
+{
+    const struct ipc_rescan rescan = { .slot = slot };
+
+    scans->slots[slot].is_wanted = false;
+    scans->slots[slot].worker = worker;
+    worker->scans++;
+    began(scans, slot);
+    channel_send(worker->channel, IPC_RESCAN, &rescan);
+    log_info("scans", "a slot's spool is scanned by another worker", LOG_INT("slot", slot),
+             LOG_INT("by", worker->slot));
+}
+
+static struct worker *find_free(const struct scans *scans)
+{
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        struct worker *worker = scans->workers->slots[slot];
+
+        if (worker_is_running(worker) && !worker->is_recovering && worker->scans == 0)
+            return worker;
+    }
+    return NULL;
+}
+
+void scans_worker_ready(struct scans *scans)
+{
+    int64_t now_ms = loop_now_ms(scans->loop), wait_ms = -1;
+
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        struct slot_scan *scan = &scans->slots[slot];
+        struct worker *worker;
+
+        if (!scan->is_wanted || scan->worker != NULL || scan->is_own)
+            continue;
+        if (scan->not_before_ms > now_ms) {
+            if (wait_ms < 0 || scan->not_before_ms - now_ms < wait_ms)
+                wait_ms = scan->not_before_ms - now_ms;
+            continue;
+        }
+        worker = find_free(scans);
+        if (worker == NULL)
+            break; /* the next one that is ready or done comes here again */
+        order(scans, slot, worker);
+    }
+    if (wait_ms >= 0)
+        loop_timer_set_ms(scans->again, wait_ms);
+}
+
+void scans_want(struct scans *scans, unsigned slot)
+{
+    scans->slots[slot].is_wanted = true;
+    scans_worker_ready(scans);
+}
+
+void scans_unwant(struct scans *scans, unsigned slot)
+{
+    scans->slots[slot].is_wanted = false;
+}
+
+bool scans_is_under_way(const struct scans *scans, unsigned slot)
+{
+    return scans->slots[slot].worker != NULL;
+}
+
+bool scans_may_report(const struct scans *scans, const struct worker *worker, unsigned slot)
+{
+    return slot < ID_SLOTS && (slot == worker->slot || scans->slots[slot].worker == worker);
+}
+
+static void end_foreign(struct scans *scans, unsigned slot)
+{
+    scans->slots[slot].worker->scans--;
+    scans->slots[slot].worker = NULL;
+    ended(scans, slot);
+    scans->done(slot, scans->arg);
+}
+
+void scans_worker_gone(struct scans *scans, struct worker *worker)
+{
+    if (scans->slots[worker->slot].is_own) {
+        scans->slots[worker->slot].is_own = false;
+        worker->is_recovering = false;
+        ended(scans, worker->slot);
+    }
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        if (scans->slots[slot].worker != worker)
+            continue;
+        scans->slots[slot].is_wanted = true;
+        end_foreign(scans, slot);
+    }
+    scans_worker_ready(scans);
+}
+
+int scans_rescanned(struct scans *scans, struct worker *worker,
+                    const struct ipc_rescanned *rescanned)
+{
+    unsigned slot = rescanned->slot;
+    bool is_own = slot == worker->slot;
+
+    if (slot >= ID_SLOTS ||
+        (is_own ? !scans->slots[slot].is_own : scans->slots[slot].worker != worker))
+        return -EBADMSG;
+    log_info("scans", "spool scanned", LOG_INT("slot", slot), LOG_INT("by", worker->slot),
+             LOG_INT("groups", rescanned->groups), LOG_INT("damaged", rescanned->damaged),
+             LOG_INT("errno", -rescanned->err));
+    if (rescanned->damaged > 0)
+        log_alert("scans", "damage was found in the spool and set aside in spool/damaged",
+                  LOG_INT("slot", slot), LOG_INT("places", rescanned->damaged));
+    if (rescanned->err != 0) {
+        log_alert("scans", "a slot's spool could not be read: mail in it waits",
+                  LOG_INT("slot", slot), LOG_STR("reason", strerror(-rescanned->err)));
+        scans->slots[slot].is_wanted = !is_own;
+        scans->slots[slot].not_before_ms = loop_now_ms(scans->loop) + AGAIN_MS;
+    }
+    if (is_own) {
+        scans->slots[slot].is_own = false;
+        worker->is_recovering = false;
+        ended(scans, slot);
+    } else {
+        end_foreign(scans, slot);
+    }
+    scans_worker_ready(scans);
+    return 0;
+}
+
+unsigned scans_open(const struct scans *scans)
+{
+    unsigned open = 0;
+
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        const struct slot_scan *scan = &scans->slots[slot];
+
+        open += scan->is_wanted || scan->is_own || scan->worker != NULL ? 1 : 0;
+    }
+    return open;
+}

@@ -1,0 +1,116 @@
+#include "master/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/auto.h"
+#include "common/ipc.h"
+#include "common/process.h"
+
+#define EXEC_FAILED 127
+
+int spawn_find_worker(char *ret_path, size_t size, struct reason *reterr_why)
+{
+    static const char *const places[] = { "", "../libexec/postern/", "../lib/postern/" };
+    char self[4096], *slash;
+    ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (bytes <= 0)
+        return reason_set(reterr_why, -errno, "/proc/self/exe: %s", strerror(errno));
+    self[bytes] = '\0';
+    slash = strrchr(self, '/');
+    if (slash == NULL)
+        return reason_set(reterr_why, -ENOENT, "this program has no place");
+    slash[1] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        int used = snprintf(ret_path, size, "%s%spostern-worker", self, places[i]);
+
+        if (used > 0 && (size_t)used < size && access(ret_path, X_OK) == 0)
+            return 0;
+    }
+    return reason_set(reterr_why, -ENOENT, "there is no postern-worker beside %s", self);
+}
+
+/* What a worker may know of the environment; tests of hook builds hand faults through it. */
+static bool is_kept(const char *variable)
+{
+    static const char *const kept[] = { "PATH=", "TZ=" };
+    static const char *const kept_for_tests[] = { "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
+                                                  "LSAN_OPTIONS=", "POSTERN_HOOK" };
+
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        if (strncmp(variable, kept[i], strlen(kept[i])) == 0)
+            return true;
+    }
+    for (size_t i = 0; POSTERN_HOOKS && i < ARRAY_LEN(kept_for_tests); i++) {
+        if (strncmp(variable, kept_for_tests[i], strlen(kept_for_tests[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void clean_environment(char **out, size_t max)
+{
+    size_t count = 0;
+
+    for (char **at = environ; *at != NULL && count + 1 < max; at++) {
+        if (is_kept(*at))
+            out[count++] = *at;
+    }
+    out[count] = NULL;
+}
+
+/* In the child of a process with threads: only calls that are safe in a signal handler. */
+_Noreturn static void become_worker(const char *path, int channel_fd, int log_fd,
+                                    char **environment)
+{
+    char *arguments[] = { (char *)(uintptr_t)path, NULL };
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setpgid(0, 0);
+    if (log_fd != STDERR_FILENO && dup2(log_fd, STDERR_FILENO) < 0)
+        _exit(EXEC_FAILED);
+    if (channel_fd == IPC_CHANNEL_FD) {
+        if (fcntl(channel_fd, F_SETFD, 0) != 0)
+            _exit(EXEC_FAILED);
+    } else if (dup2(channel_fd, IPC_CHANNEL_FD) < 0) {
+        _exit(EXEC_FAILED);
+    }
+    process_close_from(IPC_CHANNEL_FD + 1);
+    execve(path, arguments, environment);
+    _exit(EXEC_FAILED);
+}
+
+int spawn_worker(const char *path, int log_fd, pid_t *ret_pid, int *ret_channel_fd)
+{
+    char *environment[16];
+    int ends[2];
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        return -errno;
+    clean_environment(environment, ARRAY_LEN(environment));
+    pid = fork();
+    if (pid == 0)
+        become_worker(path, ends[1], log_fd, environment);
+    close(ends[1]);
+    if (pid < 0) {
+        int err = -errno;
+
+        close(ends[0]);
+        return err;
+    }
+    *ret_pid = pid;
+    *ret_channel_fd = ends[0];
+    return 0;
+}
