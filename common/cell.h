@@ -5,7 +5,8 @@
  * older slot with one pwrite, so that a torn write leaves the newer one. The valid slot with the
  * later sequence is the truth; no valid slot means: nothing delivered yet.
  *
- * Only the worker that holds the group's job writes its cell; while nobody does, only the master. */
+ * Only the worker that holds the group's job writes its cell; while nobody does, only the master.
+ */
 #ifndef COMMON_CELL_H
 #define COMMON_CELL_H
 
@@ -16,10 +17,10 @@
 #define CELL_INLINE_RECIPIENTS 128U
 
 enum cell_stage {
-    CELL_OPEN,      /* something is left to do */
-    CELL_DONE,      /* delivered to all: nothing is left of it */
-    CELL_FAILED,    /* final; kept and listed */
-    CELL_DELETED,   /* by an operator: as done */
+    CELL_OPEN,    /* something is left to do */
+    CELL_DONE,    /* delivered to all: nothing is left of it */
+    CELL_FAILED,  /* final; kept and listed */
+    CELL_DELETED, /* by an operator: as done */
     CELL_STAGE_COUNT
 };
 
@@ -43,7 +44,7 @@ struct cell_note_place { /* segment 0: none. Segments are numbered from 1. */
 
 struct cell {
     enum cell_stage stage;
-    unsigned flags;          /* enum cell_flag */
+    unsigned flags; /* enum cell_flag */
     uint16_t attempts;
     uint8_t crashes;
     uint32_t next_attempt_s; /* since CLOCK_EPOCH_S */

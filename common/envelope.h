@@ -11,7 +11,7 @@
 
 #define ENVELOPE_MAX_RECIPIENTS 10000
 #define ENVELOPE_MAX_GROUPS     1000
-#define ENVELOPE_MAX_ADDRESS    1024 /* bytes; RFC 5321 wants 256, SMTPUTF8 grows them */
+#define ENVELOPE_MAX_ADDRESS    1024 /* bytes of any text here; RFC 5321 wants 256 */
 
 struct envelope_recipient {
     const char *address; /* without <>, as it will be written in RCPT TO */
@@ -27,17 +27,18 @@ struct envelope_group {
 };
 
 struct envelope {
-    const char *sender;      /* without <>; "" is the null sender */
-    const char *client;      /* address of the peer that handed it in, as text */
-    const char *helo;        /* what it called itself */
-    const char *envid;       /* RFC 3461, NULL if not given */
+    const char *sender; /* without <>; "" is the null sender */
+    const char *client; /* address of the peer that handed it in, as text */
+    const char *helo;   /* what it called itself */
+    const char *envid;  /* RFC 3461, NULL if not given */
     struct envelope_group *groups;
     struct envelope_recipient *recipients;
     uint32_t group_count;
     uint32_t recipient_count;
 };
 
-/* Bytes that envelope_pack() will write. */
+/* Bytes that envelope_pack() will write. 0: it is beyond a limit above, has no group, or its groups
+ * are not the recipients' slices in order; such an envelope cannot be packed. */
 size_t envelope_packed_bytes(const struct envelope *envelope);
 void envelope_pack(const struct envelope *envelope, void *out);
 
