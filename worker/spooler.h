@@ -90,8 +90,9 @@ void spooler_note(struct spooler *spooler, uint64_t id, uint32_t group,
 /* The state file of a segment was written to: it is synced within a second (MQ03). */
 void spooler_state_touched(struct spooler *spooler, int state_fd);
 
-/* SEGMENT_GONE and SEGMENT_REUSE of the master; see worker/segment_cache.h for the readers. */
-void spooler_segment_reuse(struct spooler *spooler, uint32_t segment);
+/* SEGMENT_REUSE of the master: nobody reads the segment any more. One of the own slot is written
+ * anew or removed; one of another slot (whose worker is gone for good) is removed. */
+void spooler_segment_reuse(struct spooler *spooler, unsigned slot, uint32_t segment);
 
 /* The ids that a MAIL_QUEUED was sent for count against IPC_QUEUED_CREDIT until CREDIT. */
 void spooler_credit(struct spooler *spooler, uint32_t queued);
