@@ -9,6 +9,7 @@ sanitizer's report in the scratch folder fails it.
 """
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE_S = 120
+REPORT = re.compile(r"(AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error):")
 
 
 class Skip(Exception):
@@ -69,7 +71,15 @@ class Scratch:
         return process
 
     def reports(self):
-        return sorted(self.folder.glob("sanitizer.*"))
+        """What sanitizers said, in files of their own or on a process's stderr."""
+        texts = [f"{r.name}:\n{r.read_text(errors='replace')[:8000]}"
+                 for r in sorted(self.folder.glob("sanitizer.*"))]
+        for log in sorted(self.folder.glob("*.stderr.log")):
+            text = log.read_text(errors="replace")
+            found = REPORT.search(text)
+            if found:
+                texts.append(f"{log.name}:\n{text[found.start():][:8000]}")
+        return "\n".join(texts)
 
     def close(self):
         """Never raises: says what went wrong and goes on."""
@@ -78,8 +88,7 @@ class Scratch:
                 self._undo.pop()()
             except Exception:
                 traceback.print_exc(file=sys.stdout)
-        text = "".join(f"{r.name}:\n{r.read_text(errors='replace')[:8000]}\n"
-                       for r in self.reports())
+        text = self.reports()
         shutil.rmtree(self.folder, ignore_errors=True)
         return text
 

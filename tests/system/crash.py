@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """MQ02, MQ03, OP02: what a 250 promised survives any death; stopping is orderly."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """SP50 to SP60, OP07: posternctl: what is refused and how, what is kept, what is shown."""
 import json
 import pathlib

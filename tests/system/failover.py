@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """SP20, SP22: which server a delivery goes to, and what makes it go to the next."""
 import pathlib
 import sys

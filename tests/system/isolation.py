@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """SP25, MQ0A: one profile whose server hangs delays nobody else's mail."""
 import pathlib
 import sys

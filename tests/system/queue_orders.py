@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """MQ06: what an operator sees of queued mail, and orders about it."""
 import pathlib
 import sys

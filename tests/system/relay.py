@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """MQ01, SR03, SR04: mail in as it should be, refused where it should be, out as it came."""
 import pathlib
 import re

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """SP21: a real round robin, whatever the parallelism."""
 import pathlib
 import sys

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """MQ04: CRLF.CRLF and nothing else ends a message; CRLF and nothing else ends a command."""
 import itertools
 import pathlib

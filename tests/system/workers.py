@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """OP01, OP02, MQ02: work is spread over the workers, and the death of one costs nothing."""
 import os
 import pathlib
