@@ -49,10 +49,10 @@ static int make_room(void **array, void *own, size_t size, uint32_t *room, uint3
     uint32_t wanted = *room;
     void *grown;
 
-    if (count <= *room)
-        return 0;
     if (count > most)
         return -E2BIG;
+    if (count <= *room)
+        return 0;
     while (wanted < count)
         wanted *= 2;
     grown = realloc(*array == own ? NULL : *array, wanted * size);
