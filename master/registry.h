@@ -116,8 +116,27 @@ void registry_audit_add(struct registry *registry, const struct registry_actor *
 void registry_key_rotate(struct registry *registry, const struct registry_actor *actor,
                          registry_done_cb *done, void *arg);
 
-/* {"profiles": [...], "rules": [...], "settings": {...}}; absent secrets are marked (OP07). */
+/* {"profiles": [...], "rules": [...], "settings": {...}}; a secret shows only as "..._set" (OP07).
+ */
 json_t *registry_export(const struct registry *registry);
+
+/* An import in two steps, so that connections can be tested between them: check, then store, all
+ * or nothing. Profiles, rules and settings are found by name; what the file does not name stays as
+ * it is. A profile left without a secret it needs becomes `incomplete` (OP07). */
+struct registry_import;
+
+/* NULL with the errors in `problems`. */
+struct registry_import *registry_import_check(struct registry *registry, const json_t *input,
+                                              struct problems *problems);
+/* Profiles that must be tested: the incomplete ones are not among them. */
+size_t registry_import_count(const struct registry_import *import);
+const struct profile *registry_import_profile(const struct registry_import *import, size_t index);
+void registry_import_free(struct registry_import **import);
+
+/* Takes `import` over. REGISTRY_STALE if anything changed since the check. */
+void registry_import_store(struct registry *registry, struct registry_import *import,
+                           const char *how, const struct registry_actor *actor,
+                           registry_done_cb *done, void *arg);
 
 /* Standing warnings for `status`: no enabled rule, no postmaster, ... An array of strings. */
 json_t *registry_warnings(const struct registry *registry);

@@ -1,0 +1,130 @@
+#include "master/key_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/auto.h"
+
+enum { LINE_BYTES = 8 + 1 + 2 * SECRET_KEY_BYTES + 1, FILE_BYTES = LINE_BYTES * SECRET_KEYS_MAX };
+
+static int parse_hex(const char *text, size_t digits, unsigned char *out)
+{
+    for (size_t i = 0; i < digits; i += 2) {
+        unsigned value;
+        char pair[3] = { text[i], text[i + 1], '\0' };
+
+        if (strspn(pair, "0123456789abcdef") != 2 || sscanf(pair, "%2x", &value) != 1)
+            return -EBADMSG;
+        out[i / 2] = (unsigned char)value;
+    }
+    return 0;
+}
+
+static int parse_line(const char *line, struct secret_key *ret_key)
+{
+    unsigned char id[4];
+
+    if (parse_hex(line, 8, id) < 0 || line[8] != ' ' ||
+        parse_hex(line + 9, 2 * SECRET_KEY_BYTES, ret_key->bytes) < 0 ||
+        line[LINE_BYTES - 1] != '\n')
+        return -EBADMSG;
+    ret_key->id = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+    return ret_key->id != 0 ? 0 : -EBADMSG;
+}
+
+static int check_owner(int fd, const char *path, struct reason *reterr_why)
+{
+    struct stat facts;
+
+    if (fstat(fd, &facts) < 0)
+        return reason_set(reterr_why, -errno, "key_file %s: %s", path, strerror(errno));
+    if (!S_ISREG(facts.st_mode) || (facts.st_mode & 077) != 0)
+        return reason_set(reterr_why, -EPERM,
+                          "key_file %s: others may read it: its mode must be 0600", path);
+    return 0;
+}
+
+int key_file_read(const char *path, struct secret_keys *ret_keys, struct reason *reterr_why)
+{
+    char text[FILE_BYTES + 1];
+    AUTO(close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes;
+    int err;
+
+    if (fd < 0)
+        return reason_set(reterr_why, -errno, "key_file %s: %s", path, strerror(errno));
+    err = check_owner(fd, path, reterr_why);
+    if (err < 0)
+        return err;
+    bytes = read(fd, text, sizeof(text));
+    ret_keys->count = 0;
+    if (bytes <= 0 || bytes % LINE_BYTES != 0 || bytes > FILE_BYTES)
+        err = -EBADMSG;
+    for (ssize_t at = 0; at < bytes && err == 0; at += LINE_BYTES)
+        err = parse_line(text + at, &ret_keys->keys[ret_keys->count++]);
+    explicit_bzero(text, sizeof(text));
+    if (err < 0)
+        return reason_set(reterr_why, err, "key_file %s: not a key file of Postern", path);
+    return 0;
+}
+
+static void format_line(const struct secret_key *key, char *out)
+{
+    (void)sprintf(out, "%08x ", key->id);
+    for (unsigned i = 0; i < SECRET_KEY_BYTES; i++)
+        (void)sprintf(out + 9 + 2 * i, "%02x", key->bytes[i]);
+    out[LINE_BYTES - 1] = '\n';
+}
+
+static int sync_directory_of(const char *path)
+{
+    AUTO(free) char *copy = strdup(path);
+    AUTO(close) int fd = -1;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && fsync(fd) == 0 ? 0 : -errno;
+}
+
+static int write_synced(const char *path, const char *text, size_t bytes)
+{
+    AUTO(close) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0 || fchmod(fd, 0600) < 0)
+        return -errno;
+    if (write(fd, text, bytes) != (ssize_t)bytes || fsync(fd) < 0)
+        return errno != 0 ? -errno : -EIO;
+    return 0;
+}
+
+int key_file_write(const char *path, const struct secret_keys *keys, struct reason *reterr_why)
+{
+    AUTO(free) char *neighbour = NULL;
+    char text[FILE_BYTES + 1];
+    int err;
+
+    for (unsigned i = 0; i < keys->count; i++)
+        format_line(&keys->keys[i], text + (size_t)i * LINE_BYTES);
+    if (asprintf(&neighbour, "%s.new", path) < 0) {
+        neighbour = NULL;
+        err = -ENOMEM;
+    } else {
+        errno = 0;
+        err = write_synced(neighbour, text, (size_t)keys->count * LINE_BYTES);
+        if (err == 0 && rename(neighbour, path) < 0)
+            err = -errno;
+        if (err == 0)
+            err = sync_directory_of(path);
+    }
+    explicit_bzero(text, sizeof(text));
+    if (err < 0)
+        return reason_set(reterr_why, err, "key_file %s: cannot write it: %s", path,
+                          strerror(-err));
+    return 0;
+}
