@@ -38,12 +38,13 @@ struct group {
     uint32_t note_segment;
     uint16_t note_slot;
     uint16_t attempts;
-    uint16_t kept_start; /* ... and the start server whose turn it had */
-    int16_t worker;      /* while it is out: the slot of the worker that has it */
-    uint8_t state;       /* enum queue_state */
-    uint8_t ready_class; /* ready and no suspect */
-    uint8_t crashes;     /* workers that died while they held it */
-    uint8_t misses;      /* in a row: workers that could not read it */
+    uint16_t kept_start;  /* ... and the start server whose turn it had */
+    int16_t worker;       /* while it is out: the slot of the worker that has it */
+    uint8_t state;        /* enum queue_state */
+    uint8_t state_before; /* checking: what it was */
+    uint8_t ready_class;  /* ready and no suspect */
+    uint8_t crashes;      /* workers that died while they held it */
+    uint8_t misses;       /* in a row: workers that could not read it */
     bool has_kept_turn;
     bool is_recalled; /* an order waits for it to come back */
 };
@@ -86,6 +87,8 @@ void queue_set_out(struct queue *queue, struct group *group);
 void queue_set_held(struct queue *queue, struct group *group);
 void queue_set_failed(struct queue *queue, struct group *group);
 void queue_set_checking(struct queue *queue, struct group *group);
+/* Out of checking, to what it was before. */
+void queue_restore(struct queue *queue, struct group *group);
 /* Wall time since CLOCK_EPOCH_S; what lies further ahead than any retry may is clamped. */
 void queue_set_waiting(struct queue *queue, struct group *group, uint32_t next_attempt_s);
 void queue_set_waiting_ms(struct queue *queue, struct group *group, int64_t from_now_ms);
@@ -120,6 +123,5 @@ struct list_job;
 TAILQ_HEAD(list_job_list, list_job);
 /* For master/queue_list.c alone. */
 struct list_job_list *queue_list_jobs(struct queue *queue);
-void queue_list_end_all(struct queue *queue);
 
 #endif

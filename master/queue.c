@@ -76,7 +76,7 @@ void queue_free(struct queue **queue)
 {
     if (*queue == NULL)
         return;
-    queue_list_end_all(*queue);
+    queue_end_lists(*queue);
     slab_free(&(*queue)->slab);
     hash_index_done(&(*queue)->index);
     due_heap_done(&(*queue)->waiting);
@@ -169,7 +169,16 @@ void queue_set_failed(struct queue *queue, struct group *group)
 
 void queue_set_checking(struct queue *queue, struct group *group)
 {
+    group->state_before = group->state;
     move(queue, group, QUEUE_CHECKING, false);
+}
+
+/* What waited keeps its time; what was out may go again. */
+void queue_restore(struct queue *queue, struct group *group)
+{
+    enum queue_state before = (enum queue_state)group->state_before;
+
+    move(queue, group, before == QUEUE_OUT ? QUEUE_READY : before, true);
 }
 
 void queue_set_waiting_ms(struct queue *queue, struct group *group, int64_t from_now_ms)

@@ -52,7 +52,8 @@ struct queue_view {
 
 /* `segments` hears which spool segments are still needed. NULL: no memory. */
 struct queue *queue_new(struct loop *loop, struct segments *segments);
-void queue_free(struct queue **queue); /* lists under way end empty */
+void queue_free(struct queue **queue);     /* lists under way end empty */
+void queue_end_lists(struct queue *queue); /* the same for those alone, before the end */
 
 const char *queue_state_name(enum queue_state state); /* "ready", "delivering", "deferred" ... */
 /* By that name; false if there is none. */

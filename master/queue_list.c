@@ -196,7 +196,7 @@ int queue_list(struct queue *queue, const struct queue_filter *filter, uint64_t 
     return 0;
 }
 
-void queue_list_end_all(struct queue *queue)
+void queue_end_lists(struct queue *queue)
 {
     struct list_job *job;
 

@@ -12,6 +12,10 @@
 #define QUEUE_ORDER_WAIT_MS 10000
 #define QUEUE_ORDERS_MAX    1024 /* under way at once */
 
+struct cells;
+struct dispatch;
+struct loop;
+struct queue;
 struct queue_orders;
 
 enum queue_verb {
@@ -28,7 +32,7 @@ enum queue_order_result {
     QUEUE_ORDER_DONE,
     QUEUE_NOT_FOUND,    /* no such message or group, or it is finished by now */
     QUEUE_TOO_LATE,     /* being delivered */
-    QUEUE_NOT_IN_STATE, /* release of what is not held */
+    QUEUE_NOT_IN_STATE, /* release of what is not held, retry of what is, hold of what failed */
     QUEUE_BUSY,         /* another order about it is under way, or too many are */
     QUEUE_DISK,         /* could not be written; nothing changed */
     QUEUE_ORDER_RESULT_COUNT
@@ -49,6 +53,11 @@ struct queue_order_answer {
     unsigned other_count;
     int err; /* negative errno with QUEUE_DISK */
 };
+
+/* Hooks itself onto dispatch. NULL: no memory. */
+struct queue_orders *queue_orders_new(struct loop *loop, struct queue *queue, struct cells *cells,
+                                      struct dispatch *dispatch);
+void queue_orders_free(struct queue_orders **orders); /* after the I/O thread has ended */
 
 /* Runs exactly once, never from inside queue_order(). */
 typedef void queue_order_cb(const struct queue_order_answer *answer, void *arg);
