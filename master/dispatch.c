@@ -123,27 +123,6 @@ void dispatch_connections(struct dispatch *dispatch, const struct worker *worker
                               connections->open);
 }
 
-json_t *dispatch_connections_shown(const struct dispatch *dispatch, uint32_t profile)
-{
-    const struct lane *lane = queue_lane_known(dispatch->queue, profile);
-    json_t *shown = json_array();
-
-    for (size_t server = 0;
-         lane != NULL && lane->route != NULL && server < lane->route->servers->count; server++) {
-        int idle = 0, open = 0;
-
-        for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
-            const struct route_connections *known = lane->route->connections[slot];
-
-            idle += known != NULL ? known[server].idle : 0;
-            open += known != NULL ? known[server].open : 0;
-        }
-        json_array_append_new(
-            shown, json_pack("{s:i, s:i, s:i}", "server", (int)server, "idle", idle, "open", open));
-    }
-    return shown;
-}
-
 char *dispatch_cursors(const struct dispatch *dispatch)
 {
     char *text = NULL, line[CURSOR_TEXT_MAX];

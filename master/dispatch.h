@@ -13,8 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include "common/ipc.h"
 
 /* SP25: an attempt ends by then. A worker that does not bring its job back in time is asked to, and
@@ -80,9 +78,6 @@ int dispatch_next_start(const struct dispatch *dispatch, uint32_t profile);
 
 /* Groups of this profile that are with workers now. */
 unsigned dispatch_in_flight(const struct dispatch *dispatch, uint32_t profile);
-
-/* Its connections over all workers: [{"server": index, "idle": n, "open": n}, ...]. */
-json_t *dispatch_connections_shown(const struct dispatch *dispatch, uint32_t profile);
 
 /* All cursors in text for the cursor file: free(). NULL: no memory. */
 char *dispatch_cursors(const struct dispatch *dispatch);
