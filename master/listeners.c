@@ -47,6 +47,15 @@ int listeners_new(const struct conf *conf, struct listeners **ret_listeners,
     return 0;
 }
 
+int listeners_check(const struct conf *conf, struct reason *reterr_why)
+{
+    struct listeners *listeners = NULL;
+    int err = listeners_new(conf, &listeners, reterr_why);
+
+    listeners_free(&listeners);
+    return err;
+}
+
 void listeners_free(struct listeners **listeners)
 {
     if (*listeners == NULL)

@@ -16,7 +16,10 @@
 struct channel;
 struct listeners;
 
-/* Checks the addresses of smtp.listen; opens nothing yet. */
+/* Are the addresses of smtp.listen in order? 0 or -EINVAL. */
+int listeners_check(const struct conf *conf, struct reason *reterr_why);
+
+/* Opens nothing yet. */
 int listeners_new(const struct conf *conf, struct listeners **ret_listeners,
                   struct reason *reterr_why);
 void listeners_free(struct listeners **listeners);

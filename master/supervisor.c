@@ -21,6 +21,7 @@
 #include "master/scans.h"
 #include "master/segments.h"
 #include "master/spawn.h"
+#include "master/startup.h"
 #include "master/supervisor_parts.h"
 #include "master/worker.h"
 
@@ -176,6 +177,7 @@ void supervisor_spawn(struct worker *worker)
         loop_timer_set_ms(worker->timer, BACKOFF_MAX_MS);
         return;
     }
+    startup_record_worker(s->conf, worker->slot, worker->pid);
     scans_unwant(s->scans, worker->slot);
     worker->started_ms = loop_now_ms(s->loop);
     worker->heartbeat_ms = 0;
