@@ -65,7 +65,7 @@ struct loop_timer {
 };
 
 /* Every callback passes here first, so that a turn is timed from its first one. */
-static void enter_turn(struct loop *loop)
+void loop_enter(struct loop *loop)
 {
     if (loop->turn_began_us != 0)
         return;
@@ -240,7 +240,7 @@ static void on_event(int fd, short what, void *arg)
         ready |= LOOP_READ;
     if ((what & EV_WRITE) != 0)
         ready |= LOOP_WRITE;
-    enter_turn(watch->loop);
+    loop_enter(watch->loop);
     watch->cb(fd, ready, watch->arg);
 }
 
@@ -297,7 +297,7 @@ static void on_signal_event(int number, short what, void *arg)
     struct on_signal *handler = arg;
 
     (void)what;
-    enter_turn(handler->loop);
+    loop_enter(handler->loop);
     handler->cb(number, handler->arg);
 }
 
@@ -335,7 +335,7 @@ static void on_timer_event(int fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    enter_turn(timer->loop);
+    loop_enter(timer->loop);
     timer->armed_ms = 0;
     if (timer->due_ms == 0)
         return;

@@ -31,6 +31,10 @@ struct event_base *loop_base(struct loop *loop);
 /* Monotonic time at the start of this turn, in ms: free of system calls. */
 int64_t loop_now_ms(struct loop *loop);
 
+/* For callbacks that come past this module (libevent's HTTP server): the turn is measured from here
+ * on if nothing else has begun it. */
+void loop_enter(struct loop *loop);
+
 /* Since the last call; resets. */
 int64_t loop_take_longest_turn_us(struct loop *loop);
 

@@ -184,6 +184,7 @@ static void on_request(struct evhttp_request *evhttp, void *arg)
     struct http_request *request;
     uid_t uid = (uid_t)-1;
 
+    loop_enter(server->loop);
     if (server->is_stopped) {
         evhttp_send_error(evhttp, HTTP_SERVUNAVAIL, "stopping");
         return;
