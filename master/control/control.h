@@ -1,0 +1,71 @@
+/* master/control/control.h: the control API: HTTP and JSON on <run_dir>/control.sock (OP03).
+ *
+ * It checks who asks, finds the route (routes.c has the list, docs/openapi.yaml the description),
+ * and answers from the registry and from what a struct control_backend gives it of the queue, the
+ * workers and the connection tests. It decides nothing about mail.
+ *
+ * To end: control_stop() (connection tests under way are given up, nobody new gets in), then end
+ * what the backend and the registry have under way, so that their callbacks have run, let the loop
+ * turn so that the last answers leave, and control_free(). */
+#ifndef MASTER_CONTROL_CONTROL_H
+#define MASTER_CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "common/conf.h"
+#include "common/reason.h"
+#include "master/prober.h"
+#include "master/querier.h"
+#include "master/queue.h"
+#include "master/queue_order.h"
+
+struct control;
+struct loop;
+struct registry;
+
+/* What the API needs of the master beside the registry. Each does what the function of the same
+ * name in master/queue.h, queue_order.h, querier.h, prober.h, dispatch.h, workers.h or alerts.h
+ * does; backend.h binds it to those. Every callback comes exactly once and has its deadline there.
+ */
+struct control_backend {
+    void *self;
+
+    size_t (*queue_find)(void *self, uint64_t id, struct queue_view *ret_views, size_t max);
+    int (*queue_list)(void *self, const struct queue_filter *filter, uint64_t after_id,
+                      unsigned after_group, size_t limit, queue_list_cb *done, void *arg);
+    uint64_t (*queue_state_count)(void *self, enum queue_state state);
+    void (*queue_order)(void *self, const struct queue_order *order, queue_order_cb *done,
+                        void *arg);
+    int (*query)(void *self, const struct ipc_place *places, size_t count, bool detail,
+                 querier_done_cb *done, void *arg);
+
+    int (*probe)(void *self, const struct profile *profile, prober_step_cb *on_step,
+                 prober_done_cb *done, void *arg, uint64_t *ret_token);
+    void (*probe_forget)(void *self, uint64_t token);
+
+    int (*next_start)(void *self, uint32_t profile);
+    json_t *(*workers)(void *self);
+    void (*workers_count)(void *self, unsigned *ret_running, unsigned *ret_wanted);
+    json_t *(*alerts)(void *self);
+    /* More members for `status`: what only the master's main knows (longest turn, limits). May be
+     * NULL. */
+    json_t *(*status)(void *self);
+};
+
+/* `backend` is copied, its functions may be called until control_free(). The socket is made here.
+ * 0 or a negative errno with the reason. */
+int control_new(struct loop *loop, const struct conf *conf, struct registry *registry,
+                const struct control_backend *backend, struct control **ret_control,
+                struct reason *reterr_why);
+
+/* After a reload: who may connect is looked up again. The socket stays where it is. */
+void control_reload(struct control *control, const struct conf *conf);
+
+void control_stop(struct control *control);
+void control_free(struct control **control); /* NULL inside is allowed */
+
+#endif

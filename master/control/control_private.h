@@ -1,0 +1,26 @@
+/* master/control/control_private.h: the API's own state, for the files of this folder. */
+#ifndef MASTER_CONTROL_CONTROL_PRIVATE_H
+#define MASTER_CONTROL_CONTROL_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include "master/control/control.h"
+#include "master/control/http.h"
+#include "master/control/peer.h"
+
+struct call;
+struct ladder;
+
+struct control {
+    struct loop *loop;
+    struct registry *registry;
+    struct control_backend backend;
+    struct http_server *server;
+    struct peer_policy policy;
+    char *path;
+    int64_t started_ms; /* wall */
+    LIST_HEAD(, call) calls;
+    LIST_HEAD(, ladder) ladders;
+};
+
+#endif
