@@ -1,0 +1,27 @@
+/* worker/note.h: what is remembered of a group beside its cell, as JSON.
+ *
+ *   { "attempts":   [ { "time", "start", "tried": [ ... ], ... } ],       the last 8, oldest first
+ *     "recipients": [ { "address", "state", "code", "enhanced", "text", "server" } ] }
+ *
+ * Written by the job's worker through spooler_note(), found through the group's cell. A note that
+ * does not check out counts as none: it only explains, it decides nothing. The one exception are
+ * recipients beyond CELL_INLINE_RECIPIENTS, whose states are kept here alone: without the note they
+ * are open, which may deliver twice and never loses. */
+#ifndef WORKER_NOTE_H
+#define WORKER_NOTE_H
+
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "common/cell.h"
+
+struct segment_cache;
+
+#define NOTE_ATTEMPTS_MAX 8
+
+/* NULL: there is none, or it cannot be read. */
+json_t *note_read(struct segment_cache *cache, const struct cell_note_place *place, uint64_t id,
+                  uint32_t group);
+
+#endif
