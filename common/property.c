@@ -124,7 +124,7 @@ static void add_unknown(const struct property_table *table, unsigned types, cons
     }
     /* It may be a misspelt secret: a text is not repeated. */
     problem_add(problems, name, json_is_string(value) ? NULL : value, allowed,
-                "unknown property: no type has it");
+                table->type_count > 0 ? "unknown property: no type has it" : "unknown property");
 }
 
 static void check_members(const struct property_table *table, unsigned types, const json_t *input,

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "common/problem.h"
+#include "common/reason.h"
 
 struct sockaddr;
 
@@ -20,14 +21,19 @@ enum rule_scan_unavailable { SCAN_UNAVAILABLE_DEFER, SCAN_UNAVAILABLE_PASS_WITH_
 enum rule_upload_unavailable { UPLOAD_UNAVAILABLE_DEFER, UPLOAD_UNAVAILABLE_SKIP };
 enum rule_links { LINKS_NONE, LINKS_HEADER, LINKS_TEXT_PART };
 
+#define RULE_MAX_CLIENTS  256U
+#define RULE_MAX_PATTERNS 1000U /* of senders, and of recipients */
+#define RULE_MAX_SHARES   100U
+#define RULE_MAX_RULES    1000U /* in a set */
+
 struct rule_network {
     unsigned char address[16]; /* IPv4 as IPv4-mapped */
-    unsigned prefix;           /* 0 to 128 */
-    bool is_ipv4;
+    unsigned prefix;           /* of these 128 bits: 96 to 128 for IPv4 */
+    bool is_ipv4;              /* ::/0 is not for IPv4 clients, 0.0.0.0/0 is */
 };
 
 struct rule_pattern { /* "*@example.net", "user@*", exact, "*" */
-    char *local;  /* NULL: any */
+    char *local;  /* without quotes; NULL: any */
     char *domain; /* lower case, A-labels; NULL: any */
     bool is_null_sender; /* "<>" */
 };
@@ -37,6 +43,7 @@ struct rule {
     uint64_t version;
     char *name;
     bool enabled;
+    bool hidden; /* deleted, but mail that waits still needs it (SP53): matches nothing */
     bool allow_open_relay;
     bool verify_recipients;
     struct rule_network *clients;
@@ -51,7 +58,7 @@ struct rule {
     } scan;
     struct {
         enum rule_upload_unavailable on_unavailable;
-        char *expires; /* "dd:hh:mm:ss" as Vault wants it */
+        char *expires; /* "dd:hh:mm:ss" as Vault wants it; NULL: Vault's own default */
         char **share_with;
         size_t share_with_count;
         enum rule_links links;
@@ -63,23 +70,34 @@ typedef int rule_find_profile(const char *name, uint32_t *ret_id, int *ret_type,
 /* The name of a profile, NULL if there is none. */
 typedef const char *rule_profile_name(uint32_t id, void *arg);
 
+/* What an editor sent, every mistake at once. `id` and `version` are the caller's to set. NULL when
+ * `problems` has errors or memory is short. */
 struct rule *rule_from_input(const json_t *input, rule_find_profile *find, void *arg,
                              struct problems *problems);
+/* "v": 1. -EBADMSG with the reason for what was not written so. */
 int rule_from_record(const json_t *record, struct rule **ret_rule, struct reason *reterr_why);
 json_t *rule_to_record(const struct rule *rule);
 json_t *rule_to_shown(const struct rule *rule, rule_profile_name *name_of, void *arg);
 void rule_free(struct rule **rule);
+
+/* Why this build must defer the mail of this rule (OP09): "core", "vault". NULL: nothing. */
+const char *rule_unbuilt_protection(const struct rule *rule);
+
+/* One mailbox, local part and domain, as the setting `postmaster` wants it. 0 or -EINVAL. */
+int rule_mailbox_check(const char *text, struct reason *reterr_why);
 
 /* An ordered list and the settings that stand beside it: what a worker is given as RULES. */
 struct rule_set {
     uint64_t version;
     struct rule **rules; /* in order */
     size_t count;
-    size_t enabled_count;
+    size_t enabled_count; /* filled by rule_set_from_json(); whoever builds a set counts himself */
     char *postmaster;            /* mailbox, NULL: unset (SR03) */
     uint32_t postmaster_profile; /* rule 0 */
 };
 
+/* {"v": 1, "version": N, "rules": [records], "settings": {"postmaster": mailbox or null,
+ * "postmaster_profile": id}} */
 int rule_set_from_json(const json_t *json, struct rule_set **ret_set, struct reason *reterr_why);
 json_t *rule_set_to_json(const struct rule_set *set);
 void rule_set_free(struct rule_set **set);
@@ -92,7 +110,15 @@ enum rule_verdict {
     RULE_NO_MATCH,      /* 550 5.7.1 */
 };
 
-/* `sender` and `recipient` are addresses without <>; "" is the null sender. */
+/* `sender` and `recipient` are addresses without <>; "" is the null sender.
+ *
+ * Local parts are compared without regard to ASCII case and to quoting: RFC 5321 would allow a
+ * server to tell Bob from bob, but none of note does, and a rule that "Bob"@... walks around is no
+ * protection. Domains: ASCII case and IDN form do not count.
+ *
+ * `postmaster` without a domain is rule 0's. With a domain it is, too, if some enabled rule names
+ * that domain (it is one of ours), or no rule matches; otherwise it is mail to somebody else's
+ * postmaster, which an outbound rule for all domains carries like any other. */
 enum rule_verdict rule_set_match(const struct rule_set *set, const struct sockaddr *client,
                                  const char *sender, const char *recipient,
                                  const struct rule **ret_rule);

@@ -29,26 +29,28 @@ Test(profile_input, SP01_types)
                  { "mft", PROFILE_VAULT } };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct profile *profile = accept(input_of(rows[i].typed, ""), NULL, NULL);
+        struct profile *profile = accept_profile(input_of(rows[i].typed, ""), NULL, NULL);
 
         cr_expect_eq(profile->type, rows[i].type);
         profile_free(&profile);
     }
     cr_expect_str_eq(profile_type_name(PROFILE_VAULT), "vault");
-    refuse(json_of("{'name': 'p', 'type': 'lmtp'}"), NULL, "type", "smtp, core or vault", NULL);
-    refuse(json_of("{'name': 'p', 'type': 'SMTP'}"), NULL, "type", "smtp, core or vault", NULL);
-    refuse(json_of("{'name': 'p', 'type': 1}"), NULL, "type", "smtp, core or vault", NULL);
-    refuse(json_of("{'name': 'p'}"), NULL, "type", "smtp, core or vault", "missing");
-    refuse(json_of("[]"), NULL, "profile", "object", NULL);
+    refuse_profile(json_of("{'name': 'p', 'type': 'lmtp'}"), NULL, "type", "smtp, core or vault",
+                   NULL);
+    refuse_profile(json_of("{'name': 'p', 'type': 'SMTP'}"), NULL, "type", "smtp, core or vault",
+                   NULL);
+    refuse_profile(json_of("{'name': 'p', 'type': 1}"), NULL, "type", "smtp, core or vault", NULL);
+    refuse_profile(json_of("{'name': 'p'}"), NULL, "type", "smtp, core or vault", "missing");
+    refuse_profile(json_of("[]"), NULL, "profile", "object", NULL);
 }
 
 Test(profile_input, SP01_the_type_cannot_change)
 {
-    struct profile *stored = accept(input_of("smtp", ""), NULL, NULL), *same;
+    struct profile *stored = accept_profile(input_of("smtp", ""), NULL, NULL), *same;
 
-    refuse(json_of("{'name': 'p', 'type': 'core', 'servers': ['10.0.0.1']}"), stored, "type",
-           "smtp", "cannot change");
-    same = accept(json_of("{'name': 'q', 'servers': ['10.0.0.1']}"), stored, NULL);
+    refuse_profile(json_of("{'name': 'p', 'type': 'core', 'servers': ['10.0.0.1']}"), stored,
+                   "type", "smtp", "cannot change");
+    same = accept_profile(json_of("{'name': 'q', 'servers': ['10.0.0.1']}"), stored, NULL);
     cr_expect_eq(same->type, PROFILE_SMTP, "left out, it stays");
     profile_free(&same);
     profile_free(&stored);
@@ -57,20 +59,25 @@ Test(profile_input, SP01_the_type_cannot_change)
 Test(profile_input, SP02_name)
 {
     char text[400];
-    struct profile *profile = accept(input_of("smtp", "'name': '  Bu\xcc\x88ro 1 '"), NULL, NULL);
+    struct profile *profile =
+        accept_profile(input_of("smtp", "'name': '  Bu\xcc\x88ro 1 '"), NULL, NULL);
 
     cr_expect_str_eq(profile->name, "B\xc3\xbcro 1");
     profile_free(&profile);
     (void)snprintf(text, sizeof(text), "'name': '%0128d'", 0);
-    profile = accept(input_of("smtp", text), NULL, NULL);
+    profile = accept_profile(input_of("smtp", text), NULL, NULL);
     profile_free(&profile);
     (void)snprintf(text, sizeof(text), "'name': '%0129d'", 0);
-    refuse(input_of("smtp", text), NULL, "name", "1 to 128 characters", "129");
-    refuse(input_of("smtp", "'name': ''"), NULL, "name", "1 to 128 characters", "empty");
-    refuse(input_of("smtp", "'name': '  '"), NULL, "name", "1 to 128 characters", "empty");
-    refuse(input_of("smtp", "'name': 'a\\nb'"), NULL, "name", "control", NULL);
-    refuse(input_of("smtp", "'name': 1"), NULL, "name", "1 to 128 characters", NULL);
-    refuse(input_of("smtp", "'name': null"), NULL, "name", "1 to 128 characters", "missing");
+    refuse_profile(input_of("smtp", text), NULL, "name", "1 to 128 characters", "129");
+    refuse_profile(input_of("smtp", "'name': ''"), NULL, "name", "1 to 128 characters", "empty");
+    refuse_profile(input_of("smtp", "'name': '  '"), NULL, "name", "1 to 128 characters", "empty");
+    refuse_profile(input_of("smtp", "'name': 'a\\nb'"), NULL, "name", "control", NULL);
+    refuse_profile(input_of("smtp", "'name': 'a\\u0000b'"), NULL, "name", "control", NULL);
+    refuse_profile(input_of("smtp", "'servers': ['a\\u0000b']"), NULL, "servers[0]", "smtp://",
+                   NULL);
+    refuse_profile(input_of("smtp", "'name': 1"), NULL, "name", "1 to 128 characters", NULL);
+    refuse_profile(input_of("smtp", "'name': null"), NULL, "name", "1 to 128 characters",
+                   "missing");
 }
 
 static json_t *with_servers(const char *type, unsigned count)
@@ -92,39 +99,43 @@ Test(profile_input, SP03_how_many_servers)
     } rows[] = { { "smtp", 64, "1 to 64" }, { "core", 64, "1 to 64" }, { "vault", 1, "exactly" } };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct profile *profile = accept(with_servers(rows[i].type, 1), NULL, NULL);
+        struct profile *profile = accept_profile(with_servers(rows[i].type, 1), NULL, NULL);
 
         profile_free(&profile);
-        profile = accept(with_servers(rows[i].type, rows[i].max), NULL, NULL);
+        profile = accept_profile(with_servers(rows[i].type, rows[i].max), NULL, NULL);
         cr_expect_eq(profile->server_count, rows[i].max);
         profile_free(&profile);
-        refuse(with_servers(rows[i].type, 0), NULL, "servers", rows[i].allowed, NULL);
-        refuse(with_servers(rows[i].type, rows[i].max + 1), NULL, "servers", rows[i].allowed, NULL);
-        refuse(with_servers(rows[i].type, 200), NULL, "servers", rows[i].allowed, "200");
+        refuse_profile(with_servers(rows[i].type, 0), NULL, "servers", rows[i].allowed, NULL);
+        refuse_profile(with_servers(rows[i].type, rows[i].max + 1), NULL, "servers",
+                       rows[i].allowed, NULL);
+        refuse_profile(with_servers(rows[i].type, 200), NULL, "servers", rows[i].allowed, "200");
     }
-    refuse(input_of("smtp", "'servers': null"), NULL, "servers", "1 to 64", "missing");
-    refuse(input_of("smtp", "'servers': 'smtp://h'"), NULL, "servers", "1 to 64", "list");
-    refuse(input_of("smtp", "'servers': ['a', 1]"), NULL, "servers[1]", "smtp://", "text");
+    refuse_profile(input_of("smtp", "'servers': null"), NULL, "servers", "1 to 64", "missing");
+    refuse_profile(input_of("smtp", "'servers': 'smtp://h'"), NULL, "servers", "1 to 64", "list");
+    refuse_profile(input_of("smtp", "'servers': ['a', 1]"), NULL, "servers[1]", "smtp://", "text");
 }
 
 Test(profile_input, SP03_twice_the_same_server)
 {
     struct profile *profile =
-        accept(input_of("smtp", "'servers': ['a:25', 'smtps://a:25', 'a:26']"), NULL, NULL);
+        accept_profile(input_of("smtp", "'servers': ['a:25', 'smtps://a:25', 'a:26']"), NULL, NULL);
 
     profile_free(&profile);
-    refuse(input_of("smtp", "'servers': ['a', 'b', 'SMTP://A.:25/']"), NULL, "servers[2]", NULL,
-           "same server as smtp://a:25");
-    refuse(input_of("smtp", "'servers': ['[::1]', '[0:0::1]:25']"), NULL, "servers[1]", NULL,
-           "same server");
+    refuse_profile(input_of("smtp", "'servers': ['a', 'b', 'SMTP://A.:25/']"), NULL, "servers[2]",
+                   NULL, "same server as smtp://a:25");
+    refuse_profile(input_of("smtp", "'servers': ['[::1]', '[0:0::1]:25']"), NULL, "servers[1]",
+                   NULL, "same server");
 }
 
 Test(profile_input, SP12_a_bad_server_names_the_component)
 {
-    refuse(input_of("smtp", "'servers': ['http://a']"), NULL, "servers[0]", "smtps://", "scheme");
-    refuse(input_of("core", "'servers': ['smtp://a']"), NULL, "servers[0]", "https://", "scheme");
-    refuse(input_of("smtp", "'servers': ['a/b']"), NULL, "servers[0]", "smtp://", "path");
-    refuse(input_of("smtp", "'servers': ['a', 'a:0']"), NULL, "servers[1]", "smtp://", "port");
+    refuse_profile(input_of("smtp", "'servers': ['http://a']"), NULL, "servers[0]", "smtps://",
+                   "scheme");
+    refuse_profile(input_of("core", "'servers': ['smtp://a']"), NULL, "servers[0]", "https://",
+                   "scheme");
+    refuse_profile(input_of("smtp", "'servers': ['a/b']"), NULL, "servers[0]", "smtp://", "path");
+    refuse_profile(input_of("smtp", "'servers': ['a', 'a:0']"), NULL, "servers[1]", "smtp://",
+                   "port");
 }
 
 Test(profile_input, SP60_refused_input_is_shown_without_its_secrets)
@@ -162,16 +173,16 @@ Test(profile_input, SP60_refused_input_is_shown_without_its_secrets)
 Test(profile_input, SP06_username_and_password_are_given_together)
 {
     struct profile *profile =
-        accept(input_of("smtp", "'username': 'u', 'password': 'p'"), NULL, NULL);
+        accept_profile(input_of("smtp", "'username': 'u', 'password': 'p'"), NULL, NULL);
 
     cr_expect_str_eq(profile->username, "u");
     cr_expect_str_eq(profile->secrets[SECRET_PASSWORD], "p");
     cr_expect(profile->secret_set[SECRET_PASSWORD]);
     profile_free(&profile);
-    refuse(input_of("smtp", "'username': 'u'"), NULL, "password", "1 to 512", "missing");
-    refuse(input_of("smtp", "'username': 'u', 'password': null"), NULL, "password", "1 to 512",
-           "missing");
-    refuse(input_of("smtp", "'password': 'p'"), NULL, "username", "1 to 512", "missing");
+    refuse_profile(input_of("smtp", "'username': 'u'"), NULL, "password", "1 to 512", "missing");
+    refuse_profile(input_of("smtp", "'username': 'u', 'password': null"), NULL, "password",
+                   "1 to 512", "missing");
+    refuse_profile(input_of("smtp", "'password': 'p'"), NULL, "username", "1 to 512", "missing");
 }
 
 #define CLIENT                                                                         \
@@ -183,7 +194,7 @@ Test(profile_input, SP06_username_and_password_are_given_together)
 
 Test(profile_input, SP06_oauth)
 {
-    struct profile *profile = accept(input_of("smtp", CLIENT), NULL, NULL);
+    struct profile *profile = accept_profile(input_of("smtp", CLIENT), NULL, NULL);
 
     cr_expect_eq(profile->oauth.grant, GRANT_CLIENT_CREDENTIALS);
     cr_expect_str_eq(profile->oauth.client_id, "c");
@@ -192,13 +203,13 @@ Test(profile_input, SP06_oauth)
     cr_expect_str_eq(profile->oauth.user, "u");
     cr_expect_str_eq(profile->secrets[SECRET_OAUTH_CLIENT_SECRET], "s");
     profile_free(&profile);
-    profile = accept(input_of("smtp", REFRESH), NULL, NULL);
+    profile = accept_profile(input_of("smtp", REFRESH), NULL, NULL);
     cr_expect_eq(profile->oauth.grant, GRANT_REFRESH_TOKEN);
     cr_expect_str_eq(profile->secrets[SECRET_OAUTH_REFRESH_TOKEN], "r");
     cr_expect_not(profile->secret_set[SECRET_OAUTH_CLIENT_SECRET]);
     profile_free(&profile);
-    refuse(input_of("smtp", CLIENT ", 'username': 'u', 'password': 'p'"), NULL, "oauth", "either",
-           "together");
+    refuse_profile(input_of("smtp", CLIENT ", 'username': 'u', 'password': 'p'"), NULL, "oauth",
+                   "either", "together");
 }
 
 static json_t *oauth_but(const char *base, const char *member, const char *value)
@@ -225,20 +236,24 @@ Test(profile_input, SP06_oauth_members)
         char name[64];
 
         (void)snprintf(name, sizeof(name), "oauth.%s", needed[i]);
-        refuse(oauth_but(CLIENT, needed[i], NULL), NULL, name, "", "missing");
-        refuse(oauth_but(CLIENT, needed[i], "null"), NULL, name, "", "missing");
+        refuse_profile(oauth_but(CLIENT, needed[i], NULL), NULL, name, "", "missing");
+        refuse_profile(oauth_but(CLIENT, needed[i], "null"), NULL, name, "", "missing");
     }
-    refuse(oauth_but(CLIENT, "grant", NULL), NULL, "oauth.grant", "client_credentials or", NULL);
-    refuse(oauth_but(CLIENT, "grant", "''"), NULL, "oauth.grant", "client_credentials or", NULL);
-    refuse(oauth_but(CLIENT, "grant", "'password'"), NULL, "oauth.grant", "refresh_token", NULL);
-    refuse(oauth_but(CLIENT, "client_secret", NULL), NULL, "oauth.client_secret", "1 to 512",
-           "client_credentials needs it");
-    refuse(oauth_but(REFRESH, "refresh_token", NULL), NULL, "oauth.refresh_token", "1 to 512",
-           "grant refresh_token needs it");
-    refuse(oauth_but(CLIENT, "refresh_token", "'r'"), NULL, "oauth.refresh_token",
-           "grant refresh_token", "client_credentials");
-    refuse(oauth_but(CLIENT, "token_url", "'http://t/'"), NULL, "oauth.token_url", "https", NULL);
-    refuse(oauth_but(CLIENT, "token_url", "'t'"), NULL, "oauth.token_url", "https", NULL);
+    refuse_profile(oauth_but(CLIENT, "grant", NULL), NULL, "oauth.grant", "client_credentials or",
+                   NULL);
+    refuse_profile(oauth_but(CLIENT, "grant", "''"), NULL, "oauth.grant", "client_credentials or",
+                   NULL);
+    refuse_profile(oauth_but(CLIENT, "grant", "'password'"), NULL, "oauth.grant", "refresh_token",
+                   NULL);
+    refuse_profile(oauth_but(CLIENT, "client_secret", NULL), NULL, "oauth.client_secret",
+                   "1 to 512", "client_credentials needs it");
+    refuse_profile(oauth_but(REFRESH, "refresh_token", NULL), NULL, "oauth.refresh_token",
+                   "1 to 512", "grant refresh_token needs it");
+    refuse_profile(oauth_but(CLIENT, "refresh_token", "'r'"), NULL, "oauth.refresh_token",
+                   "grant refresh_token", "client_credentials");
+    refuse_profile(oauth_but(CLIENT, "token_url", "'http://t/'"), NULL, "oauth.token_url", "https",
+                   NULL);
+    refuse_profile(oauth_but(CLIENT, "token_url", "'t'"), NULL, "oauth.token_url", "https", NULL);
 }
 
 Test(profile_input, SP07_client_certificate_needs_a_digital_id)
@@ -262,13 +277,13 @@ Test(profile_input, SP07_client_certificate_needs_a_digital_id)
 
 Test(profile_input, SP08_api_key)
 {
-    struct profile *profile = accept(input_of("core", "'api_key': 'k'"), NULL, NULL);
+    struct profile *profile = accept_profile(input_of("core", "'api_key': 'k'"), NULL, NULL);
 
     cr_expect_str_eq(profile->secrets[SECRET_API_KEY], "k");
     profile_free(&profile);
-    refuse(json_of("{'name': 'p', 'type': 'vault', 'servers': ['a']}"), NULL, "api_key", "1 to 512",
-           "vault");
-    refuse(input_of("vault", "'api_key': null"), NULL, "api_key", "1 to 512", "vault");
+    refuse_profile(json_of("{'name': 'p', 'type': 'vault', 'servers': ['a']}"), NULL, "api_key",
+                   "1 to 512", "vault");
+    refuse_profile(input_of("vault", "'api_key': null"), NULL, "api_key", "1 to 512", "vault");
 }
 
 Test(profile_input, SP50_every_mistake_is_reported_at_once)
@@ -290,7 +305,7 @@ Test(profile_input, SP50_every_mistake_is_reported_at_once)
 static void expect_warning(json_t *input, const char *property, const char *words)
 {
     json_t *warnings;
-    struct profile *profile = accept(input, NULL, &warnings);
+    struct profile *profile = accept_profile(input, NULL, &warnings);
     const json_t *entry = NULL, *each;
     size_t i;
 
@@ -310,7 +325,7 @@ static void expect_warning(json_t *input, const char *property, const char *word
 static void expect_no_warning(json_t *input)
 {
     json_t *warnings;
-    struct profile *profile = accept(input, NULL, &warnings);
+    struct profile *profile = accept_profile(input, NULL, &warnings);
 
     if (json_array_size(warnings) > 0) {
         print_list("warnings", warnings);
@@ -338,7 +353,7 @@ Test(profile_input, SP33_credentials_in_clear_are_told)
     (void)snprintf(text, sizeof(text), "%s, 'servers': ['smtps://a:465', 'b']", user);
     expect_warning(input_of("smtp", text), "servers[1]", "in clear");
     (void)snprintf(text, sizeof(text), "%s, 'encryption': 'starttls_optional'", user);
-    profile = accept(input_of("smtp", text), NULL, &warnings);
+    profile = accept_profile(input_of("smtp", text), NULL, &warnings);
     for (size_t i = 0; i < json_array_size(warnings); i++)
         cr_expect_null(strstr(entry_text(json_array_get(warnings, i), "problem"), "clear"));
     json_decref(warnings);
@@ -375,8 +390,8 @@ Test(profile_input, CO02_a_local_core_is_told)
     {
         json_t *warnings;
         struct profile *profile =
-            accept(input_of("core", "'servers': ['127.0.0.1'], 'link_base': 'https://c/'"), NULL,
-                   &warnings);
+            accept_profile(input_of("core", "'servers': ['127.0.0.1'], 'link_base': 'https://c/'"),
+                           NULL, &warnings);
 
         for (size_t i = 0; i < json_array_size(warnings); i++)
             cr_expect_null(strstr(entry_text(json_array_get(warnings, i), "problem"), "link"));

@@ -37,7 +37,8 @@ static char *dump(json_t *json)
 Test(profile_json, SP60_only_the_workers_form_holds_secrets)
 {
     for (size_t i = 0; i < ARRAY_LEN(profiles); i++) {
-        struct profile *p = accept(input_of(profiles[i].type, profiles[i].more), NULL, NULL);
+        struct profile *p =
+            accept_profile(input_of(profiles[i].type, profiles[i].more), NULL, NULL);
         char *shown = dump(profile_to_json(p, PROFILE_FORM_SHOWN));
         char *record = dump(profile_to_json(p, PROFILE_FORM_RECORD));
         char *worker = dump(profile_to_json(p, PROFILE_FORM_WORKER));
@@ -54,7 +55,8 @@ Test(profile_json, SP60_only_the_workers_form_holds_secrets)
 
 Test(profile_json, SP60_reading_shows_that_a_secret_is_set)
 {
-    struct profile *p = accept(input_of("smtp", "'username': 'u', 'password': 'p'"), NULL, NULL);
+    struct profile *p =
+        accept_profile(input_of("smtp", "'username': 'u', 'password': 'p'"), NULL, NULL);
     json_t *shown = profile_to_json(p, PROFILE_FORM_SHOWN);
 
     cr_expect(json_is_true(json_object_get(shown, "password_set")));
@@ -62,7 +64,7 @@ Test(profile_json, SP60_reading_shows_that_a_secret_is_set)
     cr_expect(json_is_null(json_object_get(shown, "oauth")));
     json_decref(shown);
     profile_free(&p);
-    p = accept(input_of("smtp", OAUTH), NULL, NULL);
+    p = accept_profile(input_of("smtp", OAUTH), NULL, NULL);
     shown = profile_to_json(p, PROFILE_FORM_SHOWN);
     cr_expect(json_is_false(json_object_get(shown, "password_set")));
     cr_expect(json_is_true(property_value(shown, "oauth.client_secret_set")));
@@ -73,9 +75,9 @@ Test(profile_json, SP60_reading_shows_that_a_secret_is_set)
 
 Test(profile_json, SP16_servers_are_shown_normalised_and_names_as_typed)
 {
-    struct profile *p = accept(input_of("smtp", "'servers': ['B\xc3\x9c"
-                                                "cher.example', '10.0.0.10']"),
-                               NULL, NULL);
+    struct profile *p = accept_profile(input_of("smtp", "'servers': ['B\xc3\x9c"
+                                                        "cher.example', '10.0.0.10']"),
+                                       NULL, NULL);
     json_t *shown = profile_to_json(p, PROFILE_FORM_SHOWN), *list;
 
     list = json_object_get(shown, "servers");
@@ -90,13 +92,14 @@ Test(profile_json, SP16_servers_are_shown_normalised_and_names_as_typed)
 Test(profile_json, design7_what_is_shown_can_be_put_again)
 {
     for (size_t i = 0; i < ARRAY_LEN(profiles); i++) {
-        struct profile *p = accept(input_of(profiles[i].type, profiles[i].more), NULL, NULL);
+        struct profile *p =
+            accept_profile(input_of(profiles[i].type, profiles[i].more), NULL, NULL);
         struct profile *again;
         char *before, *after;
 
         p->id = 7;
         p->version = 3;
-        again = accept(profile_to_json(p, PROFILE_FORM_SHOWN), p, NULL);
+        again = accept_profile(profile_to_json(p, PROFILE_FORM_SHOWN), p, NULL);
         before = dump(profile_to_json(p, PROFILE_FORM_WORKER));
         after = dump(profile_to_json(again, PROFILE_FORM_WORKER));
         cr_expect_str_eq(before, after);
@@ -113,7 +116,7 @@ Test(profile_json, records_come_back_as_they_went)
 
     for (size_t i = 0; i < ARRAY_LEN(profiles) * 2; i++) {
         struct profile *p =
-            accept(input_of(profiles[i / 2].type, profiles[i / 2].more), NULL, NULL);
+            accept_profile(input_of(profiles[i / 2].type, profiles[i / 2].more), NULL, NULL);
         struct profile *again = NULL;
         struct reason why = { "" };
         json_t *record;
@@ -140,7 +143,7 @@ Test(profile_json, records_come_back_as_they_went)
 
 static void expect_bad_record(const char *change, const char *words)
 {
-    struct profile *p = accept(input_of("smtp", ""), NULL, NULL), *again = NULL;
+    struct profile *p = accept_profile(input_of("smtp", ""), NULL, NULL), *again = NULL;
     json_t *record = profile_to_json(p, PROFILE_FORM_RECORD), *changed = json_of(change);
     struct reason why = { "" };
     const char *key;
@@ -215,7 +218,7 @@ Test(profile_json, OP09_what_is_not_in_effect_is_listed)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct profile *p = accept(input_of(rows[i].type, rows[i].more), NULL, NULL);
+        struct profile *p = accept_profile(input_of(rows[i].type, rows[i].more), NULL, NULL);
         json_t *shown = profile_to_json(p, PROFILE_FORM_SHOWN);
 
         cr_expect_eq(lists(json_object_get(shown, "not_in_effect"), rows[i].name),
@@ -224,8 +227,8 @@ Test(profile_json, OP09_what_is_not_in_effect_is_listed)
         profile_free(&p);
     }
     {
-        struct profile *p =
-            accept(input_of("smtp", "'max_connections': 0, 'retry': {'warn': 0}"), NULL, NULL);
+        struct profile *p = accept_profile(
+            input_of("smtp", "'max_connections': 0, 'retry': {'warn': 0}"), NULL, NULL);
         json_t *shown = profile_to_json(p, PROFILE_FORM_SHOWN);
 
         cr_expect_eq(json_array_size(json_object_get(shown, "not_in_effect")), 0);
@@ -256,7 +259,7 @@ Test(profile_json, OP09_what_protects_is_never_ignored)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct profile *p = accept(input_of(rows[i].type, rows[i].more), NULL, NULL);
+        struct profile *p = accept_profile(input_of(rows[i].type, rows[i].more), NULL, NULL);
         const char *got = profile_unbuilt_protection(p, rows[i].server);
 
         if (rows[i].protection == NULL || features[rows[i].feature].is_built)

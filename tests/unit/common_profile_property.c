@@ -108,7 +108,7 @@ static json_t *shown_value(const struct profile *profile, const char *name, json
 
 static void expect_value(const char *type, const char *more, const char *name, const char *value)
 {
-    struct profile *profile = accept(input_of(type, more), NULL, NULL);
+    struct profile *profile = accept_profile(input_of(type, more), NULL, NULL);
     char list[512];
     json_t *shown, *got = shown_value(profile, name, &shown), *wanted;
 
@@ -174,7 +174,7 @@ static void try_number(const struct number *row, double number, bool is_good)
         if (is_good)
             expect_value(types[t], text, row->name, value);
         else
-            refuse(input_of(types[t], text), NULL, row->name, allowed, NULL);
+            refuse_profile(input_of(types[t], text), NULL, row->name, allowed, NULL);
     }
     free(text);
 }
@@ -206,7 +206,7 @@ Test(profile_property, SP09_a_number_is_a_number)
             if (is_real && k == 4)
                 expect_value("smtp", text, "retry.factor", "1.5");
             else
-                refuse(input_of(types[t], text), NULL, numbers[i].name, "to", "number");
+                refuse_profile(input_of(types[t], text), NULL, numbers[i].name, "to", "number");
             free(text);
         }
     }
@@ -229,7 +229,7 @@ Test(profile_property, SP04_SP05_SP07_SP11_values_of_the_others)
             for (size_t k = 0; k < ARRAY_LEN(row->bad) && row->bad[k] != NULL; k++) {
                 char *text = dotted(row->name, row->bad[k]);
 
-                refuse(input_of(types[t], text), NULL, row->name, row->allowed, NULL);
+                refuse_profile(input_of(types[t], text), NULL, row->name, row->allowed, NULL);
                 free(text);
             }
         }
@@ -250,8 +250,8 @@ Test(profile_property, SP11_values_are_kept_in_normal_form)
 
 Test(profile_property, SP05_tls_says_what_to_write)
 {
-    refuse(input_of("smtp", "'encryption': 'tls'"), NULL, "encryption", "starttls_required",
-           "smtps://");
+    refuse_profile(input_of("smtp", "'encryption': 'tls'"), NULL, "encryption", "starttls_required",
+                   "smtps://");
 }
 
 /* SP10: by name, for each property and each type that does not have it. */
@@ -289,8 +289,8 @@ Test(profile_property, SP10_a_property_that_the_type_does_not_have)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         for (unsigned t = 0; t < 3; t++) {
             if ((rows[i].types & 1U << t) == 0)
-                refuse(input_of(types[t], rows[i].text), NULL, rows[i].name, rows[i].owners,
-                       "does not have it");
+                refuse_profile(input_of(types[t], rows[i].text), NULL, rows[i].name, rows[i].owners,
+                               "does not have it");
         }
     }
 }
@@ -298,20 +298,21 @@ Test(profile_property, SP10_a_property_that_the_type_does_not_have)
 Test(profile_property, SP10_unknown_properties)
 {
     for (unsigned t = 0; t < 3; t++) {
-        refuse(input_of(types[t], "'encrytion': 'none'"), NULL, "encrytion", "servers", "unknown");
-        refuse(input_of(types[t], "'timeouts': {'conect': 1}"), NULL, "timeouts.conect",
-               "timeouts.connect", "unknown");
-        refuse(input_of(types[t], "'timeouts.connect': 1"), NULL, "timeouts.connect", NULL,
-               "unknown");
+        refuse_profile(input_of(types[t], "'encrytion': 'none'"), NULL, "encrytion", "servers",
+                       "unknown");
+        refuse_profile(input_of(types[t], "'timeouts': {'conect': 1}"), NULL, "timeouts.conect",
+                       "timeouts.connect", "unknown");
+        refuse_profile(input_of(types[t], "'timeouts.connect': 1"), NULL, "timeouts.connect", NULL,
+                       "unknown");
     }
-    refuse(input_of("smtp", "'pool': {'size.x': 1}"), NULL, "pool.size.x", NULL, "unknown");
-    refuse(input_of("smtp", "'pool': 20"), NULL, "pool", "an object", "must be an object");
-    refuse(input_of("smtp", "'v': 1"), NULL, "v", NULL, "unknown");
+    refuse_profile(input_of("smtp", "'pool': {'size.x': 1}"), NULL, "pool.size.x", NULL, "unknown");
+    refuse_profile(input_of("smtp", "'pool': 20"), NULL, "pool", "an object", "must be an object");
+    refuse_profile(input_of("smtp", "'v': 1"), NULL, "v", NULL, "unknown");
 }
 
 Test(profile_property, design7_read_only_members_are_accepted)
 {
-    struct profile *profile = accept(
+    struct profile *profile = accept_profile(
         input_of("smtp", "'id': 7, 'version': 3, 'password_set': false, 'api_key_set': false,"
                          "'not_in_effect': ['x'], 'incomplete': true"),
         NULL, NULL);
@@ -326,15 +327,16 @@ Test(profile_property, SP11_retry_cross_checks)
 {
     expect_value("smtp", "'retry': {'first': 100, 'max': 100}", "retry.max", "100");
     expect_value("smtp", "'retry': {'max': 86400}", "retry.max", "86400");
-    refuse(input_of("smtp", "'retry': {'first': 100, 'max': 99}"), NULL, "retry.max",
-           "100 (retry.first) to 86400", "out of range");
-    refuse(input_of("smtp", "'retry': {'max': 59}"), NULL, "retry.max", "60 (retry.first)", NULL);
-    refuse(input_of("smtp", "'retry': {'max': 86401}"), NULL, "retry.max", "86400", NULL);
+    refuse_profile(input_of("smtp", "'retry': {'first': 100, 'max': 99}"), NULL, "retry.max",
+                   "100 (retry.first) to 86400", "out of range");
+    refuse_profile(input_of("smtp", "'retry': {'max': 59}"), NULL, "retry.max", "60 (retry.first)",
+                   NULL);
+    refuse_profile(input_of("smtp", "'retry': {'max': 86401}"), NULL, "retry.max", "86400", NULL);
     expect_value("smtp", "'retry': {'warn': 0}", "retry.warn", "0");
     expect_value("smtp", "'retry': {'warn': 432000}", "retry.warn", "432000");
-    refuse(input_of("smtp", "'retry': {'warn': 432001}"), NULL, "retry.warn",
-           "0 to 432000 (retry.lifetime)", "out of range");
-    refuse(input_of("smtp", "'retry': {'warn': -1}"), NULL, "retry.warn", "0 to", NULL);
+    refuse_profile(input_of("smtp", "'retry': {'warn': 432001}"), NULL, "retry.warn",
+                   "0 to 432000 (retry.lifetime)", "out of range");
+    refuse_profile(input_of("smtp", "'retry': {'warn': -1}"), NULL, "retry.warn", "0 to", NULL);
     /* A default gives way to what was given. */
     expect_value("smtp", "'retry': {'first': 86400}", "retry.max", "86400");
     expect_value("smtp", "'retry': {'lifetime': 60}", "retry.warn", "60");
@@ -376,7 +378,8 @@ Test(profile_property, SP11_strings)
           "'token_url': 'https://t/', 'user': ",
           "}" },
     };
-    static const char *const bad[] = { "''", "'a\\r\\nb'", "'a\\u007f'", "'\\u0001'", "1", "{}" };
+    static const char *const bad[] = { "''",        "'a\\u0000b'", "'a\\r\\nb'", "'a\\u007f'",
+                                       "'\\u0001'", "1",           "{}" };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         bool is_key = strcmp(rows[i].name, "api_key") == 0;
@@ -388,14 +391,14 @@ Test(profile_property, SP11_strings)
         memset(filler, 'a', sizeof(filler));
         filler[512] = '\0';
         (void)snprintf(text, sizeof(text), "%s'%s'%s", before, filler, after);
-        profile = accept(input_of(type, text), NULL, NULL);
+        profile = accept_profile(input_of(type, text), NULL, NULL);
         profile_free(&profile);
         filler[512] = 'a', filler[513] = '\0';
         (void)snprintf(text, sizeof(text), "%s'%s'%s", before, filler, after);
-        refuse(input_of(type, text), NULL, rows[i].name, "1 to 512 bytes", "too long");
+        refuse_profile(input_of(type, text), NULL, rows[i].name, "1 to 512 bytes", "too long");
         for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
             (void)snprintf(text, sizeof(text), "%s%s%s", before, bad[k], after);
-            refuse(input_of(type, text), NULL, rows[i].name, "1 to 512 bytes", NULL);
+            refuse_profile(input_of(type, text), NULL, rows[i].name, "1 to 512 bytes", NULL);
         }
     }
 }
@@ -422,7 +425,7 @@ Test(profile_property, SP11_ca)
     }
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         (void)snprintf(text, sizeof(text), "'ca': '%s'", bad[i]);
-        refuse(input_of("smtp", text), NULL, "ca", "PEM form", NULL);
+        refuse_profile(input_of("smtp", text), NULL, "ca", "PEM form", NULL);
     }
     for (int extra = 0; extra < 2; extra++) { /* 256 KiB, and one more */
         size_t length = 262144 + (size_t)extra;
@@ -432,10 +435,10 @@ Test(profile_property, SP11_ca)
         input = input_of("smtp", "");
         json_object_set_new(input, "ca", json_stringn(large, length));
         if (extra == 0) {
-            profile = accept(input, NULL, NULL);
+            profile = accept_profile(input, NULL, NULL);
             profile_free(&profile);
         } else {
-            refuse(input, NULL, "ca", "262144", "too long");
+            refuse_profile(input, NULL, "ca", "262144", "too long");
         }
     }
     free(large);

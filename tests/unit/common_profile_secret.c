@@ -7,9 +7,10 @@
 
 static struct profile *stored_smtp(void)
 {
-    struct profile *stored = accept(input_of("smtp", SERVERS ", " USER ", 'password': 'old', " CA
-                                                             ", 'encryption': 'starttls_optional'"),
-                                    NULL, NULL);
+    struct profile *stored =
+        accept_profile(input_of("smtp", SERVERS ", " USER ", 'password': 'old', " CA
+                                                ", 'encryption': 'starttls_optional'"),
+                       NULL, NULL);
 
     stored->id = 7;
     stored->version = 3;
@@ -20,7 +21,7 @@ static void expect_kept(const char *more)
 {
     struct profile *stored = stored_smtp(), *profile;
 
-    profile = accept(input_of("smtp", more), stored, NULL);
+    profile = accept_profile(input_of("smtp", more), stored, NULL);
     cr_expect(profile->secret_set[SECRET_PASSWORD], "%s", more);
     cr_expect_str_eq(profile->secrets[SECRET_PASSWORD], "old", "%s", more);
     cr_expect_eq(profile->id, 7);
@@ -28,7 +29,7 @@ static void expect_kept(const char *more)
     profile_free(&profile);
     free(stored->secrets[SECRET_PASSWORD]); /* as when it is sealed */
     stored->secrets[SECRET_PASSWORD] = NULL;
-    profile = accept(input_of("smtp", more), stored, NULL);
+    profile = accept_profile(input_of("smtp", more), stored, NULL);
     cr_expect(profile->secret_set[SECRET_PASSWORD], "%s", more);
     cr_expect_null(profile->secrets[SECRET_PASSWORD]);
     profile_free(&profile);
@@ -40,9 +41,9 @@ static void expect_again(const char *more, const char *why)
     struct profile *stored = stored_smtp(), *profile;
     char text[1024];
 
-    refuse(input_of("smtp", more), stored, "password", "the secret again", why);
+    refuse_profile(input_of("smtp", more), stored, "password", "the secret again", why);
     (void)snprintf(text, sizeof(text), "%s, 'password': 'new'", more);
-    profile = accept(input_of("smtp", text), stored, NULL);
+    profile = accept_profile(input_of("smtp", text), stored, NULL);
     cr_expect_str_eq(profile->secrets[SECRET_PASSWORD], "new");
     profile_free(&profile);
     profile_free(&stored);
@@ -79,9 +80,9 @@ Test(profile_secret, SP60_verification_that_is_off_already)
     struct profile *stored = stored_smtp(), *profile;
 
     stored->verify_certificate = false;
-    profile = accept(input_of("smtp", SAME ", 'verify_certificate': false"), stored, NULL);
+    profile = accept_profile(input_of("smtp", SAME ", 'verify_certificate': false"), stored, NULL);
     profile_free(&profile);
-    profile = accept(input_of("smtp", SAME), stored, NULL); /* turned on */
+    profile = accept_profile(input_of("smtp", SAME), stored, NULL); /* turned on */
     profile_free(&profile);
     profile_free(&stored);
 }
@@ -90,13 +91,14 @@ Test(profile_secret, SP60_null_removes)
 {
     struct profile *stored = stored_smtp(), *profile;
 
-    profile = accept(input_of("smtp", "'servers': ['new'], 'password': null"), stored, NULL);
+    profile =
+        accept_profile(input_of("smtp", "'servers': ['new'], 'password': null"), stored, NULL);
     cr_expect_not(profile->secret_set[SECRET_PASSWORD]);
     cr_expect_null(profile->secrets[SECRET_PASSWORD]);
     profile_free(&profile);
     /* The user name alone left out: the password is not dropped without a word. */
-    refuse(input_of("smtp", SERVERS ", " CA ", 'encryption': 'starttls_optional'"), stored,
-           "password", "null to remove", "username is not given");
+    refuse_profile(input_of("smtp", SERVERS ", " CA ", 'encryption': 'starttls_optional'"), stored,
+                   "password", "null to remove", "username is not given");
     profile_free(&stored);
 }
 
@@ -106,14 +108,15 @@ Test(profile_secret, SP60_null_removes)
 Test(profile_secret, SP60_oauth)
 {
     struct profile *stored =
-        accept(input_of("smtp", TOKEN("https://t/1", "refresh_token",
-                                      ", 'client_secret': 's', 'refresh_token': 'r'")),
-               NULL, NULL);
+        accept_profile(input_of("smtp", TOKEN("https://t/1", "refresh_token",
+                                              ", 'client_secret': 's', 'refresh_token': 'r'")),
+                       NULL, NULL);
     struct profile *profile;
     struct problems problems;
     json_t *input;
 
-    profile = accept(input_of("smtp", TOKEN("https://t/1", "refresh_token", "")), stored, NULL);
+    profile =
+        accept_profile(input_of("smtp", TOKEN("https://t/1", "refresh_token", "")), stored, NULL);
     cr_expect_str_eq(profile->secrets[SECRET_OAUTH_CLIENT_SECRET], "s");
     cr_expect_str_eq(profile->secrets[SECRET_OAUTH_REFRESH_TOKEN], "r");
     profile_free(&profile);
@@ -127,14 +130,14 @@ Test(profile_secret, SP60_oauth)
     problems_done(&problems);
     json_decref(input);
 
-    refuse(input_of("smtp", TOKEN("https://t/1", "client_credentials", "")), stored,
-           "oauth.refresh_token", "null", "is kept");
-    profile = accept(
+    refuse_profile(input_of("smtp", TOKEN("https://t/1", "client_credentials", "")), stored,
+                   "oauth.refresh_token", "null", "is kept");
+    profile = accept_profile(
         input_of("smtp", TOKEN("https://t/1", "client_credentials", ", 'refresh_token': null")),
         stored, NULL);
     cr_expect_not(profile->secret_set[SECRET_OAUTH_REFRESH_TOKEN]);
     profile_free(&profile);
-    profile = accept(input_of("smtp", "'oauth': null"), stored, NULL);
+    profile = accept_profile(input_of("smtp", "'oauth': null"), stored, NULL);
     cr_expect_not(profile->secret_set[SECRET_OAUTH_CLIENT_SECRET]);
     profile_free(&profile);
     profile_free(&stored);
@@ -142,15 +145,16 @@ Test(profile_secret, SP60_oauth)
 
 Test(profile_secret, SP60_api_key)
 {
-    struct profile *stored = accept(input_of("vault", "'servers': ['https://v/x']"), NULL, NULL);
+    struct profile *stored =
+        accept_profile(input_of("vault", "'servers': ['https://v/x']"), NULL, NULL);
     struct profile *profile;
 
-    profile =
-        accept(json_of("{'name': 'p', 'type': 'mft', 'servers': ['https://v/y']}"), stored, NULL);
+    profile = accept_profile(json_of("{'name': 'p', 'type': 'mft', 'servers': ['https://v/y']}"),
+                             stored, NULL);
     cr_expect_str_eq(profile->secrets[SECRET_API_KEY], "k", "a path is not in SP60's list");
     profile_free(&profile);
-    refuse(json_of("{'name': 'p', 'type': 'vault', 'servers': ['http://v/x']}"), stored, "api_key",
-           "the secret again", "http://v:8010/x");
+    refuse_profile(json_of("{'name': 'p', 'type': 'vault', 'servers': ['http://v/x']}"), stored,
+                   "api_key", "the secret again", "http://v:8010/x");
     profile_free(&stored);
 }
 

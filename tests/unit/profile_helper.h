@@ -22,7 +22,7 @@ static inline json_t *json_of(const char *quoted)
 
     for (char *p = text; *p != '\0'; p++)
         *p = *p == '\'' ? '"' : *p;
-    json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    json = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     cr_assert_not_null(json, "%s: %s", text, error.text);
     free(text);
     return json;
@@ -55,8 +55,8 @@ static inline void print_list(const char *what, const json_t *list)
 }
 
 /* Takes over `input`; a profile is expected. The warnings go to *ret_warnings if not NULL. */
-static inline struct profile *accept(json_t *input, const struct profile *stored,
-                                     json_t **ret_warnings)
+static inline struct profile *accept_profile(json_t *input, const struct profile *stored,
+                                             json_t **ret_warnings)
 {
     struct problems problems;
     struct profile *profile;
@@ -96,8 +96,8 @@ static inline const char *entry_text(const json_t *entry, const char *key)
 
 /* Takes over `input`. Exactly one error: for `property`, whose `allowed` and `problem` hold these
  * words (NULL: not looked at). */
-static inline void refuse(json_t *input, const struct profile *stored, const char *property,
-                          const char *allowed, const char *problem)
+static inline void refuse_profile(json_t *input, const struct profile *stored, const char *property,
+                                  const char *allowed, const char *problem)
 {
     struct problems problems;
     struct profile *profile;
