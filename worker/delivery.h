@@ -1,0 +1,52 @@
+/* worker/delivery.h: the jobs of this worker: one group of one message each, one attempt each.
+ *
+ * MAIL_DELIVER in, MAIL_OUTCOME out. A job walks the profile's servers from its start server on
+ * (SP20, SP21), takes a pooled connection or opens one, runs as many transactions as its recipients
+ * need, and records what came of it in the group's cell in the handler that read the final reply
+ * (MQ03). Whatever is not simply delivered is told in a note (worker/note.h). */
+#ifndef WORKER_DELIVERY_H
+#define WORKER_DELIVERY_H
+
+#include <stdint.h>
+
+#include "common/ipc.h"
+
+struct channel;
+struct conf;
+struct delivery;
+struct directory;
+struct loop;
+struct resolver;
+struct segment_cache;
+struct smtp_pool;
+struct spooler;
+
+/* Borrows everything. NULL when memory is short. */
+struct delivery *delivery_new(struct loop *loop, struct channel *channel, const struct conf *conf,
+                              struct directory *directory, struct segment_cache *cache,
+                              struct spooler *spooler, struct resolver *resolver,
+                              struct smtp_pool *pool);
+
+/* Drops the jobs that are left without a word: their cells say what was done. Before the pool, the
+ * resolver and the spooler. NULL inside is allowed. */
+void delivery_free(struct delivery **delivery);
+
+void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *order);
+
+/* Ends the job's attempt: deferred with what was learnt. Unknown jobs are over already. */
+void delivery_cancel(struct delivery *delivery, uint64_t job);
+
+/* Cuts what has not sent its end of data (its outcome is NO_ROOM: neither failure nor attempt),
+ * takes nothing more, and runs `done` once, never from inside the call, when the rest is recorded.
+ * A second call replaces `done`. */
+typedef void delivery_drained_cb(void *arg);
+void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *arg);
+
+struct delivery_figures {
+    uint64_t delivered; /* groups finished */
+    unsigned jobs;
+    unsigned connections; /* outbound, open */
+};
+void delivery_figures(const struct delivery *delivery, struct delivery_figures *ret_figures);
+
+#endif

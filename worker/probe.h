@@ -1,0 +1,28 @@
+/* worker/probe.h: the connection test of a profile that need not be stored (SP50, SP51).
+ *
+ * The production code of resolver and SMTP client against every server side by side, at most
+ * PROBE_SERVER_LIMIT_MS each; every step is told as it ends (PROBE_STEP), then PROBE_DONE. Nothing
+ * is mailed. What this build cannot test yet is told as not tested and does not block (OP09). */
+#ifndef WORKER_PROBE_H
+#define WORKER_PROBE_H
+
+#include <stdint.h>
+
+struct channel;
+struct conf;
+struct loop;
+struct prober;
+struct resolver;
+
+#define PROBE_SERVER_LIMIT_MS 10000
+#define PROBE_MAX             64 /* under way at a time */
+
+/* Borrows everything. NULL when memory is short. */
+struct prober *prober_new(struct loop *loop, struct channel *channel, const struct conf *conf,
+                          struct resolver *resolver);
+void prober_free(struct prober **prober); /* NULL inside is allowed */
+
+/* Takes over `fd`: a sealed memfd with the profile as JSON. */
+void prober_start(struct prober *prober, uint64_t token, int fd);
+
+#endif

@@ -1,0 +1,103 @@
+/* worker/smtp/connection.h: one SMTP session with a server: from the first address to QUIT.
+ *
+ * Opening tries the addresses one after the other until one has greeted and answered EHLO. After
+ * that the connection is ready: its owner lends it to one transaction after the other
+ * (worker/smtp/transaction.h), watches over it in between (a byte or an end that nobody asked for
+ * ends it), and at last has it say QUIT.
+ *
+ * No callback runs from inside a call of this interface, but for on_gone. After on_failed or
+ * on_lost the connection is gone; so it is after smtp_connection_quit() and _free(). */
+#ifndef WORKER_SMTP_CONNECTION_H
+#define WORKER_SMTP_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/profile.h"
+#include "worker/smtp/extension.h"
+#include "worker/smtp/outcome.h"
+
+struct evbuffer;
+struct loop;
+struct resolver_answer;
+struct smtp_connection;
+struct smtp_reply;
+struct smtp_transaction;
+struct sockaddr;
+
+struct smtp_dial {
+    struct loop *loop;
+    struct resolver_answer *answer; /* held by the connection while it opens */
+    unsigned first;                 /* address to begin with */
+    uint16_t port;
+    struct profile_timeouts timeouts;
+    const char *ehlo_name;      /* borrowed while it opens, as the next */
+    const char *source_address; /* NULL: the system's choice */
+    /* Runs once when the socket is closed, whoever closed it: for those who count. */
+    void (*on_gone)(struct smtp_connection *connection, void *arg);
+    void *on_gone_arg;
+};
+
+struct smtp_failure {
+    enum smtp_point point;
+    enum smtp_event event;
+    unsigned code;    /* of the reply, 0: none */
+    const char *text; /* what happened, with the address */
+    bool has_more;    /* addresses that were not tried: only when `first` was not the last */
+};
+
+struct smtp_connection_ops {
+    /* The point was passed: connected (no reply), greeted, EHLO or HELO accepted. May be NULL. */
+    void (*on_step)(enum smtp_point point, const struct smtp_reply *reply, void *owner);
+    void (*on_open)(void *owner);
+    /* No address of the answer led to a session. */
+    void (*on_failed)(const struct smtp_failure *failure, void *owner);
+    /* While ready and not lent: the server closed it, said something, or its time ended. */
+    void (*on_lost)(const char *why, void *owner);
+    /* The reply to QUIT, or NULL if none came. May be NULL. */
+    void (*on_farewell)(const struct smtp_reply *reply, void *owner);
+};
+
+/* NULL: no memory. Everything else is told by on_failed. */
+struct smtp_connection *smtp_connection_open(const struct smtp_dial *dial,
+                                             const struct smtp_connection_ops *ops, void *owner);
+
+/* The connection changes hands. */
+void smtp_connection_set_owner(struct smtp_connection *connection,
+                               const struct smtp_connection_ops *ops, void *owner);
+
+/* While it is ready: how long it may stay so before on_lost ends it. 0: as long as it likes. */
+void smtp_connection_expire_ms(struct smtp_connection *connection, int64_t from_now_ms);
+
+/* Says QUIT and waits for the server's end, at most SMTP_QUIT_WAIT_MS; on_farewell is the owner's
+ * last callback. Cuts a connection that is not ready. */
+#define SMTP_QUIT_WAIT_MS 2000
+void smtp_connection_quit(struct smtp_connection *connection);
+
+/* Cuts it at once. NULL inside is allowed. Also for one that is saying QUIT, by who counts. */
+void smtp_connection_free(struct smtp_connection **connection);
+
+const struct smtp_extensions *smtp_connection_extensions(const struct smtp_connection *connection);
+unsigned
+smtp_connection_address(const struct smtp_connection *connection); /* index in the answer */
+unsigned smtp_connection_transactions(const struct smtp_connection *connection); /* begun so far */
+const char *smtp_connection_peer(const struct smtp_connection *connection);
+const struct sockaddr *smtp_connection_peer_address(const struct smtp_connection *connection);
+/* How long opening took. */
+int64_t smtp_connection_connect_ms(const struct smtp_connection *connection);
+int64_t smtp_connection_handshake_ms(const struct smtp_connection *connection);
+
+/* ---- for the transaction ---- */
+
+void smtp_connection_lend(struct smtp_connection *connection, struct smtp_transaction *borrower);
+/* The transaction is over. `is_usable`: the session is in step and may carry another one, after an
+ * RSET if `needs_rset`; otherwise it says QUIT if it still can, and is gone. */
+void smtp_connection_return(struct smtp_connection *connection, bool is_usable, bool needs_rset);
+bool smtp_connection_needs_rset(const struct smtp_connection *connection);
+struct evbuffer *smtp_connection_output(struct smtp_connection *connection);
+void smtp_connection_send(struct smtp_connection *connection); /* output was appended */
+bool smtp_connection_is_choked(const struct smtp_connection *connection);
+void smtp_connection_limit_s(struct smtp_connection *connection, unsigned limit_s);
+const struct profile_timeouts *smtp_connection_timeouts(const struct smtp_connection *connection);
+
+#endif

@@ -1,0 +1,70 @@
+/* worker/smtp/pool.h: the open connections of this worker, per profile version and server.
+ *
+ * All connections that deliver are counted here; at most max_connections of the profile are open to
+ * one server from this worker, more wait their turn. With pooling on, one that is given back goes
+ * straight to who waits for that server, else it stays idle, last in first out, as long as the
+ * profile has an idle slot left here (SP41, SP43, SP46); idle ones are watched and end by
+ * themselves (SP44, SP48). With pooling off each delivery has its own (SP45). A new version of the
+ * profile lets go of the old one's (SP47).
+ *
+ * What changed in a turn is told to the master once, at its end (CONNECTIONS). */
+#ifndef WORKER_SMTP_POOL_H
+#define WORKER_SMTP_POOL_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+struct channel;
+struct loop;
+struct resolver_answer;
+struct smtp_connection;
+struct smtp_failure;
+struct smtp_pool;
+struct worker_profile;
+
+struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel);
+/* Cuts every connection, also those in use: after the deliveries. NULL inside is allowed. */
+void smtp_pool_free(struct smtp_pool **pool);
+
+/* A version was retired: its idle connections say QUIT, the others when they are given back. */
+void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile);
+/* The number of idle slots changed: idle ones beyond it say QUIT, the oldest first. */
+void smtp_pool_trim(struct smtp_pool *pool, struct worker_profile *profile);
+
+unsigned smtp_pool_open_count(const struct smtp_pool *pool);
+
+/* An idle connection to this server (SP42), NULL: none. Its owner from now on is `owner`, who hears
+ * of its loss only through a transaction. */
+struct smtp_connection *smtp_pool_take(struct smtp_pool *pool, struct worker_profile *profile,
+                                       unsigned server);
+
+/* A wish for a connection: embedded in who has it, zeroed at first. */
+struct smtp_ticket_ops {
+    /* It is yours, ready; `is_reused`: handed over by another delivery. */
+    void (*on_connection)(struct smtp_connection *connection, bool is_reused, void *owner);
+    void (*on_failed)(const struct smtp_failure *failure, void *owner);
+};
+
+struct smtp_ticket {
+    TAILQ_ENTRY(smtp_ticket) link;
+    struct smtp_pool_entry *entry;      /* NULL: not under way */
+    struct smtp_connection *connection; /* being opened, NULL: waiting for its turn */
+    struct resolver_answer *answer;
+    unsigned first;
+    const char *ehlo_name;
+    const struct smtp_ticket_ops *ops;
+    void *owner;
+};
+
+/* Opens a connection (SP40), from the answer's address `first` on, or waits until one more may be
+ * open. One of the callbacks follows, unless the ticket is given up. 0 or -ENOMEM. */
+int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
+                   struct resolver_answer *answer, unsigned first, const char *ehlo_name,
+                   struct smtp_ticket *ticket);
+/* No callback any more. A ticket that is not under way is allowed. */
+void smtp_pool_give_up(struct smtp_ticket *ticket);
+
+/* A ready connection comes back from a delivery. */
+void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connection);
+
+#endif
