@@ -359,7 +359,7 @@ struct channel *channel_new(struct loop *loop, int fd, enum ipc_side self,
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     loop_watch_set(channel->watch, LOOP_READ);
-    loop_at_turn_end(loop, on_turn_end, channel);
+    loop_at_turn_last(loop, on_turn_end, channel);
     return channel;
 }
 

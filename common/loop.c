@@ -26,17 +26,21 @@ struct on_signal {
     void *arg;
 };
 
+struct turn_hooks {
+    struct {
+        loop_turn_cb *cb; /* NULL: forgotten, taken out when the list is next walked */
+        void *arg;
+    } hooks[LOOP_TURN_HOOKS];
+    unsigned count;
+};
+
 struct loop {
     struct event_base *base;
     bool is_stopping;
     int64_t turn_began_us; /* 0: no callback has run in this turn */
     int64_t now_ms;
     int64_t longest_us;
-    struct turn_hook {
-        loop_turn_cb *cb; /* NULL: forgotten */
-        void *arg;
-    } hooks[LOOP_TURN_HOOKS];
-    unsigned hook_count;
+    struct turn_hooks end, last;
     struct on_signal signals[SIGNALS_MAX];
     unsigned signal_count;
 
@@ -73,14 +77,27 @@ void loop_enter(struct loop *loop)
     loop->now_ms = loop->turn_began_us / 1000;
 }
 
+static void run_hooks(struct turn_hooks *list)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < list->count; i++) {
+        if (list->hooks[i].cb != NULL)
+            list->hooks[i].cb(list->hooks[i].arg);
+    }
+    for (unsigned i = 0; i < list->count; i++) {
+        if (list->hooks[i].cb != NULL)
+            list->hooks[kept++] = list->hooks[i];
+    }
+    list->count = kept;
+}
+
 static void end_turn(struct loop *loop)
 {
     int64_t took_us;
 
-    for (unsigned i = 0; i < loop->hook_count; i++) {
-        if (loop->hooks[i].cb != NULL)
-            loop->hooks[i].cb(loop->hooks[i].arg);
-    }
+    run_hooks(&loop->end);
+    run_hooks(&loop->last);
     if (loop->turn_began_us == 0)
         return;
     took_us = clock_mono_us() - loop->turn_began_us;
@@ -208,25 +225,37 @@ int64_t loop_take_longest_turn_us(struct loop *loop)
     return longest;
 }
 
+static void add_hook(struct turn_hooks *list, loop_turn_cb *cb, void *arg)
+{
+    if (list->count == LOOP_TURN_HOOKS)
+        abort();
+    list->hooks[list->count].cb = cb;
+    list->hooks[list->count].arg = arg;
+    list->count++;
+}
+
+static void forget_hook(struct turn_hooks *list, loop_turn_cb *cb, void *arg)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        if (list->hooks[i].cb == cb && list->hooks[i].arg == arg)
+            list->hooks[i].cb = NULL;
+    }
+}
+
 void loop_at_turn_end(struct loop *loop, loop_turn_cb *cb, void *arg)
 {
-    unsigned at = 0;
+    add_hook(&loop->end, cb, arg);
+}
 
-    while (at < loop->hook_count && loop->hooks[at].cb != NULL)
-        at++;
-    if (at == LOOP_TURN_HOOKS)
-        abort();
-    loop->hooks[at] = (struct turn_hook){ .cb = cb, .arg = arg };
-    if (at == loop->hook_count)
-        loop->hook_count++;
+void loop_at_turn_last(struct loop *loop, loop_turn_cb *cb, void *arg)
+{
+    add_hook(&loop->last, cb, arg);
 }
 
 void loop_forget_turn_end(struct loop *loop, loop_turn_cb *cb, void *arg)
 {
-    for (unsigned i = 0; i < loop->hook_count; i++) {
-        if (loop->hooks[i].cb == cb && loop->hooks[i].arg == arg)
-            loop->hooks[i].cb = NULL;
-    }
+    forget_hook(&loop->end, cb, arg);
+    forget_hook(&loop->last, cb, arg);
 }
 
 /* ---- descriptors ---- */

@@ -38,11 +38,13 @@ void loop_enter(struct loop *loop);
 /* Since the last call; resets. */
 int64_t loop_take_longest_turn_us(struct loop *loop);
 
-/* `cb` runs at the end of every turn, in the order of registration, until it is forgotten. At most
- * LOOP_TURN_HOOKS at a time: more are a mistake of the program and end it. */
-#define LOOP_TURN_HOOKS 1024
+/* `cb` runs at the end of every turn, in the order of registration, until it is forgotten; those of
+ * loop_at_turn_last() (what lets gathered output leave) run behind all others. At most
+ * LOOP_TURN_HOOKS of each at a time: more are a mistake of the program and end it. */
+#define LOOP_TURN_HOOKS 512
 typedef void loop_turn_cb(void *arg);
 void loop_at_turn_end(struct loop *loop, loop_turn_cb *cb, void *arg);
+void loop_at_turn_last(struct loop *loop, loop_turn_cb *cb, void *arg);
 void loop_forget_turn_end(struct loop *loop, loop_turn_cb *cb, void *arg);
 
 /* Descriptors, level triggered. The watch does not own the descriptor: free the watch first.
