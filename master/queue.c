@@ -189,7 +189,7 @@ void queue_set_waiting_ms(struct queue *queue, struct group *group, int64_t from
 
 void queue_set_waiting(struct queue *queue, struct group *group, uint32_t next_attempt_s)
 {
-    int64_t wait_ms = clock_from_epoch_s(next_attempt_s) * 1000 - clock_wall_ms();
+    int64_t wait_ms = clock_from_epoch_s(next_attempt_s) - clock_wall_ms();
 
     if (wait_ms < 0)
         wait_ms = 0;

@@ -1,0 +1,215 @@
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/loop.h"
+#include "master/segments.h"
+#include "master/worker.h"
+
+/* Workers as channels: what the master sends is read at the other end. */
+static struct loop *loop;
+static struct workers workers;
+static struct segments *segments;
+
+struct heard {
+    unsigned gone, reuse;
+    struct ipc_segment last;
+};
+static struct heard heard[4];
+static struct channel *ends[4];
+
+static void on_gone(void *owner, const void *payload, int fd)
+{
+    struct heard *h = owner;
+
+    (void)fd;
+    h->gone++;
+    h->last = *(const struct ipc_segment *)payload;
+}
+
+static void on_reuse(void *owner, const void *payload, int fd)
+{
+    struct heard *h = owner;
+
+    (void)fd;
+    h->reuse++;
+    h->last = *(const struct ipc_segment *)payload;
+}
+
+static void on_end(void *owner, int err)
+{
+    (void)owner;
+    (void)err;
+}
+
+static channel_handler *const from_master[IPC_KIND_COUNT] = {
+    [IPC_SEGMENT_GONE] = on_gone, [IPC_SEGMENT_REUSE] = on_reuse
+};
+static channel_handler *const from_worker[IPC_KIND_COUNT];
+
+static void add_worker(unsigned slot)
+{
+    int fds[2];
+    struct worker *worker = workers_add(&workers, slot);
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    worker->channel = channel_new(loop, fds[0], IPC_MASTER, from_worker, on_end, worker);
+    ends[slot] = channel_new(loop, fds[1], IPC_WORKER, from_master, on_end, &heard[slot]);
+    worker->state = WORKER_RUNNING;
+}
+
+static void set_up(void)
+{
+    loop = loop_new();
+    segments = segments_new(&workers);
+    for (unsigned slot = 0; slot < 3; slot++)
+        add_worker(slot);
+}
+
+static void tear_down(void)
+{
+    for (unsigned slot = 0; slot < 3; slot++) {
+        worker_free(&workers.slots[slot]);
+        channel_free(&ends[slot]);
+    }
+    segments_free(&segments);
+    loop_free(loop);
+}
+
+TestSuite(segments, .init = set_up, .fini = tear_down);
+
+static void settle(void)
+{
+    for (int i = 0; i < 4; i++)
+        loop_turn(loop, 5);
+}
+
+static void release(unsigned slot)
+{
+    cr_assert_eq(segments_released(segments, workers.slots[slot], 1, 5), 0);
+}
+
+Test(segments, goes_back_to_its_worker_when_all_have_let_go)
+{
+    segments_pin(segments, 1, 5);
+    segments_sealed(segments, 1, 5);
+    settle();
+    cr_assert_eq(heard[0].gone, 0, "something lives in it");
+    segments_unpin(segments, 1, 5);
+    settle();
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(heard[i].gone, 1);
+    release(0);
+    release(2);
+    settle();
+    cr_assert_eq(heard[1].reuse, 0, "one has not answered");
+    release(1);
+    settle();
+    cr_assert_eq(heard[1].reuse, 1);
+    cr_assert_eq(heard[1].last.segment, 5);
+    cr_assert_eq(heard[0].reuse + heard[2].reuse, 0);
+}
+
+Test(segments, is_not_announced_before_it_is_sealed)
+{
+    segments_pin(segments, 1, 5);
+    segments_unpin(segments, 1, 5);
+    settle();
+    cr_assert_eq(heard[0].gone, 0);
+    segments_sealed(segments, 1, 5);
+    settle();
+    cr_assert_eq(heard[0].gone, 1);
+}
+
+Test(segments, a_dead_worker_has_let_go)
+{
+    segments_sealed(segments, 1, 5);
+    release(0);
+    release(1);
+    workers.slots[2]->state = WORKER_DOWN;
+    segments_worker_gone(segments, workers.slots[2]);
+    settle();
+    cr_assert_eq(heard[1].reuse, 1);
+}
+
+Test(segments, waits_for_a_worker_when_none_is_there)
+{
+    segments_sealed(segments, 1, 5);
+    for (unsigned slot = 0; slot < 3; slot++)
+        workers.slots[slot]->state = WORKER_DOWN;
+    for (unsigned slot = 0; slot < 3; slot++)
+        segments_worker_gone(segments, workers.slots[slot]);
+    settle();
+    cr_assert_eq(heard[1].reuse, 0);
+    workers.slots[1]->state = WORKER_RUNNING;
+    segments_worker_ready(segments, workers.slots[1]);
+    settle();
+    cr_assert_eq(heard[1].reuse, 1);
+}
+
+Test(segments, of_a_surplus_slot_goes_to_somebody_else)
+{
+    segments_sealed(segments, 9, 5);
+    for (unsigned slot = 0; slot < 3; slot++)
+        cr_assert_eq(segments_released(segments, workers.slots[slot], 9, 5), 0);
+    settle();
+    cr_assert_eq(heard[0].reuse + heard[1].reuse + heard[2].reuse, 1);
+}
+
+Test(segments, nothing_is_recycled_while_its_slot_is_scanned)
+{
+    segments_scanning(segments, 1, true);
+    segments_sealed(segments, 1, 5);
+    segments_sealed(segments, 1, 6);
+    settle();
+    cr_assert_eq(heard[0].gone, 0);
+    segments_scanning(segments, 1, false);
+    settle();
+    cr_assert_eq(heard[0].gone, 2);
+}
+
+Test(segments, an_answer_that_nobody_asked_for_is_refused)
+{
+    cr_assert_eq(segments_released(segments, workers.slots[0], 1, 5), -EBADMSG);
+    cr_assert_eq(segments_released(segments, workers.slots[0], 70000, 5), -EBADMSG);
+    segments_sealed(segments, 1, 5);
+    release(0);
+    cr_assert_eq(segments_released(segments, workers.slots[0], 1, 5), -EBADMSG);
+}
+
+Test(segments, one_that_is_needed_again_is_kept)
+{
+    segments_sealed(segments, 1, 5);
+    segments_pin(segments, 1, 5);
+    for (unsigned slot = 0; slot < 3; slot++)
+        release(slot);
+    settle();
+    cr_assert_eq(heard[1].reuse, 0);
+    segments_unpin(segments, 1, 5);
+    settle();
+    cr_assert_eq(heard[1].gone, 2, "announced afresh");
+}
+
+/* Thousands come and go; none is lost and none told twice. */
+Test(segments, many_at_once)
+{
+    enum { MANY = 5000 };
+
+    for (uint32_t number = 1; number <= MANY; number++)
+        segments_pin(segments, 1, number);
+    for (uint32_t number = 1; number <= MANY; number++)
+        segments_sealed(segments, 1, number);
+    for (uint32_t number = MANY; number >= 1; number--)
+        segments_unpin(segments, 1, number);
+    for (uint32_t number = 1; number <= MANY; number++) {
+        for (unsigned slot = 0; slot < 3; slot++)
+            cr_assert_eq(segments_released(segments, workers.slots[slot], 1, number), 0);
+    }
+    for (int i = 0; i < 200 && heard[1].reuse < MANY; i++)
+        loop_turn(loop, 5);
+    cr_assert_eq(heard[1].reuse, MANY);
+    cr_assert_eq(segments_pins(segments, 1, 17), 0);
+}
