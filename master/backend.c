@@ -1,0 +1,120 @@
+/* What the control API sees of the master: each call goes to the part that knows. */
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/loop.h"
+#include "common/process.h"
+#include "master/alerts.h"
+#include "master/dispatch.h"
+#include "master/master_parts.h"
+#include "master/supervisor.h"
+
+static size_t find(void *self, uint64_t id, struct queue_view *ret_views, size_t max)
+{
+    const struct master *master = self;
+
+    return queue_find(master->queue, id, ret_views, max);
+}
+
+static int list(void *self, const struct queue_filter *filter, uint64_t after_id,
+                unsigned after_group, size_t limit, queue_list_cb *done, void *arg)
+{
+    struct master *master = self;
+
+    return queue_list(master->queue, filter, after_id, after_group, limit, done, arg);
+}
+
+static uint64_t state_count(void *self, enum queue_state state)
+{
+    const struct master *master = self;
+
+    return queue_state_count(master->queue, state);
+}
+
+static void order(void *self, const struct queue_order *what, queue_order_cb *done, void *arg)
+{
+    struct master *master = self;
+
+    queue_order(master->orders, what, done, arg);
+}
+
+static int query(void *self, const struct ipc_place *places, size_t count, bool detail,
+                 querier_done_cb *done, void *arg)
+{
+    struct master *master = self;
+
+    return querier_ask(master->querier, places, count, detail, done, arg);
+}
+
+static int probe(void *self, const struct profile *profile, prober_step_cb *on_step,
+                 prober_done_cb *done, void *arg, uint64_t *ret_token)
+{
+    struct master *master = self;
+
+    return prober_start(master->prober, profile, on_step, done, arg, ret_token);
+}
+
+static void probe_forget(void *self, uint64_t token)
+{
+    struct master *master = self;
+
+    prober_forget(master->prober, token);
+}
+
+static int next_start(void *self, uint32_t profile)
+{
+    const struct master *master = self;
+
+    return dispatch_next_start(master->dispatch, profile);
+}
+
+static json_t *workers(void *self)
+{
+    const struct master *master = self;
+
+    return workers_shown(&master->workers);
+}
+
+static void count_workers(void *self, unsigned *ret_running, unsigned *ret_wanted)
+{
+    const struct master *master = self;
+
+    workers_count(&master->workers, ret_running, ret_wanted);
+}
+
+static json_t *alerts(void *self)
+{
+    const struct master *master = self;
+
+    return alerts_shown(master->alerts);
+}
+
+static json_t *status(void *self)
+{
+    const struct master *master = self;
+    char since[CLOCK_TEXT_SIZE];
+
+    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i}", "version", POSTERN_VERSION, "pid",
+                     (int)getpid(), "since", clock_text(master->started_wall_ms, since),
+                     "longest_turn_us", (json_int_t)loop_take_longest_turn_us(master->loop),
+                     "max_descriptors", (json_int_t)process_nofile(), "stopping",
+                     master->is_stopping ? 1 : 0, "slots_to_scan",
+                     (int)supervisor_open_scans(master->supervisor));
+}
+
+struct control_backend master_backend(struct master *master)
+{
+    return (struct control_backend){ .self = master,
+                                     .queue_find = find,
+                                     .queue_list = list,
+                                     .queue_state_count = state_count,
+                                     .queue_order = order,
+                                     .query = query,
+                                     .probe = probe,
+                                     .probe_forget = probe_forget,
+                                     .next_start = next_start,
+                                     .workers = workers,
+                                     .workers_count = count_workers,
+                                     .alerts = alerts,
+                                     .status = status };
+}
