@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
+#include "common/envelope.h"
 #include "common/log.h"
 #include "master/cells.h"
 #include "master/dispatch_parts.h"
@@ -24,7 +24,7 @@ int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
     int err;
 
     if (queued->place.id == 0 || queued->place.slot >= ID_SLOTS || queued->place.segment == 0 ||
-        queued->note_slot >= ID_SLOTS)
+        queued->place.group >= ENVELOPE_MAX_GROUPS || queued->note_slot >= ID_SLOTS)
         return -EBADMSG;
     worker->credit_owed++;
     err = queue_add(dispatch->queue, queued);
