@@ -145,9 +145,9 @@ int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
     settle(dispatch, group, &ended, outcome);
     server_list_release(ended.servers);
     if (is_recalled)
-        dispatch_tell_recalled(dispatch,
-                               queue_get(dispatch->queue, outcome->place.id, outcome->place.group),
-                               outcome->place.id, outcome->place.group);
+        dispatch_tell_recalled(
+            dispatch, queue_group(dispatch->queue, outcome->place.id, outcome->place.group),
+            outcome->place.id, outcome->place.group);
     return 0;
 }
 
@@ -176,7 +176,7 @@ static void on_lost_read(struct cell_item *items, size_t count, void *arg)
 
     for (size_t i = 0; i < count; i++) {
         const struct ipc_place *place = &items[i].place;
-        struct group *group = queue_get(dispatch->queue, place->id, place->group);
+        struct group *group = queue_group(dispatch->queue, place->id, place->group);
         bool is_recalled;
 
         if (group == NULL || group->state != QUEUE_CHECKING)
@@ -184,7 +184,7 @@ static void on_lost_read(struct cell_item *items, size_t count, void *arg)
         is_recalled = group->is_recalled;
         settle_lost(dispatch, group, &items[i]);
         if (is_recalled)
-            dispatch_tell_recalled(dispatch, queue_get(dispatch->queue, place->id, place->group),
+            dispatch_tell_recalled(dispatch, queue_group(dispatch->queue, place->id, place->group),
                                    place->id, place->group);
     }
     free(items);

@@ -70,7 +70,7 @@ TAILQ_HEAD(lane_list, lane);
 
 /* Takes in what a worker reported. 0; -EEXIST (known: harmless, nothing changes); -ENOMEM. */
 int queue_add(struct queue *queue, const struct ipc_mail_queued *queued);
-struct group *queue_get(const struct queue *queue, uint64_t id, unsigned group);
+struct group *queue_group(const struct queue *queue, uint64_t id, unsigned group);
 struct group *queue_at(const struct queue *queue, uint32_t number); /* NULL: none there */
 uint32_t queue_numbers(const struct queue *queue);                  /* one past the last */
 

@@ -219,7 +219,7 @@ static uint64_t key_of(uint64_t id, unsigned group)
     return hash_mix(id, group);
 }
 
-struct group *queue_get(const struct queue *queue, uint64_t id, unsigned group)
+struct group *queue_group(const struct queue *queue, uint64_t id, unsigned group)
 {
     struct hash_node *node = hash_index_first(&queue->index, key_of(id, group));
 
@@ -250,7 +250,7 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     struct group *group;
     uint32_t number;
 
-    if (queue_get(queue, queued->place.id, queued->place.group) != NULL)
+    if (queue_group(queue, queued->place.id, queued->place.group) != NULL)
         return -EEXIST;
     lane = queue_lane(queue, queued->profile);
     if (lane == NULL || due_heap_reserve(&queue->waiting, queue->total + 1) != 0 ||

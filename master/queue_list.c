@@ -50,7 +50,7 @@ size_t queue_find(const struct queue *queue, uint64_t id, struct queue_view *ret
     size_t count = 0;
 
     for (unsigned i = 0; i < ENVELOPE_MAX_GROUPS; i++) {
-        const struct group *group = queue_get(queue, id, i);
+        const struct group *group = queue_group(queue, id, i);
 
         if (group == NULL || group->state == QUEUE_GONE)
             continue;

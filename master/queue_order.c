@@ -154,7 +154,7 @@ static void on_written(struct cell_item *items, size_t count, void *arg)
     struct queue_orders *orders = order->orders;
 
     for (size_t i = 0; i < count; i++) {
-        struct group *group = queue_get(orders->queue, items[i].place.id, items[i].place.group);
+        struct group *group = queue_group(orders->queue, items[i].place.id, items[i].place.group);
 
         if (group == NULL || group->state != QUEUE_CHECKING)
             continue;
@@ -255,7 +255,7 @@ static void on_recalled(uint64_t id, unsigned number, void *arg)
             continue;
         order->awaited[number] = false;
         order->out_count--;
-        group = queue_get(orders->queue, id, number);
+        group = queue_group(orders->queue, id, number);
         if (group == NULL || group->state == QUEUE_GONE)
             miss(order, QUEUE_TOO_LATE, 1); /* it was delivered */
         else
@@ -278,7 +278,7 @@ static void on_limit(void *arg)
             continue;
         order->awaited[number] = false;
         miss(order, QUEUE_TOO_LATE, 1);
-        group = queue_get(order->orders->queue, order->what.id, number);
+        group = queue_group(order->orders->queue, order->what.id, number);
         if (group != NULL)
             group->is_recalled = false;
     }
@@ -294,7 +294,7 @@ static void collect(struct order *order)
     unsigned found = 0;
 
     for (unsigned number = first; number < end && number < ENVELOPE_MAX_GROUPS; number++) {
-        struct group *group = queue_get(order->orders->queue, what->id, number);
+        struct group *group = queue_group(order->orders->queue, what->id, number);
 
         if (group == NULL || group->state == QUEUE_GONE)
             continue;

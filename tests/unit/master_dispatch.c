@@ -532,7 +532,7 @@ Test(dispatch, every_outcome_has_its_state)
         queue_mail(1, 0, 1, 0);
         turns();
         answer(0, &fakes[0].jobs[i], ends[i].outcome, -1);
-        group = queue_get(queue, last_id, 0);
+        group = queue_group(queue, last_id, 0);
         if (ends[i].state < 0) {
             cr_assert_null(group);
             continue;
@@ -637,7 +637,7 @@ Test(dispatch, MQ03_what_a_dead_worker_had_goes_where_its_cell_says)
         queue_mail(1, 0, 1, 0);
         turns();
         lose(0, false);
-        group = queue_get(queue, last_id, 0);
+        group = queue_group(queue, last_id, 0);
         cr_assert_eq(group->state, QUEUE_CHECKING, "%s: nothing before the cell is read",
                      cells_after[i].what);
         cr_assert_eq(asked_count, 1);
@@ -645,13 +645,13 @@ Test(dispatch, MQ03_what_a_dead_worker_had_goes_where_its_cell_says)
         next_cell = cells_after[i].cell;
         next_err = cells_after[i].err;
         answer_cells();
-        group = queue_get(queue, last_id, 0);
+        group = queue_group(queue, last_id, 0);
         if (cells_after[i].state < 0)
             cr_assert_null(group, "%s", cells_after[i].what);
         else
             cr_assert_eq(group->state, cells_after[i].state, "%s", cells_after[i].what);
         if (group != NULL)
-            queue_set_held(queue, queue_get(queue, last_id, 0));
+            queue_set_held(queue, queue_group(queue, last_id, 0));
     }
     cr_assert_eq(dispatch_in_flight(dispatch, 1), 0);
 }
@@ -714,7 +714,7 @@ Test(dispatch, MQ09_after_two_deaths_it_is_held_and_all_else_goes_on)
     lose(fakes[0].count > 0 && workers.slots[0]->state == WORKER_RUNNING ? 0 : 1, true);
     cr_assert(asked[0].change.set_held);
     answer_cells();
-    cr_assert_eq(queue_get(queue, 1, 0)->state, QUEUE_HELD);
+    cr_assert_eq(queue_group(queue, 1, 0)->state, QUEUE_HELD);
     workers.slots[2]->state = WORKER_RUNNING;
     queue_mail(1, 2, 5, 0);
     turns();
@@ -729,13 +729,13 @@ Test(dispatch, MQ06_a_recalled_group_is_told_of_once)
     keep_workers(1);
     queue_mail(1, 0, 1, 0);
     turns();
-    dispatch_recall(queue_get(queue, 1, 0));
+    dispatch_recall(queue_group(queue, 1, 0));
     turns();
     cr_assert_eq(fakes[0].cancels, 1);
     cr_assert_eq(recalled, 0);
     answer(0, &fakes[0].jobs[0], IPC_OUTCOME_DEFERRED, -1);
     cr_assert_eq(recalled, 1);
-    cr_assert_eq(queue_get(queue, 1, 0)->state, QUEUE_WAITING);
+    cr_assert_eq(queue_group(queue, 1, 0)->state, QUEUE_WAITING);
 }
 
 Test(dispatch, MQ06_a_recalled_group_of_a_dead_worker_is_told_of_after_its_cell_was_read)
@@ -746,7 +746,7 @@ Test(dispatch, MQ06_a_recalled_group_of_a_dead_worker_is_told_of_after_its_cell_
     keep_workers(1);
     queue_mail(1, 0, 1, 0);
     turns();
-    dispatch_recall(queue_get(queue, 1, 0));
+    dispatch_recall(queue_group(queue, 1, 0));
     lose(0, false);
     cr_assert_eq(recalled, 0);
     answer_cells();

@@ -47,7 +47,7 @@ static struct group *add(uint64_t id, unsigned group, uint32_t profile)
     const struct ipc_mail_queued queued = mail(id, group, profile);
 
     cr_assert_eq(queue_add(queue, &queued), 0);
-    return queue_get(queue, id, group);
+    return queue_group(queue, id, group);
 }
 
 static uint32_t in_s(int64_t seconds)
@@ -107,7 +107,7 @@ Test(queue, recovered_mail_is_where_its_cell_says)
         queued.attempts = (uint16_t)recovered[i].attempts;
         queued.next_attempt_s = in_s(recovered[i].next_in_s);
         cr_assert_eq(queue_add(queue, &queued), 0);
-        cr_assert_eq(queue_get(queue, 100 + i, 0)->state, recovered[i].state, "%s",
+        cr_assert_eq(queue_group(queue, 100 + i, 0)->state, recovered[i].state, "%s",
                      recovered[i].what);
     }
 }
@@ -146,9 +146,9 @@ Test(queue, heap_holds_under_random_work)
     for (uint64_t id = 1; id <= 5000; id++)
         queue_set_waiting_ms(queue, add(id, 0, 1), random() % 1000000 - 1000000);
     for (uint64_t id = 1; id <= 5000; id += 3)
-        queue_drop(queue, queue_get(queue, id, 0));
+        queue_drop(queue, queue_group(queue, id, 0));
     for (uint64_t id = 2; id <= 5000; id += 3)
-        queue_set_waiting_ms(queue, queue_get(queue, id, 0), random() % 1000000 - 1000000);
+        queue_set_waiting_ms(queue, queue_group(queue, id, 0), random() % 1000000 - 1000000);
     while ((next_ms = queue_wake(queue, 1)) == 0) {
         struct lane *lane = queue_lane_known(queue, 1);
         struct group *woken = TAILQ_LAST(&lane->ready[READY_NEW], group_list);
@@ -170,7 +170,7 @@ Test(queue, SP53_mail_is_counted_by_profile_and_rule)
     cr_assert_eq(queue_mail_count(2, 0, queue), 1);
     cr_assert_eq(queue_mail_count(0, 10, queue), 2);
     cr_assert_eq(queue_mail_count(3, 0, queue), 0);
-    queue_drop(queue, queue_get(queue, 2, 0));
+    queue_drop(queue, queue_group(queue, 2, 0));
     cr_assert_eq(queue_mail_count(1, 0, queue), 1);
     cr_assert_eq(queue_mail_count(0, 10, queue), 1);
 }
@@ -198,12 +198,12 @@ Test(queue, what_is_finished_during_a_scan_does_not_come_back)
 
     add(1, 0, 1);
     queue_scan_began(queue, 0);
-    queue_drop(queue, queue_get(queue, 1, 0));
+    queue_drop(queue, queue_group(queue, 1, 0));
     cr_assert_eq(queue_mail_count(0, 0, queue), 0);
     cr_assert_eq(queue_add(queue, &again), -EEXIST);
     cr_assert_eq(queue_find(queue, 1, NULL, 0), 0);
     queue_scan_ended(queue, 0);
-    cr_assert_null(queue_get(queue, 1, 0));
+    cr_assert_null(queue_group(queue, 1, 0));
     cr_assert_eq(queue_mail_count(0, 0, queue), 0);
 }
 
