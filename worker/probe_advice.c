@@ -1,0 +1,115 @@
+#include "worker/probe_advice.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/address.h"
+
+enum probe_step probe_step_of(enum smtp_point point)
+{
+    switch (point) {
+    case SMTP_AT_CONNECT: return PROBE_CONNECT;
+    case SMTP_AT_GREETING: return PROBE_GREETING;
+    case SMTP_AT_EHLO:
+    case SMTP_AT_HELO: return PROBE_EHLO;
+    case SMTP_AT_RSET:
+    case SMTP_AT_MAIL:
+    case SMTP_AT_RCPT:
+    case SMTP_AT_DATA:
+    case SMTP_AT_BODY:
+    case SMTP_AT_END:
+    case SMTP_POINT_COUNT: break;
+    }
+    return PROBE_QUIT;
+}
+
+static const char *advice_for(const struct server_uri *server, const struct smtp_failure *failure)
+{
+    bool is_silent = failure->event == SMTP_TIMED_OUT || failure->event == SMTP_CUT;
+
+    if (failure->point == SMTP_AT_CONNECT)
+        return failure->event == SMTP_TIMED_OUT
+                   ? "nothing answers there: is the address right, and does a firewall let us pass?"
+                   : "is the address right, and does the server listen on this port?";
+    if (failure->point == SMTP_AT_GREETING) {
+        if (server->port == 465 || failure->event == SMTP_GARBAGE)
+            return "if this port speaks TLS from the first byte, write smtps://; else it is no "
+                   "SMTP server";
+        if (is_silent)
+            return "the server sent no greeting: if the port speaks TLS from the first byte, write "
+                   "smtps://; it may also check our address slowly, or be overloaded";
+        if (failure->code / 100 == 5)
+            return "the server does not want this gateway: let its administrator allow our address";
+        return "the server is not ready: try again, or ask its administrator";
+    }
+    if (failure->event == SMTP_GARBAGE)
+        return "it is no SMTP server";
+    if (failure->code / 100 == 5)
+        return "the server refuses our name: set `ehlo_name` to one that it accepts";
+    return "the server is not ready: try again, or ask its administrator";
+}
+
+void probe_advise(const struct server_uri *server, const struct smtp_failure *failure, char *out,
+                  size_t bytes)
+{
+    (void)snprintf(out, bytes, "%s; %s", failure->text != NULL ? failure->text : "failed",
+                   advice_for(server, failure));
+}
+
+/* ---- ourselves ---- */
+
+static void plain_ip(const struct sockaddr *sa, char *out)
+{
+    (void)address_host_text(sa, out);
+}
+
+static unsigned port_of(const struct sockaddr *sa)
+{
+    if (sa->sa_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
+    if (sa->sa_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)sa)->sin6_port);
+    return 0;
+}
+
+static bool is_of_this_machine(const char *ip)
+{
+    struct ifaddrs *all = NULL;
+    bool is_ours = strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
+
+    if (is_ours || getifaddrs(&all) < 0)
+        return is_ours;
+    for (const struct ifaddrs *i = all; i != NULL && !is_ours; i = i->ifa_next) {
+        char own[ADDRESS_TEXT_SIZE];
+
+        if (i->ifa_addr == NULL ||
+            (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+            continue;
+        plain_ip(i->ifa_addr, own);
+        is_ours = strcmp(own, ip) == 0;
+    }
+    freeifaddrs(all);
+    return is_ours;
+}
+
+bool probe_is_ourselves(const struct conf *conf, const struct sockaddr *peer)
+{
+    char peer_ip[ADDRESS_TEXT_SIZE], door_ip[ADDRESS_TEXT_SIZE];
+    struct address door;
+
+    plain_ip(peer, peer_ip);
+    for (size_t i = 0; i < conf->smtp_listen.count; i++) {
+        if (address_parse(conf->smtp_listen.items[i], 0, &door) < 0 ||
+            port_of(&door.sa) != port_of(peer))
+            continue;
+        plain_ip(&door.sa, door_ip);
+        if (strcmp(door_ip, peer_ip) == 0)
+            return true;
+        if ((strcmp(door_ip, "0.0.0.0") == 0 || strcmp(door_ip, "::") == 0) &&
+            is_of_this_machine(peer_ip))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,27 @@
+/* worker/probe_advice.h: what a failed step of a connection test means, and what to do about it.
+ *
+ * Pure: words for a person who sets up a profile. */
+#ifndef WORKER_PROBE_ADVICE_H
+#define WORKER_PROBE_ADVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/conf.h"
+#include "common/probe_step.h"
+#include "common/server_uri.h"
+#include "worker/smtp/connection.h"
+
+struct sockaddr;
+
+/* The step that a failure of the SMTP client belongs to. */
+enum probe_step probe_step_of(enum smtp_point point);
+
+/* Writes "what happened; what to do". */
+void probe_advise(const struct server_uri *server, const struct smtp_failure *failure, char *out,
+                  size_t bytes);
+
+/* SP17: is `peer` a door of this very gateway? */
+bool probe_is_ourselves(const struct conf *conf, const struct sockaddr *peer);
+
+#endif
