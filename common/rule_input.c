@@ -195,8 +195,9 @@ static uint32_t read_reference(const struct reading *r, const char *property,
         problem_add(r->problems, property, value, allowed, "there is no such profile");
     else if (found != (int)type)
         problem_add(r->problems, property, value, allowed, "is a profile of type %s",
-                    found >= 0 && found < PROFILE_TYPE_COUNT ? profile_type_name(found)
-                                                             : "unknown");
+                    found >= 0 && found < PROFILE_TYPE_COUNT
+                        ? profile_type_name((enum profile_type)found)
+                        : "unknown");
     else
         return id;
     return 0;
