@@ -41,22 +41,29 @@ static void take_client(const struct sockaddr *sa, struct client *client)
     }
 }
 
+/* Folded once here, so that the patterns, which are in lower case, are compared byte by byte. */
 static void take_domain(const char *domain, struct address *a)
 {
     size_t length = strlen(domain);
+    char host[NAMES_HOST_SIZE];
+    bool is_ascii = true;
 
-    for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)domain[i] < 0x80)
-            continue;
-        if (names_host(domain, a->host, NULL) == 0) {
-            domain = a->host;
-            length = strlen(domain);
-        }
-        break;
-    }
-    if (length > 1 && domain[length - 1] == '.')
-        length--;
     a->domain = domain;
+    a->domain_length = length;
+    if (length >= sizeof(a->host))
+        return; /* no pattern is as long */
+    for (size_t i = 0; i < length; i++) {
+        is_ascii = is_ascii && (unsigned char)domain[i] < 0x80;
+        a->host[i] = domain[i] >= 'A' && domain[i] <= 'Z' ? (char)(domain[i] + 32) : domain[i];
+    }
+    a->host[length] = '\0';
+    if (!is_ascii && names_host(domain, host, NULL) == 0) {
+        length = strlen(host);
+        memcpy(a->host, host, length + 1);
+    }
+    if (length > 1 && a->host[length - 1] == '.')
+        length--;
+    a->domain = a->host;
     a->domain_length = length;
 }
 
@@ -83,17 +90,23 @@ static void take_address(const char *text, struct address *a)
     }
 }
 
-static bool is_same(const char *pattern, const char *text, size_t length)
+static bool is_local(const char *pattern, const struct address *a)
 {
-    return text != NULL && strncasecmp(pattern, text, length) == 0 && pattern[length] == '\0';
+    return strncasecmp(pattern, a->local, a->local_length) == 0 && pattern[a->local_length] == '\0';
+}
+
+static bool is_domain(const char *pattern, const struct address *a)
+{
+    return a->domain != NULL && strncmp(pattern, a->domain, a->domain_length) == 0 &&
+           pattern[a->domain_length] == '\0';
 }
 
 static bool fits(const struct rule_pattern *p, const struct address *a)
 {
     if (p->is_null_sender || a->is_null)
         return a->is_null && (p->is_null_sender || (p->local == NULL && p->domain == NULL));
-    return (p->domain == NULL || is_same(p->domain, a->domain, a->domain_length)) &&
-           (p->local == NULL || is_same(p->local, a->local, a->local_length));
+    return (p->domain == NULL || is_domain(p->domain, a)) &&
+           (p->local == NULL || is_local(p->local, a));
 }
 
 static bool any_fits(const struct rule_pattern *patterns, size_t count, const struct address *a)
@@ -120,9 +133,9 @@ static const struct rule *find(const struct rule_set *set, const struct client *
     for (size_t i = 0; i < set->count; i++) {
         const struct rule *rule = set->rules[i];
 
-        if (rule->enabled && !rule->hidden && has_client(rule, client) &&
+        if (rule->enabled && !rule->hidden &&
             any_fits(rule->recipients, rule->recipient_count, recipient) &&
-            any_fits(rule->senders, rule->sender_count, sender))
+            has_client(rule, client) && any_fits(rule->senders, rule->sender_count, sender))
             return rule;
     }
     return NULL;
@@ -134,8 +147,7 @@ static bool is_our_domain(const struct rule_set *set, const struct address *a)
         const struct rule *rule = set->rules[i];
 
         for (size_t k = 0; rule->enabled && !rule->hidden && k < rule->recipient_count; k++) {
-            if (rule->recipients[k].domain != NULL &&
-                is_same(rule->recipients[k].domain, a->domain, a->domain_length))
+            if (rule->recipients[k].domain != NULL && is_domain(rule->recipients[k].domain, a))
                 return true;
         }
     }
@@ -154,7 +166,7 @@ enum rule_verdict rule_set_match(const struct rule_set *set, const struct sockad
     take_address(sender, &by);
     take_address(recipient, &to);
     rule = find(set, &from, &by, &to);
-    if (is_same("postmaster", to.local, to.local_length) &&
+    if (is_local("postmaster", &to) &&
         (to.domain == NULL || rule == NULL || is_our_domain(set, &to)))
         return set->postmaster != NULL ? RULE_POSTMASTER : RULE_NO_POSTMASTER;
     if (rule != NULL) {

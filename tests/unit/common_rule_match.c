@@ -284,6 +284,8 @@ Test(rule_match, hostile_addresses_are_only_compared)
         expect(set, "10.0.0.1", odd[i], odd[i],
                strcmp(odd[i], "\"@example.net") == 0 ? RULE_MATCH : RULE_NO_MATCH,
                strcmp(odd[i], "\"@example.net") == 0);
+    /* Non-ASCII that maps to a name with a bad label: compared as it came. */
+    expect(set, "10.0.0.1", "", "a@example.net\xe3\x80\x82-\xc3\xa4", RULE_NO_MATCH, 0);
     memset(large, 'a', sizeof(large));
     large[0] = '"';
     memcpy(large + 4900, "\"@example.net", 14);
