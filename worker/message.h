@@ -46,4 +46,18 @@ int message_record(struct message *message);
 /* The descriptor for spooler_state_touched(). */
 int message_state_fd(const struct message *message);
 
+/* A note about a group, read where it lies. An older one may be gone with its segment: only the
+ * newest is kept by the master. */
+struct message_note {
+    const char *text; /* JSON, not NUL-terminated */
+    size_t bytes;
+    struct cell_note_place previous; /* segment 0: there is none */
+    struct segment *segment;         /* held */
+};
+
+/* Errors as message_open(). */
+int message_note_open(struct segment_cache *cache, struct cell_note_place place, uint64_t id,
+                      uint32_t group, struct message_note *ret_note, struct reason *reterr_why);
+void message_note_close(struct message_note *note);
+
 #endif

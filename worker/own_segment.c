@@ -1,0 +1,169 @@
+/* A large message's segment: the body is written as it comes; header and envelope follow when it is
+ * complete; when all of that is synced the commit block goes in front, which is the message's
+ * proof.
+ */
+#include "worker/spooler_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "common/clock.h"
+#include "worker/disk.h"
+#include "worker/segment_file.h"
+
+struct own_segment {
+    struct spool_disk *disk;
+    struct spool_item *item;
+    struct segment_file *file;
+    int state_fd;
+    uint64_t end; /* where the body goes on */
+    XXH3_state_t *sum;
+};
+
+int own_segment_begin(struct spool_disk *disk, struct spool_item *item,
+                      struct own_segment **ret_own)
+{
+    struct segment_supply *supply = segment_writer_supply(disk->writer);
+    struct own_segment *own = calloc(1, sizeof(*own));
+    int err = -ENOMEM;
+
+    if (own == NULL)
+        return -ENOMEM;
+    own->disk = disk;
+    own->item = item;
+    own->sum = XXH3_createState();
+    if (own->sum != NULL)
+        err = segment_file_make_own(disk->dir, segment_supply_next_number(supply), item->cells,
+                                    atomic_load_explicit(&disk->max_id, memory_order_relaxed),
+                                    &own->file, &own->state_fd);
+    if (err < 0) {
+        XXH3_freeState(own->sum);
+        free(own);
+        return err;
+    }
+    (void)XXH3_64bits_reset_withSeed(own->sum, own->file->incarnation);
+    item->segment = own->file->number;
+    item->offset = SPOOL_BLOCK + sizeof(struct spool_commit);
+    item->first_cell = 0;
+    own->end = item->offset + item->head_bytes;
+    *ret_own = own;
+    return 0;
+}
+
+int own_segment_append(struct own_segment *own, const void *data, size_t bytes)
+{
+    int err = disk_write(own->file->fd, data, bytes, own->end);
+
+    if (err < 0)
+        return err;
+    disk_hurry(own->file->fd, own->end, bytes);
+    (void)XXH3_64bits_update(own->sum, data, bytes);
+    own->end += bytes;
+    return 0;
+}
+
+static void free_own(struct own_segment **own)
+{
+    segment_file_free(&(*own)->file);
+    close((*own)->state_fd);
+    XXH3_freeState((*own)->sum);
+    free(*own);
+    *own = NULL;
+}
+
+static int write_head(struct own_segment *own)
+{
+    struct spool_item *item = own->item;
+
+    item->body_bytes = own->end - item->offset - item->head_bytes;
+    item->body_sum = XXH3_64bits_digest(own->sum);
+    free((void *)(uintptr_t)item->body); /* it is in the segment */
+    item->body = NULL;
+    spool_item_seal(item, own->file->incarnation);
+    return disk_write(own->file->fd, item->head, item->head_bytes, item->offset);
+}
+
+static int write_proof(struct own_segment *own)
+{
+    struct spool_commit commit = { .incarnation = own->file->incarnation,
+                                   .offset = SPOOL_BLOCK,
+                                   .sequence = 1,
+                                   .synced_end = own->end,
+                                   .bytes = own->end - SPOOL_BLOCK };
+
+    spool_commit_seal(&commit);
+    return disk_write(own->file->fd, &commit, sizeof(commit), SPOOL_BLOCK);
+}
+
+int own_segment_finish(struct own_segment **own)
+{
+    struct own_segment *o = *own;
+    int err = write_head(o);
+
+    if (err == 0)
+        err = disk_sync_data(o->file->fd);
+    if (err == 0)
+        err = disk_sync_data(o->state_fd);
+    if (err == 0)
+        err = disk_sync(o->disk->dir->fd);
+    if (err == 0)
+        err = write_proof(o);
+    if (err == 0)
+        err = disk_sync_data(o->file->fd);
+    if (err < 0) {
+        own_segment_abort(own);
+        return err;
+    }
+    free_own(own);
+    return 0;
+}
+
+void own_segment_abort(struct own_segment **own)
+{
+    struct own_segment *o = *own;
+    const uint32_t number = o->file->number;
+    const int slot_fd = o->disk->dir->fd;
+
+    free_own(own);
+    (void)segment_file_unlink(slot_fd, number);
+}
+
+void own_segment_settle(struct spool_disk *disk, struct spool_item *item, int err)
+{
+    const bool is_full = err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
+
+    if (err < 0 && !is_full && err != -ENOMEM)
+        segment_supply_failed(segment_writer_supply(disk->writer), 0, err, clock_mono_ms());
+    item->err = err == 0 || err == -ENOMEM ? err : is_full ? -ENOSPC : -EIO;
+    sync_list_add(&disk->out, &item->job);
+    if (err == 0)
+        spool_disk_sealed(item->segment, disk);
+}
+
+static void write_whole(struct sync_job *job, void *arg)
+{
+    struct spool_disk *disk = arg;
+    struct spool_item *item = (struct spool_item *)job;
+    struct own_segment *own;
+    int err = own_segment_begin(disk, item, &own);
+
+    if (err == 0) {
+        err = own_segment_append(own, item->body, item->body_bytes);
+        if (err == 0)
+            err = own_segment_finish(&own);
+        else
+            own_segment_abort(&own);
+    }
+    own_segment_settle(disk, item, err);
+}
+
+void spool_disk_write_own(struct sync_job *job, void *arg)
+{
+    struct spool_disk *disk = arg;
+
+    job->work = write_whole;
+    sync_list_add(&disk->later, job);
+}

@@ -1,0 +1,65 @@
+/* worker/spool_item.h: one record or note on its way to a segment.
+ *
+ * The loop's thread makes it, the sync thread gives it a place, and the loop hears what became of
+ * it. The head (header and packed envelope, or header and text) is part of the one allocation; the
+ * body stays where it was collected. */
+#ifndef WORKER_SPOOL_ITEM_H
+#define WORKER_SPOOL_ITEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/envelope.h"
+#include "common/spool_format.h"
+#include "worker/spooler.h"
+#include "worker/sync_thread.h"
+
+struct spool_item {
+    struct sync_job job;
+    struct spooler *spooler;
+
+    unsigned char *head; /* SPOOL_ALIGN bytes of zero lie before it: padding of the one before */
+    size_t head_bytes;
+    const void *body; /* malloc'd; NULL: none, or it is in the segment already */
+    size_t body_bytes;
+    uint64_t body_sum; /* of a body that is in the segment already */
+    uint32_t cells;    /* so many groups; 0 of a note */
+    bool is_note;
+    uint64_t id;
+
+    /* What became of it. */
+    int err;
+    uint32_t segment;
+    uint32_t first_cell;
+    uint64_t offset;
+
+    /* For the loop's thread. */
+    struct envelope_group *groups; /* `cells` of them */
+    size_t reserved;
+    uint32_t received_s;
+    union {
+        spooler_done_cb *message;
+        spooler_note_cb *note;
+    } done;
+    void *arg;
+};
+
+/* A message without its body. -ENOMEM, or -EINVAL: the envelope cannot be packed. Until something
+ * else becomes of it an item's `err` is -ECANCELED. */
+int spool_item_new_message(uint64_t id, int64_t received_ms, const struct envelope *envelope,
+                           const struct spooler_body_facts *facts, struct spool_item **ret_item);
+int spool_item_new_note(uint64_t id, uint32_t group, struct cell_note_place previous,
+                        const char *text, size_t bytes, struct spool_item **ret_item);
+void spool_item_free(struct spool_item **item); /* and the body */
+
+/* Bytes in the segment, not padded. */
+static inline uint64_t spool_item_bytes(const struct spool_item *item)
+{
+    return item->head_bytes + item->body_bytes;
+}
+
+/* Fills in the place and all checksums: offset and first_cell are set. */
+void spool_item_seal(struct spool_item *item, uint64_t incarnation);
+
+#endif

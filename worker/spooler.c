@@ -1,0 +1,339 @@
+#include "worker/spooler_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/clock.h"
+#include "common/loop.h"
+#include "common/spool_path.h"
+#include "worker/disk.h"
+
+/* What a message takes beside its body: envelope, padding, its part of a block. */
+#define RESERVE_OVERHEAD (2U * SPOOL_BLOCK)
+
+/* ---- to the sync thread ---- */
+
+void spooler_give(struct spooler *spooler, struct sync_job *job)
+{
+    sync_list_add(&spooler->given, job);
+}
+
+static void on_turn_end(void *arg)
+{
+    struct spooler *spooler = arg;
+
+    sync_thread_give(spooler->disk.thread, &spooler->given);
+}
+
+/* ---- reservation ---- */
+
+static size_t memory_share(size_t bytes)
+{
+    return bytes < SPOOLER_SMALL_BYTES ? bytes : SPOOLER_SMALL_BYTES;
+}
+
+int spooler_reserve(struct spooler *spooler, size_t bytes)
+{
+    const uint64_t room = atomic_load_explicit(&spooler->disk.room, memory_order_relaxed);
+
+    if (spooler->memory_used + memory_share(bytes) > spooler->memory_limit)
+        return -ENOMEM;
+    if (atomic_load_explicit(&spooler->disk.is_stopped, memory_order_relaxed) ||
+        spooler->disk_reserved + bytes + RESERVE_OVERHEAD > room)
+        return -ENOSPC;
+    if (spooler->credit_used + spooler->groups_waiting >= IPC_QUEUED_CREDIT)
+        return -EAGAIN;
+    spooler->memory_used += memory_share(bytes);
+    spooler->disk_reserved += bytes + RESERVE_OVERHEAD;
+    return 0;
+}
+
+void spooler_unreserve(struct spooler *spooler, size_t bytes)
+{
+    spooler->memory_used -= memory_share(bytes);
+    spooler->disk_reserved -= bytes + RESERVE_OVERHEAD;
+}
+
+void spooler_credit(struct spooler *spooler, uint32_t queued)
+{
+    spooler->credit_used -= queued < spooler->credit_used ? queued : spooler->credit_used;
+}
+
+/* ---- messages ---- */
+
+uint64_t spooler_next_id(struct spooler *spooler)
+{
+    const uint64_t id = id_next(&spooler->ids, clock_wall_ms());
+
+    atomic_store_explicit(&spooler->disk.max_id, id, memory_order_relaxed);
+    return id;
+}
+
+static void send_queued(struct spooler *spooler, const struct spool_item *item)
+{
+    struct ipc_mail_queued queued = { .place = { .id = item->id,
+                                                 .offset = item->offset,
+                                                 .segment = item->segment,
+                                                 .slot = (uint16_t)spooler->dir.slot },
+                                      .body_bytes = item->body_bytes,
+                                      .received_s = item->received_s };
+
+    for (uint32_t i = 0; i < item->cells; i++) {
+        queued.place.group = (uint16_t)i;
+        queued.place.cell = item->first_cell + i;
+        queued.profile = item->groups[i].profile;
+        queued.rule = item->groups[i].rule;
+        queued.recipients = item->groups[i].count;
+        queued.flags = i + 1 == item->cells ? IPC_QUEUED_LAST : 0;
+        channel_send(spooler->channel, IPC_MAIL_QUEUED, &queued);
+    }
+    spooler->credit_used += item->cells;
+}
+
+static void on_message_done(struct sync_job *job)
+{
+    struct spool_item *item = (struct spool_item *)job;
+    struct spooler *spooler = item->spooler;
+
+    spooler->groups_waiting -= item->cells;
+    if (item->err == 0) {
+        send_queued(spooler, item);
+        spooler->messages++;
+        spooler->bytes += item->body_bytes;
+    }
+    spooler_unreserve(spooler, item->reserved);
+    item->done.message(item->err, item->id, item->arg);
+    spool_item_free(&item);
+}
+
+void spooler_give_message(struct spooler *spooler, struct spool_item *item, int err)
+{
+    if (err == 0 &&
+        spooler->credit_used + spooler->groups_waiting + item->cells > IPC_QUEUED_CREDIT)
+        err = -EAGAIN;
+    item->spooler = spooler;
+    item->job.done = on_message_done;
+    item->job.work = spool_disk_write_item;
+    spooler->groups_waiting += item->cells;
+    if (err < 0) {
+        item->err = err;
+        item->job.work = spool_disk_bounce;
+    } else if (!segment_writer_fits(spooler->disk.segment_bytes / 2, item)) {
+        item->job.work = spool_disk_write_own;
+    }
+    spooler_give(spooler, &item->job);
+}
+
+struct failure {
+    struct sync_job job;
+    struct spooler *spooler;
+    int err;
+    uint64_t id;
+    size_t reserved;
+    spooler_done_cb *done;
+    void *arg;
+};
+
+static void on_failure_done(struct sync_job *job)
+{
+    struct failure *failure = (struct failure *)job;
+
+    spooler_unreserve(failure->spooler, failure->reserved);
+    failure->done(failure->err, failure->id, failure->arg);
+    free(failure);
+}
+
+void spooler_fail(struct spooler *spooler, int err, uint64_t id, size_t reserved,
+                  spooler_done_cb *done, void *arg)
+{
+    struct failure *failure = malloc(sizeof(*failure));
+
+    if (failure == NULL)
+        abort(); /* no memory to tell so: nothing was answered, and the master starts a successor */
+    *failure = (struct failure){ .job = { .work = spool_disk_bounce, .done = on_failure_done },
+                                 .spooler = spooler,
+                                 .err = err,
+                                 .id = id,
+                                 .reserved = reserved,
+                                 .done = done,
+                                 .arg = arg };
+    spooler_give(spooler, &failure->job);
+}
+
+void spooler_submit(struct spooler *spooler, uint64_t id, const struct envelope *envelope,
+                    char *body, size_t bytes, const struct spooler_body_facts *facts,
+                    size_t reserved, spooler_done_cb *done, void *arg)
+{
+    struct spool_item *item;
+    int err = spool_item_new_message(id, clock_wall_ms(), envelope, facts, &item);
+
+    if (err < 0) {
+        free(body);
+        spooler_fail(spooler, err, id, reserved, done, arg);
+        return;
+    }
+    item->body = body;
+    item->body_bytes = bytes;
+    item->reserved = reserved;
+    item->done.message = done;
+    item->arg = arg;
+    spooler_give_message(spooler, item, 0);
+}
+
+/* ---- notes ---- */
+
+static void on_note_done(struct sync_job *job)
+{
+    struct spool_item *item = (struct spool_item *)job;
+    const struct cell_note_place place = { .segment = item->segment,
+                                           .offset = (uint32_t)(item->offset / SPOOL_ALIGN),
+                                           .slot = (uint8_t)item->spooler->dir.slot };
+    static const struct cell_note_place none;
+
+    item->done.note(item->err, item->err == 0 ? place : none, item->arg);
+    spool_item_free(&item);
+}
+
+void spooler_note(struct spooler *spooler, uint64_t id, uint32_t group,
+                  struct cell_note_place previous, const char *json, size_t bytes,
+                  spooler_note_cb *done, void *arg)
+{
+    struct spool_item *item;
+    int err = spool_item_new_note(id, group, previous, json, bytes, &item);
+
+    if (err < 0) { /* an empty one carries the bad news */
+        if (spool_item_new_note(id, group, previous, "", 0, &item) < 0)
+            abort();
+        item->err = err;
+    }
+    item->spooler = spooler;
+    item->done.note = done;
+    item->arg = arg;
+    item->job.done = on_note_done;
+    item->job.work = err == 0 ? spool_disk_write_item : spool_disk_bounce;
+    spooler_give(spooler, &item->job);
+}
+
+/* ---- segments ---- */
+
+struct reuse {
+    struct sync_job job;
+    struct spooler *spooler;
+    unsigned slot;
+    uint32_t segment;
+};
+
+static void free_job(struct sync_job *job)
+{
+    free(job);
+}
+
+static void reuse_later(struct sync_job *job, void *arg)
+{
+    const struct reuse *reuse = (const struct reuse *)job;
+    struct spool_disk *disk = arg;
+
+    segment_writer_reuse(disk->writer, reuse->segment, clock_mono_ms());
+    sync_list_add(&disk->out, job);
+}
+
+static void reuse_work(struct sync_job *job, void *arg)
+{
+    struct spool_disk *disk = arg;
+
+    job->work = reuse_later;
+    sync_list_add(&disk->later, job);
+}
+
+void spooler_segment_reuse(struct spooler *spooler, unsigned slot, uint32_t segment)
+{
+    struct reuse *reuse;
+
+    if (slot != spooler->dir.slot)
+        return;
+    reuse = malloc(sizeof(*reuse));
+    if (reuse == NULL)
+        return; /* the file waits for the next start */
+    *reuse = (struct reuse){ .job = { .work = reuse_work, .done = free_job },
+                             .spooler = spooler,
+                             .slot = slot,
+                             .segment = segment };
+    spooler_give(spooler, &reuse->job);
+}
+
+void spooler_figures(const struct spooler *spooler, struct spooler_figures *ret_figures)
+{
+    *ret_figures = (struct spooler_figures){ .messages = spooler->messages,
+                                             .bytes = spooler->bytes,
+                                             .syncs = disk_sync_count(),
+                                             .is_syncing = disk_is_syncing() };
+}
+
+/* ---- life ---- */
+
+int spooler_new(struct loop *loop, struct channel *channel, const struct conf *conf, unsigned slot,
+                struct spooler **ret_spooler, struct reason *reterr_why)
+{
+    char spool_dir[SPOOL_PATH_SIZE];
+    struct spooler *spooler = calloc(1, sizeof(*spooler));
+    int err;
+
+    if (spooler == NULL)
+        return reason_set(reterr_why, -ENOMEM, "out of memory");
+    spooler->loop = loop;
+    spooler->channel = channel;
+    spooler->memory_limit = (size_t)conf->spool_memory;
+    (void)snprintf(spool_dir, sizeof(spool_dir), "%s/spool", conf->top_state_dir);
+    err = slot_dir_open(spool_dir, slot, &spooler->dir, reterr_why);
+    if (err < 0) {
+        free(spooler);
+        return err;
+    }
+    id_source_init(&spooler->ids, slot, slot_dir_last_id(spooler->dir.fd));
+    atomic_store(&spooler->disk.max_id, spooler->ids.last);
+    err = spool_disk_open(&spooler->disk, spooler, conf, &spooler->dir);
+    if (err == 0)
+        err = sync_thread_new(loop, spool_disk_round, &spooler->disk, &spooler->disk.thread);
+    loop_at_turn_end(loop, on_turn_end, spooler);
+    if (err < 0) {
+        spooler_free(&spooler);
+        return reason_set(reterr_why, err, "%s/%u: %s", spool_dir, slot, strerror(-err));
+    }
+    *ret_spooler = spooler;
+    return 0;
+}
+
+static void run_done(struct sync_list *jobs)
+{
+    struct sync_job *job;
+
+    while ((job = sync_list_take(jobs)) != NULL)
+        job->done(job);
+}
+
+void spooler_free(struct spooler **spooler)
+{
+    struct spooler *s = *spooler;
+    struct sync_list left = { 0 }, kept = { 0 };
+
+    if (s == NULL)
+        return;
+    s->is_ending = true;
+    loop_forget_turn_end(s->loop, on_turn_end, s);
+    if (s->disk.thread != NULL)
+        sync_thread_stop(s->disk.thread, &left);
+    spool_disk_close(&s->disk, &kept);
+    run_done(&kept);
+    run_done(&left);
+    run_done(&s->given); /* also what a callback has added just now */
+    spooler_touch_done(s);
+    sync_thread_free(&s->disk.thread);
+    slot_dir_close(&s->dir);
+    free(s);
+    *spooler = NULL;
+}
