@@ -18,9 +18,8 @@
 #include "worker/stream_private.h"
 
 /* An evbuffer puts its own head in front of the room it is asked for and rounds up to a power of
- * two; so much less makes the whole fit one. */
+ * two; so much less makes the whole fit one, and little ones fit malloc's quickest lists. */
 #define CHAIN_HEAD   64U
-#define READ_LEAST   (16U << 10)
 #define READ_MOST    (64U << 10)
 #define WRITE_PIECES 64
 
@@ -39,7 +38,7 @@ struct stream *stream_make(struct loop *loop, int fd, const struct stream_callba
     s->loop = loop;
     s->callbacks = callbacks;
     s->owner = owner;
-    s->read_bytes = READ_LEAST;
+    s->expected = s->read_bytes = STREAM_EXPECT_LITTLE;
     s->in = evbuffer_new();
     s->out = evbuffer_new();
     s->later = event_new(loop_base(loop), -1, 0, on_later, s);
@@ -178,7 +177,7 @@ static void read_input(struct stream *s)
         room.iov_len = (size_t)n;
         evbuffer_commit_space(s->in, &room, 1);
         if (!is_full)
-            s->read_bytes = READ_LEAST;
+            s->expected = s->read_bytes = STREAM_EXPECT_LITTLE;
         else if (s->read_bytes < READ_MOST)
             s->read_bytes *= 2;
         s->due |= DUE_DATA;
@@ -217,7 +216,9 @@ int stream_write(struct stream *s)
         for (int i = 0; i < count; i++)
             bytes += pieces[i].iov_len;
         message.msg_iovlen = (size_t)count;
-        n = sendmsg(s->fd, &message, MSG_NOSIGNAL);
+        /* The kernel is quicker with one plain piece than with a list of one. */
+        n = count == 1 ? send(s->fd, pieces[0].iov_base, bytes, MSG_NOSIGNAL)
+                       : sendmsg(s->fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN)
@@ -353,6 +354,12 @@ void stream_flush(struct stream *s)
 bool stream_is_choked(const struct stream *stream)
 {
     return evbuffer_get_length(stream->out) >= STREAM_CHOKED;
+}
+
+void stream_expect(struct stream *s, unsigned bytes)
+{
+    s->expected = bytes < READ_MOST ? bytes : READ_MOST;
+    s->read_bytes = s->expected;
 }
 
 void stream_pause(struct stream *s)

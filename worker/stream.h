@@ -69,6 +69,12 @@ void stream_kick(struct stream *stream);               /* output was appended: l
 void stream_flush(struct stream *stream);              /* now */
 bool stream_is_choked(const struct stream *stream);
 
+/* How much the next read should have room for; STREAM_EXPECT_LITTLE at first. A read that fills its
+ * room doubles it for the next one, up to 64 KiB, so this only spares reads and memory. */
+#define STREAM_EXPECT_LITTLE 1024U
+#define STREAM_EXPECT_MUCH   16384U
+void stream_expect(struct stream *stream, unsigned bytes);
+
 /* Back pressure: no more on_data until resumed. */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);

@@ -51,6 +51,7 @@ struct stream {
     unsigned watched; /* LOOP_READ, LOOP_WRITE: as the loop knows it */
     unsigned due;     /* enum stream_due */
     bool is_paused, is_blocked, is_kicked, was_choked, had_unread;
+    unsigned expected;     /* stream_expect() */
     unsigned read_bytes;   /* room offered to the next recv */
     unsigned linger_bytes; /* what a lingering peer may still send */
     socklen_t peer_bytes;

@@ -13,7 +13,7 @@ static const struct verb {
     [COMMAND_MAIL] = { "MAIL", "FROM:" },    [COMMAND_RCPT] = { "RCPT", "TO:" },
     [COMMAND_DATA] = { "DATA", NULL },       [COMMAND_RSET] = { "RSET", NULL },
     [COMMAND_NOOP] = { "NOOP", NULL },       [COMMAND_QUIT] = { "QUIT", NULL },
-    [COMMAND_VRFY] = { "VRFY", NULL },       [COMMAND_KNOWN] = { "known", NULL },
+    [COMMAND_VRFY] = { "VRFY", NULL },       [COMMAND_KNOWN] = { "other", NULL },
     [COMMAND_UNKNOWN] = { "unknown", NULL },
 };
 

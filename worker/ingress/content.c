@@ -7,6 +7,7 @@
  * Refused content is read to its end, in no more memory than a line of it. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/buffer.h>
 
@@ -106,7 +107,8 @@ static void write_received(struct session *s)
 
     if (!s->ingress->conf->smtp_received_header)
         return;
-    if (s->transaction.recipient_count == 1)
+    if (s->transaction.recipient_count == 1 &&
+        strlen(transaction_recipient(&s->transaction, 0)) <= RECEIVED_PART_MAX)
         received.recipient = transaction_recipient(&s->transaction, 0);
     c->out_bytes = c->header_at = received_write(&received, c->out);
 }

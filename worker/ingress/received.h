@@ -6,13 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECEIVED_MAX 2560
+#define RECEIVED_MAX      1536
+#define RECEIVED_PART_MAX 256 /* of each part, well below the limit of a line */
 
 struct received {
     const char *helo;   /* as the client called itself: checked, not believed */
     const char *client; /* its address, without port */
     const char *hostname;
-    const char *recipient; /* NULL: more than one, none of the others' business */
+    const char *recipient; /* NULL: more than one (none of the others' business), or a long one */
     bool is_esmtp;
     uint64_t id;
     int64_t wall_ms;

@@ -69,6 +69,10 @@ static void go(struct session *s, enum session_state next)
               LOG_STR("state", rows[s->state].name), LOG_STR("next", rows[next].name));
     if (s->state == SESSION_NEW)
         TAILQ_REMOVE(&s->ingress->fresh, s, fresh);
+    if (next == SESSION_BODY)
+        stream_expect(s->stream, STREAM_EXPECT_MUCH);
+    else if (s->state == SESSION_BODY && next != SESSION_CLOSED)
+        stream_expect(s->stream, STREAM_EXPECT_LITTLE);
     s->state = next;
     if (was_in_transaction && !rows[next].is_in_transaction) {
         session_drop_content(s);

@@ -40,10 +40,13 @@ static const struct row {
 static enum session_state run_command(struct session *s, char *line)
 {
     const char *argument;
-    const struct row *row = &rows[command_parse(line, &argument)];
+    enum command_verb verb = command_parse(line, &argument);
+    const struct row *row = &rows[verb];
 
     if ((row->states & 1U << s->state) == 0) {
-        session_refuse(s, line, s->state == SESSION_START ? row->too_early : row->otherwise);
+        /* Not the line itself: it may be a password for an AUTH that is not there. */
+        session_refuse(s, command_verb_name(verb),
+                       s->state == SESSION_START ? row->too_early : row->otherwise);
         return s->state;
     }
     return row->run(s, argument);
