@@ -186,19 +186,49 @@ static int make_parts(struct master *master, struct reason *why)
 
 /* ---- the end: what is under way is answered first, then everything goes in opposite order ---- */
 
+static int no_work(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void on_io_reached(int result, void *arg)
+{
+    bool *is_reached = arg;
+
+    (void)result;
+    *is_reached = true;
+}
+
+/* Until all that was given to the I/O thread so far is done and answered. */
+static void let_io_finish(struct master *master)
+{
+    bool is_reached = false;
+
+    if (master->io == NULL || io_thread_run(master->io, no_work, on_io_reached, &is_reached) != 0)
+        return;
+    while (!is_reached)
+        loop_turn(master->loop, 100);
+}
+
 static void answer_what_is_open(struct master *master)
 {
     if (master->control != NULL)
         control_stop(master->control);
     prober_free(&master->prober);
     querier_free(&master->querier);
-    io_thread_free(&master->io);
-    queue_orders_free(&master->orders);
+    if (master->orders != NULL)
+        queue_orders_stop(master->orders);
     if (master->queue != NULL)
         queue_end_lists(master->queue);
+    /* A change that waited for another one is given to the thread when that one is done. */
+    for (unsigned i = 0; i < 3; i++)
+        let_io_finish(master);
     for (unsigned i = 0; master->control != NULL && i < 3; i++)
         loop_turn(master->loop, 0); /* the last answers leave */
     control_free(&master->control);
+    io_thread_free(&master->io);
+    queue_orders_free(&master->orders);
 }
 
 static void free_parts(struct master *master)

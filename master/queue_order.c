@@ -43,6 +43,7 @@ struct queue_orders {
     struct cells *cells;
     struct order_list list;
     unsigned count;
+    bool is_stopped;
 };
 
 static const char *const verb_names[QUEUE_VERB_COUNT] = {
@@ -107,16 +108,25 @@ static void finish(struct order *order)
     free(order);
 }
 
-void queue_orders_free(struct queue_orders **orders)
+void queue_orders_stop(struct queue_orders *orders)
 {
-    struct order *order;
+    struct order *order, *next;
 
-    if (*orders == NULL)
-        return;
-    while ((order = TAILQ_FIRST(&(*orders)->list)) != NULL) {
+    orders->is_stopped = true;
+    for (order = TAILQ_FIRST(&orders->list); order != NULL; order = next) {
+        next = TAILQ_NEXT(order, link);
+        if (order->is_writing)
+            continue;
         miss(order, QUEUE_BUSY, 1);
         finish(order);
     }
+}
+
+void queue_orders_free(struct queue_orders **orders)
+{
+    if (*orders == NULL)
+        return;
+    queue_orders_stop(*orders);
     free(*orders);
     *orders = NULL;
 }
@@ -356,7 +366,7 @@ void queue_order(struct queue_orders *orders, const struct queue_order *what, qu
 {
     struct order *order = NULL;
 
-    if (orders->count < QUEUE_ORDERS_MAX)
+    if (!orders->is_stopped && orders->count < QUEUE_ORDERS_MAX)
         order = make_order(orders, what, done, arg);
     if (order == NULL) {
         refuse(orders, done, arg);

@@ -57,6 +57,9 @@ struct queue_order_answer {
 /* Hooks itself onto dispatch. NULL: no memory. */
 struct queue_orders *queue_orders_new(struct loop *loop, struct queue *queue, struct cells *cells,
                                       struct dispatch *dispatch);
+/* Orders that wait for a worker end as QUEUE_BUSY, and new ones too; what is being written is
+ * answered when the I/O thread is done with it. */
+void queue_orders_stop(struct queue_orders *orders);
 void queue_orders_free(struct queue_orders **orders); /* after the I/O thread has ended */
 
 /* Runs exactly once, never from inside queue_order(). */
