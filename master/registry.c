@@ -210,7 +210,7 @@ int registry_open(struct loop *loop, struct io_thread *io, const struct conf *co
                   struct registry **ret_registry, struct reason *reterr_why)
 {
     struct registry *registry = calloc(1, sizeof(*registry));
-    struct reason unused, *why = reterr_why != NULL ? reterr_why : &unused;
+    struct reason unused = { "" }, *why = reterr_why != NULL ? reterr_why : &unused;
     struct loading loading = { .registry = registry, .why = why };
     char directory[4096];
     int err = -ENOMEM;
