@@ -185,7 +185,7 @@ static int load_keys(struct registry *registry, struct reason *why)
 
     if (err != -ENOENT)
         return err;
-    err = store_list(registry->store, STORE_PROFILES, NULL, 0, load_profile, &look);
+    err = store_list(registry->store, STORE_PROFILES, NULL, STORE_FORWARDS, load_profile, &look);
     if (err < 0 || look.err < 0)
         return err < 0 ? err : look.err;
     if (look.has_secrets)
@@ -227,7 +227,7 @@ int registry_open(struct loop *loop, struct io_thread *io, const struct conf *co
     if (registry->kick != NULL && registry->key_path != NULL)
         err = make_state_dir(conf->top_state_dir, why);
     if (err == 0)
-        err = store_open(directory, &registry->store, why);
+        err = store_open(directory, STORE_LIMITS, &registry->store, why);
     if (err == 0)
         err = load_keys(registry, why);
     if (err == 0)
