@@ -19,7 +19,8 @@ enum probe_step {
 enum probe_result {
     PROBE_OK,
     PROBE_FAILED,
-    PROBE_NOT_TESTED, /* a protection this build does not have yet: says so, does not block (OP09) */
+    PROBE_NOT_TESTED, /* a protection this build does not have yet: says so, does not block (OP09)
+                       */
 };
 
 /* "resolve", "connect", ...: as they stand in answers. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SHOWN_BYTES  200U
+#define TEXT_BYTES   512U /* before it is cut */
 #define PROBLEMS_MAX 200U /* of each sort: an input is bounded, an answer should be too */
 
 int problems_init(struct problems *problems)
@@ -69,16 +70,13 @@ static json_t *make_value(const json_t *value)
     return json_incref((json_t *)value);
 }
 
-__attribute__((format(printf, 5, 0))) static bool add(json_t *list, const char *property,
-                                                      const json_t *value, const char *allowed,
-                                                      const char *problem, va_list args)
+__attribute__((format(printf, 5, 0))) static bool
+add(json_t *list, const char *property, const json_t *value, const char *allowed, const char *text)
 {
-    char text[512];
     json_t *entry;
 
     if (json_array_size(list) >= PROBLEMS_MAX)
         return true;
-    (void)vsnprintf(text, sizeof(text), problem, args);
     entry = json_pack("{s:o, s:o*, s:o, s:o*}", "property", make_cut_string(property), "value",
                       value != NULL ? make_value(value) : NULL, "problem", make_cut_string(text),
                       "allowed", allowed != NULL ? json_string(allowed) : NULL);
@@ -88,23 +86,27 @@ __attribute__((format(printf, 5, 0))) static bool add(json_t *list, const char *
 void problem_add(struct problems *problems, const char *property, const json_t *value,
                  const char *allowed, const char *problem, ...)
 {
+    char text[TEXT_BYTES];
     va_list args;
 
     va_start(args, problem);
-    if (!add(problems->errors, property, value, allowed, problem, args))
-        problems->out_of_memory = true;
+    (void)vsnprintf(text, sizeof(text), problem, args);
     va_end(args);
+    if (!add(problems->errors, property, value, allowed, text))
+        problems->out_of_memory = true;
 }
 
 void warning_add(struct problems *problems, const char *property, const json_t *value,
                  const char *allowed, const char *problem, ...)
 {
+    char text[TEXT_BYTES];
     va_list args;
 
     va_start(args, problem);
-    if (!add(problems->warnings, property, value, allowed, problem, args))
-        problems->out_of_memory = true;
+    (void)vsnprintf(text, sizeof(text), problem, args);
     va_end(args);
+    if (!add(problems->warnings, property, value, allowed, text))
+        problems->out_of_memory = true;
 }
 
 bool problems_any(const struct problems *problems)

@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 struct problems {
-    json_t *errors;   /* arrays of objects, at most 200 each */
+    json_t *errors; /* arrays of objects, at most 200 each */
     json_t *warnings;
     bool out_of_memory; /* an entry was lost: counts as an error */
 };

@@ -1,8 +1,8 @@
 /* common/profile.h: a server profile (SP01 to SP11, SP4A).
  *
  * JSON in, a checked struct out, and back. Every mistake is reported at once (common/problem.h).
- * One table of properties in profile_property.c says for each: name, types that have it, default, range,
- * whether it is secret, whether its effect is built (common/feature.h).
+ * One table of properties in profile_property.c says for each: name, types that have it, default,
+ * range, whether it is secret, whether its effect is built (common/feature.h).
  *
  * Three JSON forms: what an editor sends and is shown (secrets write-only: "password_set": true),
  * what the store keeps (secrets sealed, put in and taken out by the store), and what a worker gets
@@ -26,11 +26,11 @@ enum profile_encryption { ENCRYPTION_NONE, ENCRYPTION_OPTIONAL, ENCRYPTION_REQUI
 enum profile_grant { GRANT_NONE, GRANT_CLIENT_CREDENTIALS, GRANT_REFRESH_TOKEN };
 
 enum profile_secret { /* the write-only properties */
-    SECRET_PASSWORD,
-    SECRET_API_KEY,
-    SECRET_OAUTH_CLIENT_SECRET,
-    SECRET_OAUTH_REFRESH_TOKEN,
-    SECRET_COUNT
+                      SECRET_PASSWORD,
+                      SECRET_API_KEY,
+                      SECRET_OAUTH_CLIENT_SECRET,
+                      SECRET_OAUTH_REFRESH_TOKEN,
+                      SECRET_COUNT
 };
 
 struct profile_timeouts { /* seconds, 1 to 3600 */
@@ -47,15 +47,15 @@ struct profile {
     uint32_t id;      /* 0: not stored yet */
     uint64_t version; /* 0: not stored yet */
     enum profile_type type;
-    char *name;       /* NFC, trimmed */
-    bool incomplete;  /* imported without a secret it needs (OP07): its mail is deferred */
+    char *name;      /* NFC, trimmed */
+    bool incomplete; /* imported without a secret it needs (OP07): its mail is deferred */
 
     struct server_uri *servers;
     size_t server_count;
     enum profile_preference preference;
     enum profile_encryption encryption;
 
-    char *username; /* NULL: none */
+    char *username;              /* NULL: none */
     char *secrets[SECRET_COUNT]; /* in clear, NULL: none or not present in this form */
     bool secret_set[SECRET_COUNT];
     struct {

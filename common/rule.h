@@ -32,9 +32,9 @@ struct rule_network {
     bool is_ipv4;              /* ::/0 is not for IPv4 clients, 0.0.0.0/0 is */
 };
 
-struct rule_pattern { /* "*@example.net", "user@*", exact, "*" */
-    char *local;  /* without quotes; NULL: any */
-    char *domain; /* lower case, A-labels; NULL: any */
+struct rule_pattern {    /* "*@example.net", "user@*", exact, "*" */
+    char *local;         /* without quotes; NULL: any */
+    char *domain;        /* lower case, A-labels; NULL: any */
     bool is_null_sender; /* "<>" */
 };
 
@@ -92,7 +92,7 @@ struct rule_set {
     struct rule **rules; /* in order */
     size_t count;
     size_t enabled_count; /* filled by rule_set_from_json(); whoever builds a set counts himself */
-    char *postmaster;            /* mailbox, NULL: unset (SR03) */
+    char *postmaster;     /* mailbox, NULL: unset (SR03) */
     uint32_t postmaster_profile; /* rule 0 */
 };
 

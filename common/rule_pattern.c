@@ -166,16 +166,18 @@ const char *rule_pattern_text(const struct rule_pattern *pattern, char out[RULE_
 {
     size_t used;
 
-    if (pattern->is_null_sender)
-        return strcpy(out, "<>");
-    if (pattern->local == NULL && pattern->domain == NULL)
-        return strcpy(out, "*");
-    strcpy(out, "*");
+    if (pattern->is_null_sender) {
+        (void)snprintf(out, RULE_TEXT_SIZE, "<>");
+        return out;
+    }
     if (pattern->local != NULL)
         write_local(pattern->local, out);
+    else
+        (void)snprintf(out, RULE_TEXT_SIZE, "*");
     used = strlen(out);
-    (void)snprintf(out + used, RULE_TEXT_SIZE - used, "@%s",
-                   pattern->domain != NULL ? pattern->domain : "*");
+    if (pattern->local != NULL || pattern->domain != NULL)
+        (void)snprintf(out + used, RULE_TEXT_SIZE - used, "@%s",
+                       pattern->domain != NULL ? pattern->domain : "*");
     return out;
 }
 

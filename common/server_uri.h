@@ -22,10 +22,10 @@ struct server_uri {
     enum server_scheme scheme;
     enum server_host_kind host_kind;
     uint16_t port;
-    bool port_assumed;   /* not in the input: for the warning of SP14 */
-    char host[256];      /* A-labels, lower case; IPv6 without brackets */
-    char host_shown[768];/* for people: U-labels where they were typed, otherwise equal to host */
-    char path[512];      /* vault only, "" otherwise; never ends in a slash */
+    bool port_assumed;    /* not in the input: for the warning of SP14 */
+    char host[256];       /* A-labels, lower case; IPv6 without brackets */
+    char host_shown[768]; /* for people: U-labels where they were typed, otherwise equal to host */
+    char path[512];       /* vault only, "" otherwise; never ends in a slash */
     char text[SERVER_URI_MAX]; /* the normalised form: what is stored and compared */
 };
 
