@@ -13,14 +13,18 @@
 
 #define ESCAPE_MAX 12 /* \u{10FFFF} and the final NUL */
 
+static _Noreturn void end_without_memory(void)
+{
+    fputs("posternctl: out of memory\n", stderr);
+    exit(1);
+}
+
 void *text_alloc(void *old, size_t bytes)
 {
     void *memory = realloc(old, bytes);
 
-    if (!memory) {
-        fputs("posternctl: out of memory\n", stderr);
-        exit(1);
-    }
+    if (!memory)
+        end_without_memory();
     return memory;
 }
 
@@ -33,7 +37,9 @@ char *text_format(const char *format, ...)
     va_start(arguments, format);
     length = vasprintf(&text, format, arguments);
     va_end(arguments);
-    return length < 0 ? text_alloc(NULL, SIZE_MAX) : text;
+    if (length < 0)
+        end_without_memory();
+    return text;
 }
 
 /* Reads one code point and moves on; a byte that is no UTF-8 comes back as itself above 0x10FFFF.
