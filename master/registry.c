@@ -173,6 +173,11 @@ static int load(struct registry *registry, struct loading *loading)
         err = make_rules(loading, loading->hidden, &registry->hidden, &registry->hidden_count);
     for (size_t i = 0; i < registry->rules->count; i++)
         registry->rules->enabled_count += registry->rules->rules[i]->enabled;
+    /* An expected version of 0 means "whatever is there": what was never stored needs another. */
+    if (registry->last_version == 0)
+        registry->last_version = 1;
+    if (registry->settings_version == 0)
+        registry->settings_version = 1;
     registry->rules->version = registry->last_version;
     return err;
 }
