@@ -57,6 +57,8 @@ const struct profile *registry_profile_named(const struct registry *registry, co
  * disabled and hidden). */
 const struct rule_set *registry_rules(const struct registry *registry);
 const struct rule *registry_rule_named(const struct registry *registry, const char *name);
+/* By id; one that was deleted but that queued mail still needs is found, too. */
+const struct rule *registry_rule(const struct registry *registry, uint32_t id);
 
 /* Who asks for a change, for the audit log: "uid=0", "account=alice". */
 struct registry_actor {

@@ -61,6 +61,19 @@ const struct rule *registry_rule_named(const struct registry *registry, const ch
     return find_named(registry->rules, name);
 }
 
+const struct rule *registry_rule(const struct registry *registry, uint32_t id)
+{
+    size_t at = find_rule(registry->rules, id);
+
+    if (at < registry->rules->count)
+        return registry->rules->rules[at];
+    for (size_t i = 0; i < registry->hidden_count; i++) {
+        if (registry->hidden[i]->id == id)
+            return registry->hidden[i];
+    }
+    return NULL;
+}
+
 /* A copy by way of the stored form: what is current is never edited in place. */
 static struct rule *copy_rule(const struct rule *rule)
 {
