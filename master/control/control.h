@@ -29,7 +29,8 @@ struct registry;
 
 /* What the API needs of the master beside the registry. Each does what the function of the same
  * name in master/queue.h, queue_order.h, querier.h, prober.h, dispatch.h, workers.h or alerts.h
- * does; backend.h binds it to those. Every callback comes exactly once and has its deadline there.
+ * does; master/backend.c binds it to those. Every callback comes exactly once and has its deadline
+ * there.
  */
 struct control_backend {
     void *self;

@@ -29,7 +29,7 @@ static json_t *queue_counts(const struct control *control)
     return counts;
 }
 
-void status_get(struct call *call)
+void serve_status_get(struct call *call)
 {
     const struct control_backend *backend = &call->control->backend;
     char started[CLOCK_TEXT_SIZE];
@@ -75,7 +75,7 @@ static json_t *list_behind(const struct registry *registry, const json_t *worker
     return behind;
 }
 
-void workers_get(struct call *call)
+void serve_workers_get(struct call *call)
 {
     const struct control_backend *backend = &call->control->backend;
     json_t *workers = backend->workers(backend->self);
@@ -87,7 +87,7 @@ void workers_get(struct call *call)
     call_answer(call, 200, json_pack("{s:o}", "workers", workers));
 }
 
-void alerts_get(struct call *call)
+void serve_alerts_get(struct call *call)
 {
     const struct control_backend *backend = &call->control->backend;
 
@@ -96,7 +96,7 @@ void alerts_get(struct call *call)
 
 /* ---- audit, key ---- */
 
-void audit_get(struct call *call)
+void serve_audit_get(struct call *call)
 {
     uint64_t limit, before;
 
@@ -118,7 +118,7 @@ static void on_rotated(struct registry_answer *answer, void *arg)
         call_refuse_registry(call, answer, "key", NULL);
 }
 
-void key_rotate(struct call *call)
+void serve_key_rotate(struct call *call)
 {
     registry_key_rotate(call->control->registry, &call->actor, on_rotated, call);
 }
@@ -136,7 +136,7 @@ static void answer_settings(struct call *call, const json_t *warnings)
     call_answer(call, 200, settings);
 }
 
-void settings_get(struct call *call)
+void serve_settings_get(struct call *call)
 {
     answer_settings(call, NULL);
 }
@@ -151,14 +151,14 @@ static void on_settings_stored(struct registry_answer *answer, void *arg)
         call_refuse_registry(call, answer, "settings", NULL);
 }
 
-void settings_put(struct call *call)
+void serve_settings_put(struct call *call)
 {
     if (call_has_precondition(call))
         registry_settings_put(call->control->registry, call->body, call->if_match, &call->actor,
                               on_settings_stored, call);
 }
 
-void export_get(struct call *call)
+void serve_export_get(struct call *call)
 {
     json_t *everything = registry_export(call->control->registry);
 

@@ -208,12 +208,12 @@ static void save_profile(struct call *call, uint32_t id)
         start_test(save);
 }
 
-void profile_post(struct call *call)
+void serve_profile_post(struct call *call)
 {
     save_profile(call, 0);
 }
 
-void profile_put(struct call *call)
+void serve_profile_put(struct call *call)
 {
     uint32_t id = call_number(call, "profile");
 
@@ -225,7 +225,7 @@ void profile_put(struct call *call)
         save_profile(call, id);
 }
 
-void profile_test(struct call *call)
+void serve_profile_test(struct call *call)
 {
     struct save *save = begin_save(call, 0);
 

@@ -10,7 +10,7 @@ static void append_shown(json_t *list, const struct profile *profile)
     json_array_append_new(list, profile_to_json(profile, PROFILE_FORM_SHOWN));
 }
 
-void profiles_get(struct call *call)
+void serve_profiles_get(struct call *call)
 {
     const struct registry *registry = call->control->registry;
     const char *name = http_request_query(call->request, "name");
@@ -28,7 +28,7 @@ void profiles_get(struct call *call)
     call_answer(call, 200, json_pack("{s:o}", "profiles", list));
 }
 
-void profile_get(struct call *call)
+void serve_profile_get(struct call *call)
 {
     uint32_t id = call_number(call, "profile");
     const struct profile *profile;
@@ -54,7 +54,7 @@ static void on_deleted(struct registry_answer *answer, void *arg)
         call_refuse_registry(call, answer, "profile", NULL);
 }
 
-void profile_delete(struct call *call)
+void serve_profile_delete(struct call *call)
 {
     uint32_t id = call_number(call, "profile");
 

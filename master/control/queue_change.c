@@ -109,27 +109,27 @@ static void order(struct call *call, enum queue_verb verb, const struct profile 
     control->backend.queue_order(control->backend.self, &change->order, on_ordered, change);
 }
 
-void message_retry(struct call *call)
+void serve_message_retry(struct call *call)
 {
     order(call, QUEUE_RETRY, NULL);
 }
 
-void message_hold(struct call *call)
+void serve_message_hold(struct call *call)
 {
     order(call, QUEUE_HOLD, NULL);
 }
 
-void message_release(struct call *call)
+void serve_message_release(struct call *call)
 {
     order(call, QUEUE_RELEASE, NULL);
 }
 
-void message_delete(struct call *call)
+void serve_message_delete(struct call *call)
 {
     order(call, QUEUE_DELETE, NULL);
 }
 
-void message_reroute(struct call *call)
+void serve_message_reroute(struct call *call)
 {
     const char *name = json_string_value(json_object_get(call->body, "profile"));
     const struct profile *profile;

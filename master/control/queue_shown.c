@@ -20,18 +20,13 @@ static json_t *profile_shown(const struct control *control, uint32_t id)
     return profile ? json_string(profile->name) : json_null();
 }
 
-/* Deleted rules that mail still needs are in the set, too. */
 static json_t *rule_shown(const struct control *control, uint32_t id)
 {
-    const struct rule_set *set = registry_rules(control->registry);
+    const struct rule *rule = registry_rule(control->registry, id);
 
     if (id == 0)
         return json_string("postmaster");
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->rules[i]->id == id)
-            return json_string(set->rules[i]->name);
-    }
-    return json_null();
+    return rule ? json_string(rule->name) : json_null();
 }
 
 json_t *queue_shown(const struct control *control, const struct queue_view *view, bool with_message)

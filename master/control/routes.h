@@ -20,11 +20,14 @@ void routes_serve(struct control *control, struct http_request *request);
 /* The table row by row, with the path as docs/openapi.yaml writes it; false beyond its end. */
 bool routes_at(size_t index, enum http_method *ret_method, const char **ret_path);
 
-route_handler profiles_get, profile_get, profile_post, profile_put, profile_delete, profile_test;
-route_handler rules_get, rule_get, rule_post, rule_put, rule_delete, rule_move, rule_which;
-route_handler queue_get, message_get, message_retry, message_hold, message_release, message_reroute,
-    message_delete;
-route_handler status_get, workers_get, alerts_get, audit_get, key_rotate;
-route_handler settings_get, settings_put, export_get;
+route_handler serve_profiles_get, serve_profile_get, serve_profile_post, serve_profile_put,
+    serve_profile_delete, serve_profile_test;
+route_handler serve_rules_get, serve_rule_get, serve_rule_post, serve_rule_put, serve_rule_delete,
+    serve_rule_move, serve_rule_which;
+route_handler serve_queue_get, serve_message_get, serve_message_retry, serve_message_hold,
+    serve_message_release, serve_message_reroute, serve_message_delete;
+route_handler serve_status_get, serve_workers_get, serve_alerts_get, serve_audit_get,
+    serve_key_rotate;
+route_handler serve_settings_get, serve_settings_put, serve_export_get, serve_import_post;
 
 #endif

@@ -33,7 +33,7 @@ static const struct rule *find_rule(const struct control *control, uint32_t id)
     return NULL;
 }
 
-void rules_get(struct call *call)
+void serve_rules_get(struct call *call)
 {
     const struct rule_set *set = registry_rules(call->control->registry);
     const char *name = http_request_query(call->request, "name");
@@ -52,7 +52,7 @@ void rules_get(struct call *call)
     call_answer(call, 200, json_pack("{s:o}", "rules", list));
 }
 
-void rule_get(struct call *call)
+void serve_rule_get(struct call *call)
 {
     uint32_t id = call_number(call, "rule");
     const struct rule *rule;
@@ -113,13 +113,13 @@ static bool is_known(const struct call *call)
     return name && registry_rule_named(call->control->registry, name);
 }
 
-void rule_post(struct call *call)
+void serve_rule_post(struct call *call)
 {
     registry_rule_put(call->control->registry, call->body, 0, call->if_match, &call->actor,
                       is_known(call) ? on_updated : on_created, call);
 }
 
-void rule_put(struct call *call)
+void serve_rule_put(struct call *call)
 {
     uint32_t id = call_number(call, "rule");
 
@@ -142,7 +142,7 @@ static void on_deleted(struct registry_answer *answer, void *arg)
         call_refuse_registry(call, answer, "rule", NULL);
 }
 
-void rule_delete(struct call *call)
+void serve_rule_delete(struct call *call)
 {
     uint32_t id = call_number(call, "rule");
 
@@ -151,7 +151,7 @@ void rule_delete(struct call *call)
                              call);
 }
 
-void rule_move(struct call *call)
+void serve_rule_move(struct call *call)
 {
     uint32_t id = call_number(call, "rule");
     const json_t *position = json_object_get(call->body, "position");

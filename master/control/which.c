@@ -131,7 +131,7 @@ static json_t *make_answer(struct control *control, const struct which *which)
     return answer;
 }
 
-void rule_which(struct call *call)
+void serve_rule_which(struct call *call)
 {
     const char *client = http_request_query(call->request, "client");
     const char *from = http_request_query(call->request, "from");

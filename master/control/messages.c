@@ -1,4 +1,4 @@
-/* master/control/queue.c: what waits in the queue, and the way of one message (MQ06).
+/* master/control/messages.c: what waits in the queue, and the way of one message (MQ06).
  *
  * What the master knows of a group (struct queue_view) comes at once; what is in the message only a
  * worker may read, so every answer asks one and goes on without it when none can be asked: then
@@ -194,7 +194,7 @@ static bool read_filter(struct call *call, struct queue_filter *ret_filter)
     return true;
 }
 
-void queue_get(struct call *call)
+void serve_queue_get(struct call *call)
 {
     struct control *control = call->control;
     const char *after = http_request_query(call->request, "after");
@@ -217,7 +217,7 @@ void queue_get(struct call *call)
 
 /* ---- one message ---- */
 
-void message_get(struct call *call)
+void serve_message_get(struct call *call)
 {
     struct control *control = call->control;
     struct reading *reading;

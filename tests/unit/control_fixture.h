@@ -1,0 +1,429 @@
+/* tests/unit/control_fixture.h: the control API with a real registry in a temporary directory, a
+ * real socket, and a backend that does what the test says. Callbacks come at the loop's next turn.
+ */
+#ifndef TESTS_UNIT_CONTROL_FIXTURE_H
+#define TESTS_UNIT_CONTROL_FIXTURE_H
+
+#include "tests/unit/unix_client.h"
+
+#include <ftw.h>
+#include <signal.h>
+
+#include <jansson.h>
+
+#include "common/conf.h"
+#include "common/id.h"
+#include "common/probe_step.h"
+#include "common/profile.h"
+#include "master/control/control.h"
+#include "master/io_thread.h"
+#include "master/registry.h"
+
+#define FAKE_VIEWS 8
+
+static struct loop *loop;
+static struct conf *conf;
+static struct io_thread *io;
+static struct registry *registry;
+static struct control *control;
+static struct unix_client client;
+static char dir[64], path[96];
+
+/* ---- the backend ---- */
+
+static struct {
+    int probe_err;  /* of the start */
+    bool is_manual; /* the test calls fake_step() and fake_done() itself */
+    int done_err;
+    unsigned failing; /* servers, bit = index */
+    unsigned probes, forgotten;
+    char password[64]; /* that the last probe was given */
+    prober_step_cb *on_step;
+    prober_done_cb *done;
+    void *arg;
+
+    struct queue_view views[FAKE_VIEWS];
+    size_t view_count;
+    bool more;
+    struct queue_filter filter; /* of the last list, as the next */
+    uint64_t after_id;
+    unsigned after_group;
+    size_t limit;
+    queue_list_cb *list_done;
+    void *list_arg;
+
+    int query_err, rows_err;
+    bool detail;
+    json_t *rows;
+    querier_done_cb *query_done;
+    void *query_arg;
+
+    struct queue_order order;
+    struct queue_order_answer order_answer;
+    queue_order_cb *order_done;
+    void *order_arg;
+
+    int next_start;
+} fake;
+
+static void send_step(prober_step_cb *on_step, void *arg, uint16_t server, enum probe_step step,
+                      enum probe_result result, const char *text)
+{
+    struct ipc_probe_step sent = {
+        .token = 7, .ms = 12, .server = server, .step = (uint8_t)step, .result = (uint8_t)result
+    };
+
+    snprintf(sent.text, sizeof(sent.text), "%s", text);
+    on_step(&sent, arg);
+}
+
+/* By hand, for the last probe that was started. */
+__attribute__((unused)) static void fake_step(uint16_t server, enum probe_step step,
+                                              enum probe_result result, const char *text)
+{
+    send_step(fake.on_step, fake.arg, server, step, result, text);
+}
+
+__attribute__((unused)) static void fake_done(int err, bool passed)
+{
+    fake.done(err, passed, fake.arg);
+}
+
+struct fake_run {
+    prober_step_cb *on_step;
+    prober_done_cb *done;
+    void *arg;
+    size_t server_count;
+};
+
+static void run_probe(void *arg)
+{
+    struct fake_run *run = arg;
+
+    for (unsigned i = 0; i < run->server_count; i++) {
+        bool fails = fake.failing & (1U << i);
+
+        send_step(run->on_step, run->arg, (uint16_t)i, PROBE_RESOLVE, PROBE_OK, "127.0.0.1");
+        send_step(run->on_step, run->arg, (uint16_t)i, PROBE_CONNECT,
+                  fails ? PROBE_FAILED : PROBE_OK, fails ? "connection refused" : "");
+    }
+    run->done(fake.done_err, fake.failing == 0, run->arg);
+    free(run);
+}
+
+static int fake_probe(void *self, const struct profile *profile, prober_step_cb *on_step,
+                      prober_done_cb *done, void *arg, uint64_t *ret_token)
+{
+    cr_assert_eq(self, &fake);
+    if (fake.probe_err < 0)
+        return fake.probe_err;
+    fake.probes++;
+    fake.on_step = on_step;
+    fake.done = done;
+    fake.arg = arg;
+    snprintf(fake.password, sizeof(fake.password), "%s",
+             profile->secrets[SECRET_PASSWORD] ? profile->secrets[SECRET_PASSWORD] : "");
+    *ret_token = 7;
+    if (!fake.is_manual) {
+        struct fake_run *run = malloc(sizeof(*run));
+
+        *run = (struct fake_run){ on_step, done, arg, profile->server_count };
+        loop_post(loop, run_probe, run);
+    }
+    return 0;
+}
+
+static void fake_forget(void *self, uint64_t token)
+{
+    (void)self;
+    cr_assert_eq(token, 7);
+    fake.forgotten++;
+}
+
+static size_t fake_find(void *self, uint64_t id, struct queue_view *ret_views, size_t max)
+{
+    size_t count = 0;
+
+    (void)self;
+    for (size_t i = 0; i < fake.view_count; i++) {
+        if (fake.views[i].place.id != id)
+            continue;
+        if (count < max)
+            ret_views[count] = fake.views[i];
+        count++;
+    }
+    return count;
+}
+
+static void run_list(void *arg)
+{
+    (void)arg;
+    fake.list_done(fake.views, fake.view_count, fake.more, fake.list_arg);
+}
+
+static int fake_list(void *self, const struct queue_filter *filter, uint64_t after_id,
+                     unsigned after_group, size_t limit, queue_list_cb *done, void *arg)
+{
+    (void)self;
+    fake.filter = *filter;
+    fake.after_id = after_id;
+    fake.after_group = after_group;
+    fake.limit = limit;
+    fake.list_done = done;
+    fake.list_arg = arg;
+    return loop_post(loop, run_list, NULL);
+}
+
+static uint64_t fake_count(void *self, enum queue_state state)
+{
+    (void)self;
+    return state == QUEUE_WAITING ? 5 : 0;
+}
+
+static void run_order(void *arg)
+{
+    (void)arg;
+    fake.order_done(&fake.order_answer, fake.order_arg);
+}
+
+static void fake_order(void *self, const struct queue_order *order, queue_order_cb *done, void *arg)
+{
+    (void)self;
+    fake.order = *order;
+    fake.order_done = done;
+    fake.order_arg = arg;
+    loop_post(loop, run_order, NULL);
+}
+
+static void run_query(void *arg)
+{
+    (void)arg;
+    fake.query_done(fake.rows_err, fake.rows_err < 0 ? NULL : fake.rows, fake.query_arg);
+}
+
+static int fake_query(void *self, const struct ipc_place *places, size_t count, bool detail,
+                      querier_done_cb *done, void *arg)
+{
+    (void)self;
+    (void)places;
+    cr_assert_gt(count, 0);
+    fake.detail = detail;
+    fake.query_done = done;
+    fake.query_arg = arg;
+    return fake.query_err < 0 ? fake.query_err : loop_post(loop, run_query, NULL);
+}
+
+static int fake_next_start(void *self, uint32_t profile)
+{
+    (void)self;
+    (void)profile;
+    return fake.next_start;
+}
+
+static json_t *fake_workers(void *self)
+{
+    (void)self;
+    return json_pack("[{s:i, s:s, s:{s:i, s:{}}}]", "slot", 0, "state", "running", "running",
+                     "rules", 0, "profiles");
+}
+
+static void fake_workers_count(void *self, unsigned *ret_running, unsigned *ret_wanted)
+{
+    (void)self;
+    *ret_running = 1;
+    *ret_wanted = 2;
+}
+
+static json_t *fake_alerts(void *self)
+{
+    (void)self;
+    return json_pack("[{s:i, s:s}]", "number", 1, "text", "disk");
+}
+
+static json_t *fake_status(void *self)
+{
+    (void)self;
+    return json_pack("{s:i, s:s}", "longest_turn_us", 77, "version", "never seen");
+}
+
+/* ---- life ---- */
+
+static void open_all(void)
+{
+    struct control_backend backend = { .self = &fake,
+                                       .queue_find = fake_find,
+                                       .queue_list = fake_list,
+                                       .queue_state_count = fake_count,
+                                       .queue_order = fake_order,
+                                       .query = fake_query,
+                                       .probe = fake_probe,
+                                       .probe_forget = fake_forget,
+                                       .next_start = fake_next_start,
+                                       .workers = fake_workers,
+                                       .workers_count = fake_workers_count,
+                                       .alerts = fake_alerts,
+                                       .status = fake_status };
+    struct reason why = { "" };
+
+    loop = loop_new();
+    io = io_thread_new(loop);
+    cr_assert_eq(registry_open(loop, io, conf, &registry, &why), 0, "%s", why.text);
+    cr_assert_eq(control_new(loop, conf, registry, &backend, &control, &why), 0, "%s", why.text);
+    client_open(&client, loop, path);
+}
+
+static void start(void)
+{
+    char text[512];
+    struct reason why = { "" };
+
+    signal(SIGPIPE, SIG_IGN); /* as every process of Postern does */
+    strcpy(dir, "/tmp/postern-control-XXXXXX");
+    cr_assert(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/control.sock", dir);
+    snprintf(text, sizeof(text),
+             "state_dir = \"%s\"\nrun_dir = \"%s\"\nkey_file = \"%s/key\"\ncontrol_group = \"\"\n",
+             dir, dir, dir);
+    cr_assert_eq(conf_parse(text, "test", &conf, &why), 0, "%s", why.text);
+    open_all();
+}
+
+static void close_all(void)
+{
+    client_close(&client);
+    if (control)
+        control_stop(control);
+    io_thread_free(&io);
+    control_free(&control);
+    registry_free(&registry);
+    loop_turn(loop, 0);
+    loop_free(loop);
+}
+
+static int remove_one(const char *name, const struct stat *info, int type, struct FTW *where)
+{
+    (void)info;
+    (void)type;
+    (void)where;
+    return remove(name);
+}
+
+static void stop(void)
+{
+    close_all();
+    json_decref(fake.rows);
+    conf_free(&conf);
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- asking ---- */
+
+struct answer {
+    int status;
+    json_t *json; /* the last line of a stream */
+    char *head;
+    char *body;
+};
+
+static struct answer last;
+
+static void forget_last(void)
+{
+    json_decref(last.json);
+    free(last.head);
+    free(last.body);
+    last = (struct answer){ 0 };
+}
+
+static void take_reply(struct unix_client *from)
+{
+    struct unix_reply reply = client_wait_reply(from);
+    char *line;
+
+    forget_last();
+    last = (struct answer){ .status = reply.status, .head = reply.head, .body = reply.body };
+    line = last.body;
+    for (char *at = line; at && *at; at++)
+        if (*at == '\n' && at[1])
+            line = at + 1;
+    last.json = line && *line ? json_loads(line, 0, NULL) : NULL;
+}
+
+__attribute__((unused)) static int ask_with(const char *method, const char *target,
+                                            const char *headers, const char *body)
+{
+    char full[512];
+
+    snprintf(full, sizeof(full), "/api/v1%s", target);
+    client_ask(&client, method, full, headers, body);
+    take_reply(&client);
+    return last.status;
+}
+
+static int ask(const char *method, const char *target, const char *body)
+{
+    return ask_with(method, target, "", body);
+}
+
+/* A member of the last answer, by "a.b.0.c". */
+static const json_t *at(const char *way)
+{
+    const json_t *value = last.json;
+    char name[64];
+
+    while (*way && value) {
+        size_t length = strcspn(way, ".");
+
+        snprintf(name, sizeof(name), "%.*s", (int)length, way);
+        value = json_is_array(value) ? json_array_get(value, (size_t)atoi(name))
+                                     : json_object_get(value, name);
+        way += length + (way[length] == '.');
+    }
+    return value;
+}
+
+__attribute__((unused)) static const char *text_at(const char *way)
+{
+    const char *text = json_string_value(at(way));
+
+    return text ? text : "(none)";
+}
+
+__attribute__((unused)) static long long number_at(const char *way)
+{
+    return json_is_integer(at(way)) ? json_integer_value(at(way)) : -1;
+}
+
+#define ASSERT_STATUS(got, want)                                             \
+    do {                                                                     \
+        int got_ = (got);                                                    \
+        cr_assert_eq(got_, (want), "status %d, wanted %d: %s", got_, (want), \
+                     last.body ? last.body : "");                            \
+    } while (0)
+
+#define ASSERT_AT(way, want) \
+    cr_assert_str_eq(text_at(way), (want), "%s is %s: %s", (way), text_at(way), last.body)
+
+/* Turns until `condition` holds. */
+#define TURN_UNTIL(condition)                                               \
+    do {                                                                    \
+        int64_t until_ = clock_mono_ms() + WAIT_MS;                         \
+        while (!(condition)) {                                              \
+            cr_assert_lt(clock_mono_ms(), until_, "never: %s", #condition); \
+            loop_turn(loop, 10);                                            \
+        }                                                                   \
+    } while (0)
+
+#define EXCHANGE                                                                    \
+    "{\"name\":\"Exchange\",\"type\":\"smtp\",\"servers\":[\"smtp://10.0.0.1:25\"," \
+    "\"smtp://10.0.0.2:25\"]}"
+
+__attribute__((unused)) static long long put_profile(const char *json)
+{
+    int status = ask("POST", "/profiles?test=skip", json);
+
+    cr_assert(status == 200 || status == 201, "%d: %s", status, last.body);
+    return number_at("profile.id");
+}
+
+#endif
