@@ -31,6 +31,12 @@ void jobs_free(struct jobs **jobs)
 {
     if (*jobs == NULL)
         return;
+    for (uint32_t i = 0; (*jobs)->slab != NULL && i < slab_room((*jobs)->slab); i++) {
+        const struct job *job = slab_at((*jobs)->slab, i);
+
+        if (job != NULL)
+            server_list_release(job->servers);
+    }
     slab_free(&(*jobs)->slab);
     free(*jobs);
     *jobs = NULL;

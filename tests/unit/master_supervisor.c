@@ -287,13 +287,10 @@ static void note_stopped(void *arg)
     is_stopped = true;
 }
 
-static void start(unsigned count, const char *fake_role)
+static void start_program(const char *program, unsigned count, const char *fake_role)
 {
     struct reason why = { "" };
-    char self[4096];
-    ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-    self[bytes] = '\0';
     setenv("POSTERN_HOOK_FAKE", fake_role, 1);
     conf = make_conf(count);
     loop = workers.loop = loop_new();
@@ -304,8 +301,17 @@ static void start(unsigned count, const char *fake_role)
     parts.prober = prober_new(loop, &workers);
     parts.querier = querier_new(loop, &workers);
     cr_assert_eq(listeners_new(conf, &parts.listeners, &why), 0, "%s", why.text);
-    cr_assert_eq(supervisor_new(loop, conf, self, STDERR_FILENO, &parts, &supervisor, &why), 0);
+    cr_assert_eq(supervisor_new(loop, conf, program, STDERR_FILENO, &parts, &supervisor, &why), 0);
     cr_assert_eq(supervisor_start(supervisor, note_started, NULL, &why), 0, "%s", why.text);
+}
+
+static void start(unsigned count, const char *fake_role)
+{
+    char self[4096];
+    ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    self[bytes] = '\0';
+    start_program(self, count, fake_role);
 }
 
 #define WAIT_FOR(condition)                                 \
@@ -501,14 +507,10 @@ Test(supervisor, a_worker_of_another_version_is_not_used)
 
 Test(supervisor, a_program_that_cannot_be_started_is_said_so)
 {
-    struct reason why;
     char path[128];
 
     snprintf(path, sizeof(path), "%s/not-there", dir);
-    start(1, "");
-    supervisor_free(&supervisor);
-    cr_assert_eq(supervisor_new(loop, conf, path, STDERR_FILENO, &parts, &supervisor, &why), 0);
-    cr_assert_eq(supervisor_start(supervisor, note_started, NULL, &why), 0);
+    start_program(path, 1, "");
     WAIT_FOR(workers.slots[0]->restarts >= 1);
     cr_assert_str_eq(workers.slots[0]->last_exit, "its program could not be started");
 }
