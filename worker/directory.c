@@ -163,6 +163,12 @@ struct worker_profile *directory_hold(struct directory *directory, uint32_t id)
     return directory->profiles[at];
 }
 
+struct worker_profile *directory_share(struct worker_profile *profile)
+{
+    profile->holders++;
+    return profile;
+}
+
 void directory_release(struct worker_profile *profile)
 {
     if (profile == NULL || --profile->holders > 0)

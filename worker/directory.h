@@ -41,6 +41,8 @@ int directory_put_rules(struct directory *directory, const char *json, size_t by
 /* NULL if unknown. Ends with directory_release(). */
 struct worker_profile *directory_hold(struct directory *directory, uint32_t id);
 void directory_release(struct worker_profile *profile);
+/* One more holder of a version that is held already. */
+struct worker_profile *directory_share(struct worker_profile *profile);
 
 /* Never NULL: empty before the first RULES. Good until the next turn of the loop. */
 const struct rule_set *directory_rules(const struct directory *directory);
