@@ -288,13 +288,13 @@ static void open_smtp(struct ladder *ladder)
         .source_address = profile->source_address,
         .on_gone = on_gone,
     };
+    struct reason why = { "" };
 
     dial.timeouts.connect_s = at_most_10_s(dial.timeouts.connect_s);
     dial.timeouts.greeting_s = at_most_10_s(dial.timeouts.greeting_s);
     dial.timeouts.handshake_s = at_most_10_s(dial.timeouts.handshake_s);
-    ladder->connection = smtp_connection_open(&dial, &smtp_ops, ladder);
-    if (ladder->connection == NULL) {
-        tell(ladder, PROBE_CONNECT, PROBE_FAILED, "out of memory");
+    if (smtp_connection_open(&dial, &smtp_ops, ladder, &ladder->connection, &why) < 0) {
+        tell(ladder, PROBE_CONNECT, PROBE_FAILED, "%s", why.text);
         end_ladder(ladder);
     }
 }

@@ -341,7 +341,7 @@ static void on_done(int err, uint64_t id, void *arg)
 
     s->is_storing = false;
     if (s->state == SESSION_STORING && s->ingress->is_master_gone) {
-        /* Nothing is promised any more; the client will come again. */
+        err = -ECANCELED;
     } else if (s->state == SESSION_STORING && err == 0) {
         s->messages++;
         s->ingress->figures.messages++;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/profile.h"
+#include "common/reason.h"
 #include "worker/smtp/extension.h"
 #include "worker/smtp/outcome.h"
 
@@ -41,9 +42,8 @@ struct smtp_dial {
 struct smtp_failure {
     enum smtp_point point;
     enum smtp_event event;
-    unsigned code;    /* of the reply, 0: none */
-    const char *text; /* what happened, with the address */
-    bool has_more;    /* addresses that were not tried: only when `first` was not the last */
+    unsigned code;    /* of the last address's reply, 0: none */
+    const char *text; /* what happened at each address */
 };
 
 struct smtp_connection_ops {
@@ -58,9 +58,11 @@ struct smtp_connection_ops {
     void (*on_farewell)(const struct smtp_reply *reply, void *owner);
 };
 
-/* NULL: no memory. Everything else is told by on_failed. */
-struct smtp_connection *smtp_connection_open(const struct smtp_dial *dial,
-                                             const struct smtp_connection_ops *ops, void *owner);
+/* 0: one of on_open and on_failed follows. -EHOSTUNREACH with the reason: there is no address that
+ * one could begin with. -ENOMEM. After a failure on_gone does not run. */
+int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connection_ops *ops,
+                         void *owner, struct smtp_connection **ret_connection,
+                         struct reason *reterr_why);
 
 /* The connection changes hands. */
 void smtp_connection_set_owner(struct smtp_connection *connection,
@@ -81,6 +83,7 @@ const struct smtp_extensions *smtp_connection_extensions(const struct smtp_conne
 unsigned
 smtp_connection_address(const struct smtp_connection *connection); /* index in the answer */
 unsigned smtp_connection_transactions(const struct smtp_connection *connection); /* begun so far */
+void *smtp_connection_counted_by(const struct smtp_connection *connection);      /* on_gone_arg */
 const char *smtp_connection_peer(const struct smtp_connection *connection);
 const struct sockaddr *smtp_connection_peer_address(const struct smtp_connection *connection);
 /* How long opening took. */
@@ -90,9 +93,14 @@ int64_t smtp_connection_handshake_ms(const struct smtp_connection *connection);
 /* ---- for the transaction ---- */
 
 void smtp_connection_lend(struct smtp_connection *connection, struct smtp_transaction *borrower);
-/* The transaction is over. `is_usable`: the session is in step and may carry another one, after an
- * RSET if `needs_rset`; otherwise it says QUIT if it still can, and is gone. */
-void smtp_connection_return(struct smtp_connection *connection, bool is_usable, bool needs_rset);
+/* The transaction is over, and leaves the session: */
+enum smtp_leaves {
+    SMTP_LEAVES_CLEAN, /* ready for another one */
+    SMTP_LEAVES_RSET,  /* the same, after an RSET */
+    SMTP_LEAVES_QUIT,  /* in step, but of no further use: it says QUIT and is gone */
+    SMTP_LEAVES_CUT,   /* of no use: it is gone */
+};
+void smtp_connection_return(struct smtp_connection *connection, enum smtp_leaves leaves);
 bool smtp_connection_needs_rset(const struct smtp_connection *connection);
 struct evbuffer *smtp_connection_output(struct smtp_connection *connection);
 void smtp_connection_send(struct smtp_connection *connection); /* output was appended */

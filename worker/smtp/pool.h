@@ -14,12 +14,16 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "common/reason.h"
+
 struct channel;
 struct loop;
 struct resolver_answer;
 struct smtp_connection;
 struct smtp_failure;
 struct smtp_pool;
+struct smtp_pool_entry;
+struct smtp_pooled;
 struct worker_profile;
 
 struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel);
@@ -46,25 +50,27 @@ struct smtp_ticket_ops {
 };
 
 struct smtp_ticket {
-    TAILQ_ENTRY(smtp_ticket) link;
-    struct smtp_pool_entry *entry;      /* NULL: not under way */
-    struct smtp_connection *connection; /* being opened, NULL: waiting for its turn */
-    struct resolver_answer *answer;
-    unsigned first;
+    struct resolver_answer *answer; /* borrowed, as the next, until a callback or give_up */
+    unsigned first;                 /* address of the answer to begin with */
     const char *ehlo_name;
     const struct smtp_ticket_ops *ops;
     void *owner;
+
+    /* Private. */
+    TAILQ_ENTRY(smtp_ticket) link;
+    struct smtp_pool_entry *entry; /* NULL: not under way */
+    struct smtp_pooled *opening;   /* NULL: waiting for its turn */
 };
 
-/* Opens a connection (SP40), from the answer's address `first` on, or waits until one more may be
- * open. One of the callbacks follows, unless the ticket is given up. 0 or -ENOMEM. */
+/* Opens a connection (SP40), or waits until one more may be open. 0: one of the callbacks follows,
+ * never from inside the call, unless the ticket is given up. Negative errno with the reason. */
 int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
-                   struct resolver_answer *answer, unsigned first, const char *ehlo_name,
-                   struct smtp_ticket *ticket);
+                   struct smtp_ticket *ticket, struct reason *reterr_why);
 /* No callback any more. A ticket that is not under way is allowed. */
 void smtp_pool_give_up(struct smtp_ticket *ticket);
 
-/* A ready connection comes back from a delivery. */
+/* A ready connection comes back from a delivery, whose last word on it this is: another delivery
+ * may be using it when this returns. */
 void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connection);
 
 #endif

@@ -29,7 +29,7 @@ struct smtp_body {
     /* Keeps the memory for an output buffer that refers to it: what hold() returns is given to
      * release() once, when the buffer is done with it. NULL from hold(): no memory. */
     void *(*hold)(void *arg);
-    void (*release)(void *held);
+    void (*release)(const void *data, size_t bytes, void *held);
     void *arg;
 };
 
@@ -38,7 +38,7 @@ struct smtp_rcpt {
     enum smtp_verdict verdict; /* GO_ON: accepted, or not asked */
 };
 
-struct smtp_result {
+struct smtp_result { /* good until the transaction is started again */
     /* For the accepted recipients: DELIVERED, REFUSED, DEFERRED, LOST; for those not settled by a
      * verdict of their own: FAILED, RESTART, NO_ROOM. GO_ON: nobody was accepted, all have their
      * own verdict. */
@@ -72,6 +72,7 @@ struct smtp_transaction {
     bool is_ahead;      /* everything up to DATA has been sent */
     bool is_mail_taken; /* the server has a transaction open */
     bool has_verdict;   /* MAIL or all RCPTs decided; what is left is only read */
+    bool is_cut;        /* the session is of no use any more */
     unsigned asked;     /* recipients whose reply was read */
     struct smtp_rcpt_counts counts;
     struct smtp_result result;

@@ -1,0 +1,110 @@
+/* worker/smtp/connection_dial.c: from the addresses of a server to a socket: one after the other,
+ * until one leads to a session. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+
+#include "common/address.h"
+#include "common/loop.h"
+#include "worker/resolver.h"
+#include "worker/smtp/connection_private.h"
+
+static void note_failure(struct smtp_connection *c, const struct address *address, const char *what)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    size_t used = strlen(c->failures.text);
+
+    (void)snprintf(c->failures.text + used, sizeof(c->failures.text) - used, "%s%s: %s",
+                   used > 0 ? "; " : "", address_text(&address->sa, text), what);
+}
+
+static void set_port(struct address *address, uint16_t port)
+{
+    if (address->sa.sa_family == AF_INET6)
+        address->in6.sin6_port = htons(port);
+    else
+        address->in.sin_port = htons(port);
+}
+
+/* Begins with the address at c->address or the next one that lets itself be begun with. False:
+ * there is none left. */
+static bool connect_on(struct smtp_connection *c)
+{
+    for (; c->address < c->dial.answer->count; c->address++) {
+        struct address peer = c->dial.answer->addresses[c->address], source;
+        bool has_source = c->dial.source_address != NULL;
+
+        set_port(&peer, c->dial.port);
+        if (has_source && address_parse(c->dial.source_address, 1, &source) < 0) {
+            note_failure(c, &peer, "source_address is not an address");
+            continue;
+        }
+        if (has_source && source.sa.sa_family != peer.sa.sa_family) {
+            note_failure(c, &peer, "source_address is of the other family");
+            continue;
+        }
+        if (has_source)
+            set_port(&source, 0);
+        c->stream =
+            stream_connect(c->dial.loop, &peer.sa, peer.bytes, has_source ? &source.sa : NULL,
+                           has_source ? source.bytes : 0, &smtp_connection_callbacks, c);
+        if (c->stream != NULL) {
+            smtp_connection_go(c, CONNECTING);
+            return true;
+        }
+        note_failure(c, &peer, strerror(errno));
+    }
+    return false;
+}
+
+void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point point,
+                                  enum smtp_event event, const char *what)
+{
+    struct address address = c->dial.answer->addresses[c->address];
+
+    set_port(&address, c->dial.port);
+    note_failure(c, &address, what);
+    c->failure.point = point;
+    c->failure.event = event;
+    c->failure.code = event <= SMTP_SAID_NO ? c->reply.code : 0;
+    if (c->state > CONNECTING && event != SMTP_CUT && event != SMTP_TIMED_OUT) {
+        evbuffer_add(stream_output(c->stream), "QUIT\r\n", 6);
+        stream_close_gently(&c->stream, SMTP_QUIT_WAIT_MS);
+    }
+    stream_free(&c->stream);
+    memset(&c->extensions, 0, sizeof(c->extensions));
+    smtp_reply_clear(&c->reply);
+    c->address++;
+    if (connect_on(c))
+        return;
+    c->failure.text = c->failures.text;
+    smtp_connection_close(c, false);
+    c->ops->on_failed(&c->failure, c->owner);
+}
+
+int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connection_ops *ops,
+                         void *owner, struct smtp_connection **ret_connection,
+                         struct reason *reterr_why)
+{
+    struct smtp_connection *c = calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return reason_set(reterr_why, -ENOMEM, "out of memory");
+    c->dial = *dial;
+    resolver_answer_hold(dial->answer);
+    c->ops = ops;
+    c->owner = owner;
+    c->address = dial->first;
+    c->began_ms = loop_now_ms(dial->loop);
+    if (connect_on(c)) {
+        *ret_connection = c;
+        return 0;
+    }
+    (void)reason_set(reterr_why, -EHOSTUNREACH, "%s", c->failures.text);
+    resolver_answer_release(c->dial.answer);
+    free(c);
+    return -EHOSTUNREACH;
+}

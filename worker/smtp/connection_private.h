@@ -1,0 +1,61 @@
+/* worker/smtp/connection_private.h: what connection.c (the state machine), connection_dial.c (from
+ * the addresses to a socket) and connection_parts.c (what others may see and use) share. */
+#ifndef WORKER_SMTP_CONNECTION_PRIVATE_H
+#define WORKER_SMTP_CONNECTION_PRIVATE_H
+
+#include "common/reason.h"
+#include "worker/smtp/connection.h"
+#include "worker/smtp/reply.h"
+#include "worker/stream.h"
+
+struct smtp_transaction;
+
+/*                 +--- next address ---+
+ *                 v                    |
+ *            CONNECTING -> GREETING -> EHLO -(5xx)-> HELO
+ *                                       |             |
+ *                                       +--> READY <--+      lend() / return()
+ *                                              |  ^--------------> LENT
+ *                          CLOSED <- QUITTING <+ */
+enum smtp_connection_state {
+    CONNECTING,
+    GREETING,
+    EHLO,
+    HELO,
+    READY,
+    LENT,
+    QUITTING,
+    CLOSED,
+    STATE_COUNT
+};
+
+struct smtp_connection {
+    enum smtp_connection_state state;
+    unsigned depth; /* callbacks on the stack, see leave() */
+    struct stream *stream;
+    struct smtp_dial dial;
+    const struct smtp_connection_ops *ops;
+    void *owner;
+    struct smtp_transaction *borrower;
+    struct smtp_reply reply;
+    struct smtp_extensions extensions;
+    unsigned address; /* index of the one in use */
+    unsigned transactions;
+    bool needs_rset;
+    bool is_open_told;
+    int64_t began_ms, connected_ms, ready_ms;
+    struct reason failures; /* of the addresses so far */
+    struct smtp_failure failure;
+};
+
+/* connection.c */
+extern const struct stream_callbacks smtp_connection_callbacks;
+void smtp_connection_go(struct smtp_connection *connection, enum smtp_connection_state next);
+void smtp_connection_close(struct smtp_connection *connection, bool politely);
+void smtp_connection_leave(struct smtp_connection *connection); /* ends what depth++ began */
+
+/* connection_dial.c: the address in use failed: goes on with the next, or fails. */
+void smtp_connection_next_address(struct smtp_connection *connection, enum smtp_point point,
+                                  enum smtp_event event, const char *what);
+
+#endif

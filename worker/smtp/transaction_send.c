@@ -1,0 +1,194 @@
+#include "worker/smtp/transaction_send.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+
+#include "worker/smtp/connection.h"
+#include "worker/smtp/transaction.h"
+#include "worker/spooler.h"
+
+/* A piece shorter than this is copied: a reference costs more memory than it saves. Thereby a
+ * content made of dots cannot make more references than its bytes / REFERENCE_LEAST. */
+#define REFERENCE_LEAST 512U
+#define BLOCK_BYTES     (128U << 10)
+
+/* ---- commands, gathered so that they take few buffers ---- */
+
+struct commands {
+    struct evbuffer *out;
+    size_t used;
+    char text[4096];
+};
+
+static void put(struct commands *commands, const char *text, size_t bytes)
+{
+    if (commands->used + bytes > sizeof(commands->text)) {
+        evbuffer_add(commands->out, commands->text, commands->used);
+        commands->used = 0;
+    }
+    if (bytes > sizeof(commands->text)) {
+        evbuffer_add(commands->out, text, bytes);
+        return;
+    }
+    memcpy(commands->text + commands->used, text, bytes);
+    commands->used += bytes;
+}
+
+static void put_text(struct commands *commands, const char *text)
+{
+    put(commands, text, strlen(text));
+}
+
+static void put_mail(struct commands *commands, const struct smtp_transaction *t)
+{
+    unsigned flags = smtp_connection_extensions(t->connection)->flags;
+    char size[40];
+
+    put_text(commands, "MAIL FROM:<");
+    put_text(commands, t->sender);
+    put_text(commands, ">");
+    if ((flags & SMTP_HAS_SIZE) != 0) {
+        (void)snprintf(size, sizeof(size), " SIZE=%zu", t->body.bytes);
+        put_text(commands, size);
+    }
+    if ((t->body.flags & BODY_8BIT) != 0 && (flags & SMTP_HAS_8BITMIME) != 0)
+        put_text(commands, " BODY=8BITMIME");
+    if ((t->body.flags & BODY_UTF8_ENVELOPE) != 0 && (flags & SMTP_HAS_SMTPUTF8) != 0)
+        put_text(commands, " SMTPUTF8");
+    put_text(commands, "\r\n");
+}
+
+static void put_rcpt(struct commands *commands, const struct smtp_transaction *t, unsigned index)
+{
+    put_text(commands, "RCPT TO:<");
+    put_text(commands, t->rcpts[index].address);
+    put_text(commands, ">\r\n");
+}
+
+static void send_commands(struct commands *commands, const struct smtp_transaction *t)
+{
+    evbuffer_add(commands->out, commands->text, commands->used);
+    smtp_connection_send(t->connection);
+}
+
+static void begin(struct commands *commands, const struct smtp_transaction *t)
+{
+    commands->out = smtp_connection_output(t->connection);
+    commands->used = 0;
+}
+
+void smtp_send_ahead(struct smtp_transaction *t, bool with_rset)
+{
+    struct commands commands;
+
+    begin(&commands, t);
+    if (with_rset)
+        put_text(&commands, "RSET\r\n");
+    put_mail(&commands, t);
+    for (unsigned i = 0; i < t->rcpt_count; i++)
+        put_rcpt(&commands, t, i);
+    put_text(&commands, "DATA\r\n");
+    send_commands(&commands, t);
+}
+
+static void send_text(struct smtp_transaction *t, const char *text)
+{
+    evbuffer_add(smtp_connection_output(t->connection), text, strlen(text));
+    smtp_connection_send(t->connection);
+}
+
+void smtp_send_rset(struct smtp_transaction *t)
+{
+    send_text(t, "RSET\r\n");
+}
+
+void smtp_send_mail(struct smtp_transaction *t)
+{
+    struct commands commands;
+
+    begin(&commands, t);
+    put_mail(&commands, t);
+    send_commands(&commands, t);
+}
+
+void smtp_send_rcpt(struct smtp_transaction *t, unsigned index)
+{
+    struct commands commands;
+
+    begin(&commands, t);
+    put_rcpt(&commands, t, index);
+    send_commands(&commands, t);
+}
+
+void smtp_send_data(struct smtp_transaction *t)
+{
+    send_text(t, "DATA\r\n");
+}
+
+void smtp_send_end(struct smtp_transaction *t)
+{
+    send_text(t, ".\r\n");
+}
+
+/* ---- content ---- */
+
+static int put_piece(struct evbuffer *out, const struct smtp_body *body, const char *data,
+                     size_t bytes)
+{
+    void *held;
+
+    if (bytes < REFERENCE_LEAST)
+        return evbuffer_add(out, data, bytes) == 0 ? 0 : -ENOMEM;
+    held = body->hold(body->arg);
+    if (held == NULL)
+        return -ENOMEM;
+    if (evbuffer_add_reference(out, data, bytes, body->release, held) == 0)
+        return 0;
+    body->release(data, bytes, held);
+    return -ENOMEM;
+}
+
+/* RFC 5321 4.5.2: a line that begins with a dot gets another one. */
+static int put_stuffed(struct evbuffer *out, const struct smtp_body *body, const char *data,
+                       size_t bytes, bool is_at_line_start)
+{
+    const char *end = data + bytes, *line;
+    int err = 0;
+
+    if (is_at_line_start && *data == '.')
+        err = evbuffer_add(out, ".", 1);
+    while (err == 0 && (line = memmem(data, (size_t)(end - data), "\n.", 2)) != NULL) {
+        line++;
+        err = put_piece(out, body, data, (size_t)(line - data));
+        if (err == 0)
+            err = evbuffer_add(out, ".", 1);
+        data = line;
+    }
+    return err == 0 ? put_piece(out, body, data, (size_t)(end - data)) : -ENOMEM;
+}
+
+int smtp_send_body(struct smtp_transaction *t)
+{
+    struct evbuffer *out = smtp_connection_output(t->connection);
+    const struct smtp_body *body = &t->body;
+    bool needs_stuffing = (body->flags & BODY_LEADING_DOT) != 0;
+    bool has_final_crlf = body->bytes == 0 || body->data[body->bytes - 1] == '\n';
+    int err = 0;
+
+    while (err == 0 && t->body_at < body->bytes && !smtp_connection_is_choked(t->connection)) {
+        const char *data = body->data + t->body_at;
+        size_t left = body->bytes - t->body_at, bytes = left < BLOCK_BYTES ? left : BLOCK_BYTES;
+
+        err = needs_stuffing
+                  ? put_stuffed(out, body, data, bytes, t->body_at == 0 || data[-1] == '\n')
+                  : put_piece(out, body, data, bytes);
+        t->body_at += bytes;
+    }
+    if (err == 0 && t->body_at == body->bytes)
+        err = evbuffer_add(out, has_final_crlf ? ".\r\n" : "\r\n.\r\n", has_final_crlf ? 3 : 5);
+    smtp_connection_send(t->connection);
+    return err != 0 ? -ENOMEM : t->body_at == body->bytes;
+}
