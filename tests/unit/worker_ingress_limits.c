@@ -2,6 +2,7 @@
 #include "tests/unit/ingress_stage.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 TestSuite(limits, .init = stage_up, .fini = stage_down, .timeout = 60);
@@ -109,6 +110,26 @@ Test(limits, accepting_goes_on_after_descriptors_were_short)
     client_expect(&d, "220 gw.example");
     client_close(&c);
     client_close(&d);
+}
+
+Test(limits, an_idle_connection_is_cheap)
+{
+    enum { COUNT = 50 };
+    struct client *clients = calloc(COUNT, sizeof(*clients));
+    size_t before = mallinfo2().uordblks, used;
+
+    for (int i = 0; i < COUNT; i++) {
+        client_start(&clients[i]);
+        client_data(&clients[i]);
+        client_send(&clients[i], HEADER ".\r\n");
+        client_expect(&clients[i], "250 2.0.0");
+    }
+    forget_stored();
+    used = mallinfo2().uordblks - before;
+    cr_assert_lt(used, COUNT * 4096U, "%zu bytes each", used / COUNT);
+    for (int i = 0; i < COUNT; i++)
+        client_close(&clients[i]);
+    free(clients);
 }
 
 /* ---- how long ---- */

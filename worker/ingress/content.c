@@ -70,12 +70,14 @@ static int enlarge(struct session *s, size_t room)
     struct content *content = s->content;
     char *grown;
 
-    if (!content->is_large) {
-        int err = spooler_reserve(s->ingress->spooler, room - content->collector.out_room);
+    if (!content->is_large) { /* one message has one reservation, which is replaced */
+        int err = spooler_reserve(s->ingress->spooler, room);
 
         if (err < 0)
             return err;
-        content->reserved += room - content->collector.out_room;
+        if (content->reserved > 0)
+            spooler_unreserve(s->ingress->spooler, content->reserved);
+        content->reserved = room;
     }
     grown = realloc(content->collector.out, room);
     if (grown == NULL)
