@@ -15,6 +15,7 @@
 #include "worker/segment_file.h"
 
 struct own_segment {
+    struct own_segment *next;
     struct spool_disk *disk;
     struct spool_item *item;
     struct segment_file *file;
@@ -49,6 +50,8 @@ int own_segment_begin(struct spool_disk *disk, struct spool_item *item,
     item->offset = SPOOL_BLOCK + sizeof(struct spool_commit);
     item->first_cell = 0;
     own->end = item->offset + item->head_bytes;
+    own->next = disk->own_segments;
+    disk->own_segments = own;
     *ret_own = own;
     return 0;
 }
@@ -65,8 +68,22 @@ int own_segment_append(struct own_segment *own, const void *data, size_t bytes)
     return 0;
 }
 
+bool own_segment_is_open(const struct spool_disk *disk, uint32_t number)
+{
+    const struct own_segment *own = disk->own_segments;
+
+    while (own != NULL && own->file->number != number)
+        own = own->next;
+    return own != NULL;
+}
+
 static void free_own(struct own_segment **own)
 {
+    struct own_segment **place = &(*own)->disk->own_segments;
+
+    while (*place != *own)
+        place = &(*place)->next;
+    *place = (*own)->next;
     segment_file_free(&(*own)->file);
     close((*own)->state_fd);
     XXH3_freeState((*own)->sum);

@@ -94,6 +94,25 @@ void slot_dir_close(struct slot_dir *dir)
     close_fd(&dir->spool_fd);
 }
 
+int slot_dir_open_again(const struct slot_dir *own, unsigned slot, struct slot_dir *ret_dir)
+{
+    char name[16];
+
+    *ret_dir = (struct slot_dir){ .slot = slot, .spool_fd = -1, .fd = -1, .lock_fd = -1 };
+    (void)snprintf(name, sizeof(name), "%u", slot);
+    ret_dir->fd = openat(own->spool_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ret_dir->fd < 0)
+        return -errno;
+    ret_dir->lock_fd = take_lock(ret_dir->fd);
+    if (ret_dir->lock_fd < 0) {
+        int err = ret_dir->lock_fd;
+
+        slot_dir_close(ret_dir);
+        return err;
+    }
+    return 0;
+}
+
 /* ---- listing ---- */
 
 static int compare(const void *a, const void *b)

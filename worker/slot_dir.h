@@ -21,6 +21,8 @@ struct slot_dir {
  * has it. */
 int slot_dir_open(const char *spool_dir, unsigned slot, struct slot_dir *ret_dir,
                   struct reason *reterr_why);
+/* Another slot's folder in the same spool, if it is there, with its lock. */
+int slot_dir_open_again(const struct slot_dir *own, unsigned slot, struct slot_dir *ret_dir);
 void slot_dir_close(struct slot_dir *dir);
 
 /* The numbers of the segments that are there, ascending; free(). 0 or a negative errno. */

@@ -78,6 +78,16 @@ int spool_item_new_note(uint64_t id, uint32_t group, struct cell_note_place prev
     return 0;
 }
 
+void spool_item_set_facts(struct spool_item *item, const struct spooler_body_facts *facts)
+{
+    struct spool_record record;
+
+    memcpy(&record, item->head, sizeof(record));
+    record.body_flags = facts->flags;
+    record.longest_line = facts->longest_line;
+    memcpy(item->head, &record, sizeof(record));
+}
+
 void spool_item_free(struct spool_item **item)
 {
     if (*item == NULL)

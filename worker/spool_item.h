@@ -51,6 +51,7 @@ int spool_item_new_message(uint64_t id, int64_t received_ms, const struct envelo
                            const struct spooler_body_facts *facts, struct spool_item **ret_item);
 int spool_item_new_note(uint64_t id, uint32_t group, struct cell_note_place previous,
                         const char *text, size_t bytes, struct spool_item **ret_item);
+void spool_item_set_facts(struct spool_item *item, const struct spooler_body_facts *facts);
 void spool_item_free(struct spool_item **item); /* and the body */
 
 /* Bytes in the segment, not padded. */

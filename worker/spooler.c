@@ -62,6 +62,7 @@ void spooler_unreserve(struct spooler *spooler, size_t bytes)
 void spooler_credit(struct spooler *spooler, uint32_t queued)
 {
     spooler->credit_used -= queued < spooler->credit_used ? queued : spooler->credit_used;
+    spooler_report(spooler);
 }
 
 /* ---- messages ---- */
@@ -111,17 +112,21 @@ static void on_message_done(struct sync_job *job)
     spool_item_free(&item);
 }
 
-void spooler_give_message(struct spooler *spooler, struct spool_item *item, int err)
+void spooler_take_message(struct spooler *spooler, struct spool_item *item)
 {
-    if (err == 0 &&
-        spooler->credit_used + spooler->groups_waiting + item->cells > IPC_QUEUED_CREDIT)
-        err = -EAGAIN;
     item->spooler = spooler;
     item->job.done = on_message_done;
-    item->job.work = spool_disk_write_item;
     spooler->groups_waiting += item->cells;
-    if (err < 0) {
-        item->err = err;
+}
+
+static void give_message(struct spooler *spooler, struct spool_item *item)
+{
+    const uint64_t groups = spooler->credit_used + spooler->groups_waiting + item->cells;
+
+    spooler_take_message(spooler, item);
+    item->job.work = spool_disk_write_item;
+    if (groups > IPC_QUEUED_CREDIT) {
+        item->err = -EAGAIN;
         item->job.work = spool_disk_bounce;
     } else if (!segment_writer_fits(spooler->disk.segment_bytes / 2, item)) {
         item->job.work = spool_disk_write_own;
@@ -148,8 +153,8 @@ static void on_failure_done(struct sync_job *job)
     free(failure);
 }
 
-void spooler_fail(struct spooler *spooler, int err, uint64_t id, size_t reserved,
-                  spooler_done_cb *done, void *arg)
+static void fail(struct spooler *spooler, int err, uint64_t id, size_t reserved,
+                 spooler_done_cb *done, void *arg)
 {
     struct failure *failure = malloc(sizeof(*failure));
 
@@ -174,7 +179,7 @@ void spooler_submit(struct spooler *spooler, uint64_t id, const struct envelope 
 
     if (err < 0) {
         free(body);
-        spooler_fail(spooler, err, id, reserved, done, arg);
+        fail(spooler, err, id, reserved, done, arg);
         return;
     }
     item->body = body;
@@ -182,7 +187,7 @@ void spooler_submit(struct spooler *spooler, uint64_t id, const struct envelope 
     item->reserved = reserved;
     item->done.message = done;
     item->arg = arg;
-    spooler_give_message(spooler, item, 0);
+    give_message(spooler, item);
 }
 
 /* ---- notes ---- */
@@ -217,53 +222,6 @@ void spooler_note(struct spooler *spooler, uint64_t id, uint32_t group,
     item->job.done = on_note_done;
     item->job.work = err == 0 ? spool_disk_write_item : spool_disk_bounce;
     spooler_give(spooler, &item->job);
-}
-
-/* ---- segments ---- */
-
-struct reuse {
-    struct sync_job job;
-    struct spooler *spooler;
-    unsigned slot;
-    uint32_t segment;
-};
-
-static void free_job(struct sync_job *job)
-{
-    free(job);
-}
-
-static void reuse_later(struct sync_job *job, void *arg)
-{
-    const struct reuse *reuse = (const struct reuse *)job;
-    struct spool_disk *disk = arg;
-
-    segment_writer_reuse(disk->writer, reuse->segment, clock_mono_ms());
-    sync_list_add(&disk->out, job);
-}
-
-static void reuse_work(struct sync_job *job, void *arg)
-{
-    struct spool_disk *disk = arg;
-
-    job->work = reuse_later;
-    sync_list_add(&disk->later, job);
-}
-
-void spooler_segment_reuse(struct spooler *spooler, unsigned slot, uint32_t segment)
-{
-    struct reuse *reuse;
-
-    if (slot != spooler->dir.slot)
-        return;
-    reuse = malloc(sizeof(*reuse));
-    if (reuse == NULL)
-        return; /* the file waits for the next start */
-    *reuse = (struct reuse){ .job = { .work = reuse_work, .done = free_job },
-                             .spooler = spooler,
-                             .slot = slot,
-                             .segment = segment };
-    spooler_give(spooler, &reuse->job);
 }
 
 void spooler_figures(const struct spooler *spooler, struct spooler_figures *ret_figures)
@@ -331,6 +289,7 @@ void spooler_free(struct spooler **spooler)
     run_done(&kept);
     run_done(&left);
     run_done(&s->given); /* also what a callback has added just now */
+    spooler_drop_reports(s);
     spooler_touch_done(s);
     sync_thread_free(&s->disk.thread);
     slot_dir_close(&s->dir);

@@ -55,7 +55,8 @@ void spooler_free(struct spooler **spooler);
 void spooler_rescan(struct spooler *spooler, unsigned slot);
 
 /* Room for one message of `bytes`, held until spooler_unreserve() or taken over by submit/begin.
- * 0, -ENOMEM (memory) or -ENOSPC (disk, limit, intake stopped): 452 4.3.1. */
+ * 0, -ENOMEM (memory) or -ENOSPC (disk, limit, intake stopped): 452 4.3.1. -EAGAIN: the master has
+ * not yet taken in what was reported (IPC_QUEUED_CREDIT): 451. */
 int spooler_reserve(struct spooler *spooler, size_t bytes);
 void spooler_unreserve(struct spooler *spooler, size_t bytes);
 
@@ -70,7 +71,8 @@ void spooler_submit(struct spooler *spooler, uint64_t id, const struct envelope 
                     size_t reserved, spooler_done_cb *done, void *arg);
 
 /* A large message. `on_room` runs when writing may go on after spooler_large_write() returned
- * false. Ends with commit or abort, exactly one of them. */
+ * false. Ends with commit or abort, exactly one of them, before spooler_free(). NULL: memory is
+ * short or the envelope beyond its limits, and then `reserved` is still the caller's. */
 typedef void spooler_room_cb(void *arg);
 struct spooler_large *spooler_large_begin(struct spooler *spooler, uint64_t id,
                                           const struct envelope *envelope, size_t reserved,

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "common/channel.h"
 #include "common/clock.h"
 #include "worker/disk.h"
+#include "worker/recovery.h"
 
 #define MEASURE_MS 1000
 
@@ -155,6 +157,21 @@ static void publish(struct spool_disk *disk)
                           memory_order_relaxed);
 }
 
+bool spool_disk_is_writing(const struct spool_disk *disk, uint32_t number)
+{
+    return segment_writer_owns(disk->writer, number) || own_segment_is_open(disk, number);
+}
+
+int spool_disk_open_slot(const struct spool_disk *disk, unsigned slot)
+{
+    char name[16];
+    int fd;
+
+    (void)snprintf(name, sizeof(name), "%u", slot);
+    fd = openat(disk->dir->spool_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
 /* ---- jobs ---- */
 
 void spool_disk_bounce(struct sync_job *job, void *arg)
@@ -182,6 +199,27 @@ static void adopt(struct spool_disk *disk)
     free(numbers);
 }
 
+/* The first scan gets a slice. Returns the ms until the next. */
+static int64_t scan_slice(struct spool_disk *disk)
+{
+    int64_t wait_ms;
+
+    if (disk->recovery_count == 0)
+        return MEASURE_MS;
+    wait_ms = recovery_slice(disk->recoveries[0]);
+    if (wait_ms >= 0)
+        return wait_ms;
+    disk->recovery_count--;
+    memmove(disk->recoveries, disk->recoveries + 1,
+            disk->recovery_count * sizeof(struct recovery *));
+    return 0;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 int64_t spool_disk_round(struct sync_list *jobs, void *arg)
 {
     struct spool_disk *disk = arg;
@@ -201,9 +239,10 @@ int64_t spool_disk_round(struct sync_list *jobs, void *arg)
     now_ms = clock_mono_ms();
     if (now_ms - disk->measured_at_ms >= MEASURE_MS)
         measure_room(disk, now_ms);
+    wait_ms = least(wait_ms, scan_slice(disk));
     publish(disk);
     sync_thread_post(disk->thread, &disk->out);
-    return wait_ms < MEASURE_MS ? wait_ms : MEASURE_MS;
+    return least(wait_ms, MEASURE_MS);
 }
 
 /* ---- life ---- */
@@ -249,7 +288,15 @@ void spool_disk_close(struct spool_disk *disk, struct sync_list *ret_left)
 {
     struct sync_list items = { 0 };
 
+    while (disk->recovery_count > 0)
+        recovery_abort(disk->recoveries[--disk->recovery_count]);
+    while (disk->own_segments != NULL) {
+        struct own_segment *own = disk->own_segments;
+
+        own_segment_abort(&own);
+    }
     *ret_left = disk->out;
+    disk->out = (struct sync_list){ 0 };
     if (disk->writer == NULL)
         return;
     segment_writer_free(&disk->writer, &items);

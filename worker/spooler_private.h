@@ -19,6 +19,11 @@
 #define SPOOLER_RETRY_MS  10000
 #define SPOOLER_WINDOW_MS 60000
 
+struct own_segment;
+struct recovery;
+
+#define SPOOL_DISK_SCANS 8U /* the master orders one at a time; one more is its own slot's */
+
 struct spool_disk {
     struct spooler *spooler; /* for what is posted; never looked into */
     struct sync_thread *thread;
@@ -27,9 +32,12 @@ struct spool_disk {
     uint64_t segment_bytes, limit, keep_free;
     bool is_adopted;
     int64_t measured_at_ms;
-    uint64_t creatable;     /* bytes that may still be added to the spool */
-    struct sync_list out;   /* to be posted */
-    struct sync_list later; /* what may wait until the messages are written */
+    uint64_t creatable;               /* bytes that may still be added to the spool */
+    struct sync_list out;             /* to be posted */
+    struct sync_list later;           /* what may wait until the messages are written */
+    struct own_segment *own_segments; /* being written */
+    struct recovery *recoveries[SPOOL_DISK_SCANS]; /* the first is at work */
+    unsigned recovery_count;
 
     atomic_uint_fast64_t room; /* bytes that messages may still take */
     atomic_uint_fast64_t max_id;
@@ -50,9 +58,12 @@ void spool_disk_write_own(struct sync_job *job, void *arg);
 
 void spool_disk_tell(enum log_level level, const char *what, uint32_t segment, int err, void *arg);
 void spool_disk_sealed(uint32_t number, void *arg);
+/* Is this segment of the own slot in use by the writer, or by a large message on its way? */
+bool spool_disk_is_writing(const struct spool_disk *disk, uint32_t number);
+int spool_disk_open_slot(const struct spool_disk *disk, unsigned slot);
 
 /* A large message's segment in the sync thread (worker/own_segment.c). */
-struct own_segment;
+bool own_segment_is_open(const struct spool_disk *disk, uint32_t number);
 int own_segment_begin(struct spool_disk *disk, struct spool_item *item,
                       struct own_segment **ret_own);
 int own_segment_append(struct own_segment *own, const void *data, size_t bytes);
@@ -84,6 +95,7 @@ struct spooler {
     uint64_t credit_used;    /* MAIL_QUEUED sent and not yet taken in */
     uint64_t groups_waiting; /* of messages handed in and not yet done */
     uint64_t messages, bytes;
+    struct sync_list reports; /* of scans, waiting for credit */
 
     struct spool_disk disk;
 };
@@ -91,13 +103,13 @@ struct spooler {
 /* Leaves for the sync thread at the end of the turn. */
 void spooler_give(struct spooler *spooler, struct sync_job *job);
 
-/* The item is a message's and complete: to its segment with it. `err` not 0: it failed already. */
-void spooler_give_message(struct spooler *spooler, struct spool_item *item, int err);
-
-/* `done` of a message that could not even be made. */
-void spooler_fail(struct spooler *spooler, int err, uint64_t id, size_t reserved,
-                  spooler_done_cb *done, void *arg);
+/* The message counts as handed in; its `done` will tell the client and the master. */
+void spooler_take_message(struct spooler *spooler, struct spool_item *item);
 
 void spooler_touch_done(struct spooler *spooler); /* at the end: syncs what is left */
+
+/* Credit came back: reports of scans that waited for it go on. At the end: are dropped. */
+void spooler_report(struct spooler *spooler);
+void spooler_drop_reports(struct spooler *spooler);
 
 #endif
