@@ -9,6 +9,7 @@
 #include "master/group.h"
 #include "master/jobs.h"
 #include "master/route.h"
+#include "master/segments.h"
 #include "master/settle.h"
 #include "master/worker.h"
 
@@ -188,6 +189,7 @@ static void on_lost_read(struct cell_item *items, size_t count, void *arg)
                                    place->id, place->group);
     }
     free(items);
+    segments_unhold(queue_segments(dispatch->queue));
 }
 
 static struct cell_change change_after(const struct group *group, bool is_crash)
@@ -230,6 +232,8 @@ void dispatch_worker_lost(struct dispatch *dispatch, struct worker *worker, bool
     dispatch_alone_lost(dispatch, worker);
     if (items == NULL)
         return;
+    /* What it wrote last is known only when the cells have been read. */
+    segments_hold(queue_segments(dispatch->queue));
     if (cells_run(dispatch->cells, items, count, on_lost_read, dispatch) != 0) {
         for (size_t i = 0; i < count; i++)
             items[i].err = -ENOMEM;

@@ -118,6 +118,7 @@ struct lane_list *queue_turns(struct queue *queue);
 struct group_list *queue_suspects(struct queue *queue);
 
 struct loop *queue_loop(const struct queue *queue);
+struct segments *queue_segments(const struct queue *queue);
 
 struct list_job;
 TAILQ_HEAD(list_job_list, list_job);

@@ -388,6 +388,11 @@ struct loop *queue_loop(const struct queue *queue)
     return queue->loop;
 }
 
+struct segments *queue_segments(const struct queue *queue)
+{
+    return queue->segments;
+}
+
 struct list_job_list *queue_list_jobs(struct queue *queue)
 {
     return &queue->list_jobs;

@@ -17,6 +17,8 @@
 
 struct slot_scan {
     bool is_wanted;
+    bool is_expected;      /* its own worker will scan it when it starts */
+    bool is_failed;        /* tried in vain: the others do not wait for it */
     bool is_own;           /* its own worker scans it */
     struct worker *worker; /* another one that scans it, NULL: none */
     int64_t not_before_ms;
@@ -30,6 +32,7 @@ struct scans {
     struct loop_timer *again;
     scans_done_cb *done;
     void *arg;
+    bool is_holding; /* segments: not all mail is known */
     struct slot_scan slots[ID_SLOTS];
 };
 
@@ -66,19 +69,30 @@ void scans_free(struct scans **scans)
     *scans = NULL;
 }
 
-static void began(struct scans *scans, unsigned slot)
+static bool is_open(const struct slot_scan *scan)
 {
-    queue_scan_began(scans->queue, slot);
-    segments_scanning(scans->segments, slot, true);
+    return scan->is_wanted || scan->is_expected || scan->is_own || scan->worker != NULL;
 }
 
-static void ended(struct scans *scans, unsigned slot)
+/* Until all mail is known no segment may be taken for unused. A slot that cannot be read does not
+ * count for ever: the disk would fill. */
+static void update_hold(struct scans *scans)
 {
-    const struct slot_scan *scan = &scans->slots[slot];
+    bool is_needed = false;
 
-    queue_scan_ended(scans->queue, slot);
-    if (!scan->is_own && scan->worker == NULL)
-        segments_scanning(scans->segments, slot, false);
+    for (unsigned slot = 0; slot < ID_SLOTS && !is_needed; slot++)
+        is_needed = is_open(&scans->slots[slot]) && !scans->slots[slot].is_failed;
+    if (is_needed && !scans->is_holding)
+        segments_hold(scans->segments);
+    else if (!is_needed && scans->is_holding)
+        segments_unhold(scans->segments);
+    scans->is_holding = is_needed;
+}
+
+void scans_expect(struct scans *scans, unsigned slot)
+{
+    scans->slots[slot].is_expected = true;
+    update_hold(scans);
 }
 
 void scans_find_surplus(struct scans *scans, const char *spool_dir, unsigned first)
@@ -96,13 +110,17 @@ void scans_find_surplus(struct scans *scans, const char *spool_dir, unsigned fir
             scans->slots[slot].is_wanted = true;
     }
     closedir(dir);
+    update_hold(scans);
 }
 
 void scans_own_began(struct scans *scans, struct worker *worker)
 {
     scans->slots[worker->slot].is_own = true;
+    scans->slots[worker->slot].is_expected = false;
+    scans->slots[worker->slot].is_wanted = false;
     worker->is_recovering = true;
-    began(scans, worker->slot);
+    queue_scan_began(scans->queue, worker->slot);
+    update_hold(scans);
 }
 
 /* ---- by others ---- */
@@ -114,7 +132,7 @@ static void order(struct scans *scans, unsigned slot, struct worker *worker)
     scans->slots[slot].is_wanted = false;
     scans->slots[slot].worker = worker;
     worker->scans++;
-    began(scans, slot);
+    queue_scan_began(scans->queue, slot);
     channel_send(worker->channel, IPC_RESCAN, &rescan);
     log_info("scans", "a slot's spool is scanned by another worker", LOG_INT("slot", slot),
              LOG_INT("by", worker->slot));
@@ -158,12 +176,10 @@ void scans_worker_ready(struct scans *scans)
 void scans_want(struct scans *scans, unsigned slot)
 {
     scans->slots[slot].is_wanted = true;
+    scans->slots[slot].is_expected = false;
+    scans->slots[slot].not_before_ms = 0;
+    update_hold(scans);
     scans_worker_ready(scans);
-}
-
-void scans_unwant(struct scans *scans, unsigned slot)
-{
-    scans->slots[slot].is_wanted = false;
 }
 
 bool scans_is_under_way(const struct scans *scans, unsigned slot)
@@ -180,7 +196,8 @@ static void end_foreign(struct scans *scans, unsigned slot)
 {
     scans->slots[slot].worker->scans--;
     scans->slots[slot].worker = NULL;
-    ended(scans, slot);
+    queue_scan_ended(scans->queue, slot);
+    update_hold(scans);
     scans->done(slot, scans->arg);
 }
 
@@ -189,7 +206,7 @@ void scans_worker_gone(struct scans *scans, struct worker *worker)
     if (scans->slots[worker->slot].is_own) {
         scans->slots[worker->slot].is_own = false;
         worker->is_recovering = false;
-        ended(scans, worker->slot);
+        queue_scan_ended(scans->queue, worker->slot);
     }
     for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
         if (scans->slots[slot].worker != worker)
@@ -215,16 +232,19 @@ int scans_rescanned(struct scans *scans, struct worker *worker,
     if (rescanned->damaged > 0)
         log_alert("scans", "damage was found in the spool and set aside in spool/damaged",
                   LOG_INT("slot", slot), LOG_INT("places", rescanned->damaged));
+    scans->slots[slot].is_failed = false;
     if (rescanned->err != 0) {
         log_alert("scans", "a slot's spool could not be read: mail in it waits",
                   LOG_INT("slot", slot), LOG_STR("reason", strerror(-rescanned->err)));
         scans->slots[slot].is_wanted = !is_own;
+        scans->slots[slot].is_failed = true;
         scans->slots[slot].not_before_ms = loop_now_ms(scans->loop) + AGAIN_MS;
     }
     if (is_own) {
         scans->slots[slot].is_own = false;
         worker->is_recovering = false;
-        ended(scans, slot);
+        queue_scan_ended(scans->queue, slot);
+        update_hold(scans);
     } else {
         end_foreign(scans, slot);
     }
@@ -236,10 +256,7 @@ unsigned scans_open(const struct scans *scans)
 {
     unsigned open = 0;
 
-    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
-        const struct slot_scan *scan = &scans->slots[slot];
-
-        open += scan->is_wanted || scan->is_own || scan->worker != NULL ? 1 : 0;
-    }
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++)
+        open += is_open(&scans->slots[slot]) ? 1 : 0;
     return open;
 }

@@ -2,8 +2,9 @@
  *
  * A starting worker scans its own slot. A slot whose worker is not coming back soon, or at all (a
  * folder above the present worker count), is scanned by another worker at the master's order, one
- * slot at a time per worker. While a slot is scanned nothing of it is recycled, and what is
- * finished stays known (master/group.h). */
+ * slot at a time per worker. While a slot is scanned, what is finished there stays known
+ * (master/group.h); and as long as any slot is not scanned, no segment is recycled: mail in one
+ * slot may have notes in another. */
 #ifndef MASTER_SCANS_H
 #define MASTER_SCANS_H
 
@@ -33,8 +34,8 @@ void scans_own_began(struct scans *scans, struct worker *worker);
 
 /* By whoever runs, as soon as somebody does. */
 void scans_want(struct scans *scans, unsigned slot);
-/* Its own worker starts now and scans it itself. */
-void scans_unwant(struct scans *scans, unsigned slot);
+/* By its own worker, which is being started. */
+void scans_expect(struct scans *scans, unsigned slot);
 bool scans_is_under_way(const struct scans *scans, unsigned slot); /* by another worker */
 
 /* May this worker report mail of that slot now? */

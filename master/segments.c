@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "common/channel.h"
-#include "common/log.h"
+#include "common/loop.h"
 #include "master/hash_index.h"
+#include "master/jobs.h"
 #include "master/worker.h"
 
+#define LOOK_AGAIN_MS 1000
+
 enum phase {
-    IN_USE,    /* written to, pinned, or its slot is being scanned */
+    IN_USE,    /* written to, or pinned, or held */
+    POSTPONED, /* a job that may have left a note in it is still under way */
     ANNOUNCED, /* SEGMENT_GONE is out: some worker has not answered yet */
     RELEASED,  /* its slot's worker was not there to be told SEGMENT_REUSE */
 };
@@ -22,25 +26,38 @@ struct segment_entry {
     uint32_t number;
     uint16_t slot;
     bool is_sealed;
+    int64_t sealed_ms;
+    TAILQ_ENTRY(segment_entry) link; /* postponed */
     enum phase phase;
     unsigned open_answers;
     uint64_t asked[ID_SLOTS / 64]; /* workers that were told and have not answered */
 };
 
+TAILQ_HEAD(entry_list, segment_entry);
+
 struct segments {
     struct workers *workers;
+    struct loop_timer *look_again;
+    struct entry_list postponed;
+    unsigned holds;
     struct hash_index index;
     struct segment_entry **items; /* all of them, for the walks */
     size_t count, room;
-    bool is_scanned[ID_SLOTS];
 };
+
+static void on_look_again(void *arg);
 
 struct segments *segments_new(struct workers *workers)
 {
     struct segments *segments = calloc(1, sizeof(*segments));
 
-    if (segments != NULL)
-        segments->workers = workers;
+    if (segments == NULL)
+        return NULL;
+    segments->workers = workers;
+    TAILQ_INIT(&segments->postponed);
+    segments->look_again = loop_timer_new(workers->loop, on_look_again, segments);
+    if (segments->look_again == NULL)
+        segments_free(&segments);
     return segments;
 }
 
@@ -51,6 +68,7 @@ void segments_free(struct segments **segments)
     for (size_t i = 0; i < (*segments)->count; i++)
         free((*segments)->items[i]);
     free((*segments)->items);
+    loop_timer_free(&(*segments)->look_again);
     hash_index_done(&(*segments)->index);
     free(*segments);
     *segments = NULL;
@@ -154,11 +172,45 @@ static void announce(struct segments *segments, struct segment_entry *entry)
         hand_back(segments, entry);
 }
 
+/* Jobs of a worker are in the order in which they were sent. */
+static bool may_get_a_note(const struct segments *segments, const struct segment_entry *entry)
+{
+    const struct worker *worker = segments->workers->slots[entry->slot];
+    const struct job *oldest = worker != NULL ? TAILQ_FIRST(&worker->jobs) : NULL;
+
+    return oldest != NULL && oldest->sent_ms <= entry->sealed_ms;
+}
+
+static void postpone(struct segments *segments, struct segment_entry *entry)
+{
+    entry->phase = POSTPONED;
+    TAILQ_INSERT_TAIL(&segments->postponed, entry, link);
+    if (!loop_timer_is_set(segments->look_again))
+        loop_timer_set_ms(segments->look_again, LOOK_AGAIN_MS);
+}
+
 static void consider(struct segments *segments, struct segment_entry *entry)
 {
-    if (entry->pins == 0 && entry->is_sealed && entry->phase == IN_USE &&
-        !segments->is_scanned[entry->slot])
+    if (entry->pins > 0 || !entry->is_sealed || entry->phase != IN_USE || segments->holds > 0)
+        return;
+    if (may_get_a_note(segments, entry))
+        postpone(segments, entry);
+    else
         announce(segments, entry);
+}
+
+static void on_look_again(void *arg)
+{
+    struct segments *segments = arg;
+    struct entry_list due = TAILQ_HEAD_INITIALIZER(due);
+    struct segment_entry *entry;
+
+    TAILQ_CONCAT(&due, &segments->postponed, link);
+    while ((entry = TAILQ_FIRST(&due)) != NULL) {
+        TAILQ_REMOVE(&due, entry, link);
+        entry->phase = IN_USE;
+        consider(segments, entry);
+    }
 }
 
 static bool take_answer(struct segment_entry *entry, unsigned slot)
@@ -197,6 +249,7 @@ void segments_sealed(struct segments *segments, unsigned slot, uint32_t number)
     if (entry == NULL)
         return;
     entry->is_sealed = true;
+    entry->sealed_ms = loop_now_ms(segments->workers->loop);
     consider(segments, entry);
 }
 
@@ -212,14 +265,18 @@ int segments_released(struct segments *segments, const struct worker *worker, un
     return 0;
 }
 
-void segments_scanning(struct segments *segments, unsigned slot, bool is_scanned)
+void segments_hold(struct segments *segments)
 {
-    segments->is_scanned[slot] = is_scanned;
-    /* From the end: what is handed back leaves the array by a later one taking its place. */
-    for (size_t i = segments->count; !is_scanned && i-- > 0;) {
-        if (segments->items[i]->slot == slot)
-            consider(segments, segments->items[i]);
-    }
+    segments->holds++;
+}
+
+void segments_unhold(struct segments *segments)
+{
+    if (--segments->holds > 0)
+        return;
+    /* From the end: what is handed back leaves the array, and a later one takes its place. */
+    for (size_t i = segments->count; i-- > 0;)
+        consider(segments, segments->items[i]);
 }
 
 void segments_worker_gone(struct segments *segments, const struct worker *worker)

@@ -178,7 +178,6 @@ void supervisor_spawn(struct worker *worker)
         return;
     }
     startup_record_worker(s->conf, worker->slot, worker->pid);
-    scans_unwant(s->scans, worker->slot);
     worker->started_ms = loop_now_ms(s->loop);
     worker->heartbeat_ms = 0;
     worker->is_stuck = false;
@@ -260,6 +259,7 @@ int supervisor_open_slot(struct supervisor *s, unsigned slot, struct reason *ret
         return reason_set(reterr_why, -ENOMEM, "no memory for worker %u", slot);
     worker->supervisor = s;
     worker->is_unwanted = false;
+    scans_expect(s->scans, slot);
     if (worker->pid == 0)
         supervisor_spawn(worker);
     return 0;
@@ -365,6 +365,7 @@ static void bury(struct worker *worker, int status)
                   LOG_INT("jobs", worker->job_count), LOG_INT("lived_ms", lived_ms));
     worker->pid = 0;
     supervisor_set_state(worker, WORKER_DOWN);
+    scans_expect(s->scans, worker->slot);
     dispatch_worker_lost(s->parts.dispatch, worker, is_crash(worker, status));
     segments_worker_gone(s->parts.segments, worker);
     prober_worker_gone(s->parts.prober, worker);

@@ -131,7 +131,7 @@ static void count_overrun(struct worker *worker, void *arg)
 
 static void set_up(void)
 {
-    loop = loop_new();
+    loop = workers.loop = loop_new();
     segments = segments_new(&workers);
     queue = queue_new(loop, segments);
     dispatch = dispatch_new(loop, queue, &workers, NULL);

@@ -143,7 +143,7 @@ static void set_up(void)
     int fds[2];
 
     make_spool();
-    loop = loop_new();
+    loop = workers.loop = loop_new();
     io = io_thread_new(loop);
     segments = segments_new(&workers);
     queue = queue_new(loop, segments);

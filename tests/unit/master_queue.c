@@ -16,7 +16,7 @@ static struct queue *queue;
 
 static void set_up(void)
 {
-    loop = loop_new();
+    loop = workers.loop = loop_new();
     segments = segments_new(&workers);
     queue = queue_new(loop, segments);
     cr_assert(loop != NULL && segments != NULL && queue != NULL);

@@ -6,6 +6,7 @@
 
 #include "common/channel.h"
 #include "common/loop.h"
+#include "master/jobs.h"
 #include "master/segments.h"
 #include "master/worker.h"
 
@@ -63,7 +64,7 @@ static void add_worker(unsigned slot)
 
 static void set_up(void)
 {
-    loop = loop_new();
+    loop = workers.loop = loop_new();
     segments = segments_new(&workers);
     for (unsigned slot = 0; slot < 3; slot++)
         add_worker(slot);
@@ -159,14 +160,18 @@ Test(segments, of_a_surplus_slot_goes_to_somebody_else)
     cr_assert_eq(heard[0].reuse + heard[1].reuse + heard[2].reuse, 1);
 }
 
-Test(segments, nothing_is_recycled_while_its_slot_is_scanned)
+Test(segments, nothing_is_recycled_while_not_all_mail_is_known)
 {
-    segments_scanning(segments, 1, true);
+    segments_hold(segments);
+    segments_hold(segments);
     segments_sealed(segments, 1, 5);
     segments_sealed(segments, 1, 6);
     settle();
     cr_assert_eq(heard[0].gone, 0);
-    segments_scanning(segments, 1, false);
+    segments_unhold(segments);
+    settle();
+    cr_assert_eq(heard[0].gone, 0);
+    segments_unhold(segments);
     settle();
     cr_assert_eq(heard[0].gone, 2);
 }
@@ -191,6 +196,22 @@ Test(segments, one_that_is_needed_again_is_kept)
     segments_unpin(segments, 1, 5);
     settle();
     cr_assert_eq(heard[1].gone, 2, "announced afresh");
+}
+
+/* Its outcome may bring a note that lies in the segment. */
+Test(segments, waits_for_jobs_that_were_under_way_when_it_was_sealed)
+{
+    struct job job = { .sent_ms = loop_now_ms(loop) };
+
+    TAILQ_INSERT_TAIL(&workers.slots[1]->jobs, &job, link);
+    segments_sealed(segments, 1, 5);
+    segments_sealed(segments, 2, 5);
+    settle();
+    cr_assert_eq(heard[0].gone, 1, "that of another worker");
+    TAILQ_REMOVE(&workers.slots[1]->jobs, &job, link);
+    for (int i = 0; i < 500 && heard[0].gone < 2; i++)
+        loop_turn(loop, 10);
+    cr_assert_eq(heard[0].gone, 2);
 }
 
 /* Thousands come and go; none is lost and none told twice. */
