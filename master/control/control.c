@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/loop.h"
 #include "master/control/call.h"
 #include "master/control/control_private.h"
 #include "master/control/ladder.h"
@@ -19,13 +20,23 @@ static const struct http_limits limits = {
     .max_connections = 64, .max_header_bytes = 16384, .max_body_bytes = 8U << 20, .idle_s = 60
 };
 
+#define QUIET_MS 10000 /* between two lines about strangers */
+
 static int admit(int fd, uid_t *ret_uid, void *arg)
 {
     struct control *control = arg;
     int err = peer_check(fd, &control->policy, ret_uid);
 
-    if (err == -EACCES)
-        log_warning("control", "stranger turned away", LOG_INT("uid", (int64_t)*ret_uid));
+    if (err == -EACCES) {
+        int64_t now_ms = loop_now_ms(control->loop);
+
+        control->strangers++;
+        if (now_ms < control->quiet_until_ms)
+            return err; /* whoever knocks does not fill the log */
+        control->quiet_until_ms = now_ms + QUIET_MS;
+        log_warning("control", "stranger turned away", LOG_INT("uid", (int64_t)*ret_uid),
+                    LOG_INT("so_far", control->strangers));
+    }
     return err;
 }
 

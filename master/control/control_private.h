@@ -19,6 +19,8 @@ struct control {
     struct peer_policy policy;
     char *path;
     int64_t started_ms; /* wall */
+    int64_t strangers;
+    int64_t quiet_until_ms; /* no line about strangers before */
     LIST_HEAD(, call) calls;
     LIST_HEAD(, ladder) ladders;
 };

@@ -24,6 +24,28 @@ int status_show(struct ctl *ctl, char **arguments)
     return CTL_DONE;
 }
 
+/* One row per object of `list`, one column per key. */
+static void print_columns(struct ctl *ctl, const json_t *list, size_t count,
+                          const char *const *headings, const char *const *keys)
+{
+    struct table *table = table_new(count);
+    const json_t *row;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        table_add(table, headings[i]);
+    json_array_foreach (list, i, row) {
+        for (size_t k = 0; k < count; k++) {
+            const json_t *value = json_object_get(row, keys[k]);
+            AUTO(free) char *text = value ? show_value(value) : NULL;
+
+            table_add(table, text);
+        }
+    }
+    table_print(table, ctl->out, 0);
+    table_free(&table);
+}
+
 int worker_list(struct ctl *ctl, char **arguments)
 {
     static const char *const keys[] = {
@@ -35,35 +57,21 @@ int worker_list(struct ctl *ctl, char **arguments)
                                             "JOBS",    "ACCEPTED", "DELIVERED", "IN",    "OUT",
                                             "TURN us", "RSS KiB",  "BEHIND" };
     struct transport_reply reply;
-    struct table *table;
-    const json_t *worker;
-    size_t i;
     int code = ctl_get(ctl, "/workers", &reply);
 
     (void)arguments;
     if (code != CTL_DONE)
         return code;
-    if (!ctl_print_json(ctl, reply.body)) {
-        table = table_new(ARRAY_LEN(keys));
-        for (i = 0; i < ARRAY_LEN(keys); i++)
-            table_add(table, headings[i]);
-        json_array_foreach (json_object_get(reply.body, "workers"), i, worker) {
-            for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
-                const json_t *value = json_object_get(worker, keys[k]);
-                AUTO(free) char *text = value ? show_value(value) : NULL;
-
-                table_add(table, text);
-            }
-        }
-        table_print(table, ctl->out, 0);
-        table_free(&table);
-    }
+    if (!ctl_print_json(ctl, reply.body))
+        print_columns(ctl, json_object_get(reply.body, "workers"), ARRAY_LEN(keys), headings, keys);
     ctl_reply_done(&reply);
     return CTL_DONE;
 }
 
 int audit_list(struct ctl *ctl, char **arguments)
 {
+    static const char *const keys[] = { "number", "time", "who", "what", "object", "detail" };
+    static const char *const headings[] = { "NUMBER", "TIME", "WHO", "WHAT", "OBJECT", "DETAIL" };
     AUTO(free) char *limit = ctl->limit ? text_query(ctl->limit) : NULL;
     AUTO(free) char *after = ctl->after ? text_query(ctl->after) : NULL;
     AUTO(free)
@@ -76,7 +84,7 @@ int audit_list(struct ctl *ctl, char **arguments)
     if (code != CTL_DONE)
         return code;
     if (!ctl_print_json(ctl, reply.body))
-        show_list(ctl->out, json_object_get(reply.body, "entries"), 0);
+        print_columns(ctl, json_object_get(reply.body, "entries"), ARRAY_LEN(keys), headings, keys);
     ctl_reply_done(&reply);
     return CTL_DONE;
 }

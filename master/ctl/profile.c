@@ -24,12 +24,13 @@ int profile_list(struct ctl *ctl, char **arguments)
     if (code != CTL_DONE)
         return code;
     if (!ctl_print_json(ctl, reply.body)) {
-        table = table_new(6);
+        table = table_new(7);
         table_add(table, "NAME");
         table_add(table, "TYPE");
         table_add(table, "PREFERENCE");
         table_add(table, "ENCRYPTION");
         table_add(table, "VERSION");
+        table_add(table, "STATE");
         table_add(table, "SERVERS");
         json_array_foreach (json_object_get(reply.body, "profiles"), i, profile) {
             AUTO(free) char *version = show_value(json_object_get(profile, "version"));
@@ -40,6 +41,8 @@ int profile_list(struct ctl *ctl, char **arguments)
             table_add(table, show_text(profile, "preference"));
             table_add(table, show_text(profile, "encryption"));
             table_add(table, version);
+            table_add(table, json_is_true(json_object_get(profile, "incomplete")) ? "incomplete"
+                                                                                  : "complete");
             table_add(table, servers);
         }
         table_print(table, ctl->out, 0);

@@ -136,10 +136,11 @@ Test(ctl, profile_list)
     api_start(1, &answer);
     RUN(api.path, "profile", "list");
     cr_assert_eq(ran.code, CTL_DONE);
-    cr_assert_str_eq(ran.out,
-                     "NAME      TYPE  PREFERENCE  ENCRYPTION  VERSION  SERVERS\n"
-                     "Exchange  smtp  failover    none              7  smtp://10.0.0.10:25\n",
-                     "got:\n%s", ran.out);
+    cr_assert_str_eq(
+        ran.out,
+        "NAME      TYPE  PREFERENCE  ENCRYPTION  VERSION  STATE     SERVERS\n"
+        "Exchange  smtp  failover    none              7  complete  smtp://10.0.0.10:25\n",
+        "got:\n%s", ran.out);
     api_stop();
 }
 

@@ -172,6 +172,39 @@ Test(http, too_large_a_header_never_reaches_the_handler)
     free(headers);
 }
 
+Test(http, garbage_ends_its_own_connection_only)
+{
+    static const char *const garbage[] = {
+        "GET\r\n\r\n",
+        "\r\n\r\n",
+        "GET /x HTTP/9.9\r\n\r\n",
+        "GET /x HTTP/1.1\r\nno colon\r\n\r\n",
+        "GET %%% HTTP/1.1\r\n\r\n",
+        "GET http://[ HTTP/1.1\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\n\r\n",
+        "POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        "POST /x HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n",
+        "POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 999999\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    };
+    struct unix_reply reply;
+
+    for (size_t i = 0; i < sizeof(garbage) / sizeof(*garbage); i++) {
+        struct unix_client client;
+
+        client_open(&client, loop, path);
+        client_send(&client, garbage[i], strlen(garbage[i]));
+        for (int turn = 0; turn < 5; turn++)
+            loop_turn(loop, 1);
+        client_close(&client);
+        reply = ask("GET", "/x", NULL);
+        cr_assert_eq(reply.status, 200, "after garbage %zu", i);
+        reply_free(&reply);
+    }
+}
+
 Test(http, answers_later)
 {
     struct unix_client client;
