@@ -145,14 +145,14 @@ def _run_one(name, test):
     except Skip as skip:
         status, detail = "skipped", str(skip)
     except TooLate:
-        status, detail = "FAILED", f"no end after {deadline} s\n{traceback.format_exc()}"
+        status, detail = "FAILED", f"no end after {deadline} s\n{traceback.format_exc(limit=-6)}"
     except Exception:
-        status, detail = "FAILED", traceback.format_exc()
+        status, detail = "FAILED", traceback.format_exc(limit=-3)
     finally:
         signal.alarm(0)
     log = ""
     if status == "FAILED":
-        for path in sorted(scratch.folder.glob("*.log")):
+        for path in sorted(scratch.folder.rglob("*.log")):
             lines = path.read_text(errors="replace").splitlines()[-25:]
             log += f"-- {path.name}\n" + "\n".join(lines) + "\n"
     reports = scratch.close()

@@ -24,7 +24,7 @@ WRONG_PROFILES = {
     "SP03_no_server": ({"servers": []}, "servers", "1"),
     "SP03_same_server_twice": ({"servers": ["a.test", "SMTP://A.test:25"]}, "servers[1]", "a.test"),
     "SP05_old_tls": ({"encryption": "tls"}, "encryption", "smtps://"),
-    "SP06_user_without_password": ({"username": "me"}, "password", "username"),
+    "SP06_user_without_password": ({"username": "me"}, "password", "user name"),
     "SP07_no_digital_id": ({"client_certificate": True}, "client_certificate", "tls"),
     "SP09_pool_size_0": ({"pool": {"enabled": True, "size": 0}}, "pool.size", "999"),
     "SP09_pool_size_1000": ({"pool": {"enabled": True, "size": 1000}}, "pool.size", "999"),
