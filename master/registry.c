@@ -43,15 +43,18 @@ static int load_profile(const char *key, const char *value, size_t bytes, void *
     struct loading *loading = arg;
     json_t *json = read_value(loading, key, value, bytes);
     struct profile *profile = NULL;
+    struct reason why = { "" };
 
     if (json == NULL)
         return -1;
     if (json_object_size(json_object_get(json, "sealed")) > 0)
         loading->has_secrets = true;
     if (!loading->only_looks) {
-        loading->err =
-            registry_open_profile(&loading->registry->keys, json, &profile, loading->why);
-        if (loading->err == 0)
+        loading->err = registry_open_profile(&loading->registry->keys, json, &profile, &why);
+        if (loading->err < 0)
+            (void)reason_set(loading->why, loading->err, "store: profile %s (key_file %s)",
+                             why.text, loading->registry->key_path);
+        else
             loading->err = registry_place_profile(loading->registry, profile);
     }
     json_decref(json);
