@@ -5,8 +5,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +14,10 @@
 
 #include <criterion/criterion.h>
 
-#include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/rule.h"
+#include "tests/unit/ingress_client.h"
 #include "worker/directory.h"
 #include "worker/ingress/ingress.h"
 #include "worker/spooler.h"
@@ -194,42 +191,6 @@ static void fake_run(void)
 
 /* ---- the rules ---- */
 
-static char domain_one[] = "one.example", domain_two[] = "two.example",
-            off_domain[] = "off.example";
-static struct rule_pattern pattern_any = { 0 }, pattern_one = { .domain = domain_one },
-                           pattern_two = { .domain = domain_two },
-                           pattern_off = { .domain = off_domain };
-static struct rule_network networks[2] = { { .is_ipv4 = true, .prefix = 96 }, { .prefix = 0 } };
-static struct rule rule_one = { .id = 1,
-                                .enabled = true,
-                                .clients = networks,
-                                .client_count = 2,
-                                .senders = &pattern_any,
-                                .sender_count = 1,
-                                .recipients = &pattern_one,
-                                .recipient_count = 1,
-                                .relay = 11 };
-static struct rule rule_two = { .id = 2,
-                                .enabled = true,
-                                .clients = networks,
-                                .client_count = 2,
-                                .senders = &pattern_any,
-                                .sender_count = 1,
-                                .recipients = &pattern_two,
-                                .recipient_count = 1,
-                                .relay = 12 };
-static struct rule rule_off = { .id = 3,
-                                .enabled = false,
-                                .clients = networks,
-                                .client_count = 2,
-                                .senders = &pattern_any,
-                                .sender_count = 1,
-                                .recipients = &pattern_off,
-                                .recipient_count = 1,
-                                .relay = 13 };
-static struct rule *rule_list[] = { &rule_one, &rule_two, &rule_off };
-static struct rule_set rules = { .rules = rule_list, .count = 3, .enabled_count = 2 };
-
 const struct rule_set *directory_rules(const struct directory *directory)
 {
     (void)directory;
@@ -241,29 +202,20 @@ const struct rule_set *directory_rules(const struct directory *directory)
 static struct loop *loop;
 static struct conf *conf;
 static struct ingress *ingress;
-static struct sockaddr_in server;
 static int listener;
 
 static void stage_up(void)
 {
     struct reason why = { "" };
-    socklen_t bytes = sizeof(server);
 
     log_set_level(LOG_LEVEL_ERROR);
-    /* ::ffff:0:0/96 */
-    networks[0].address[10] = networks[0].address[11] = 0xff;
     loop = loop_new();
     cr_assert_eq(conf_parse("hostname = \"gw.example\"\nsmtp { max_message_size = 8M }\n", "test",
                             &conf, &why),
                  0, "%s", why.text);
     ingress = ingress_new(loop, conf, NULL, &fake);
     cr_assert_not_null(ingress);
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    server.sin_family = AF_INET;
-    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    cr_assert_eq(bind(listener, (struct sockaddr *)&server, sizeof(server)), 0);
-    cr_assert_eq(getsockname(listener, (struct sockaddr *)&server, &bytes), 0);
-    cr_assert_eq(listen(listener, 64), 0);
+    listener = listen_anywhere();
     cr_assert_eq(ingress_add_listener(ingress, 7, listener), 0);
 }
 
@@ -293,148 +245,12 @@ static void turn(void)
     fake_run();
 }
 
-/* Turns the loop until `condition` holds, for at most ten seconds. */
-#define UNTIL(condition)                                                    \
-    do {                                                                    \
-        int64_t limit_ = clock_mono_ms() + 10000;                           \
-        while (!(condition)) {                                              \
-            cr_assert_lt(clock_mono_ms(), limit_, "never: %s", #condition); \
-            turn();                                                         \
-        }                                                                   \
-    } while (0)
-
 static uint32_t connections(void)
 {
     struct ingress_figures figures;
 
     ingress_figures(ingress, &figures);
     return figures.connections;
-}
-
-/* ---- the client ---- */
-
-struct client {
-    int fd;
-    size_t bytes;
-    bool is_over; /* its server closed */
-    char in[16384];
-};
-
-static void client_connect(struct client *client)
-{
-    int on = 1;
-
-    *client = (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-    (void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    cr_assert_eq(connect(client->fd, (struct sockaddr *)&server, sizeof(server)), 0);
-}
-
-static void client_close(struct client *client)
-{
-    close(client->fd);
-    client->fd = -1;
-}
-
-static void client_read(struct client *client)
-{
-    ssize_t n = recv(client->fd, client->in + client->bytes, sizeof(client->in) - 1 - client->bytes,
-                     MSG_DONTWAIT);
-
-    if (n > 0)
-        client->bytes += (size_t)n;
-    if (n == 0 || (n < 0 && errno != EAGAIN))
-        client->is_over = true;
-    client->in[client->bytes] = '\0';
-}
-
-/* The next whole reply, lines of it joined as they came, without the last CRLF; NULL: none yet. */
-static const char *client_take(struct client *client)
-{
-    static char reply[2048];
-    char *line = client->in, *end;
-
-    while ((end = strstr(line, "\r\n")) != NULL) {
-        bool is_last = end - line >= 4 && line[3] == ' ';
-
-        if (is_last) {
-            size_t bytes = (size_t)(end - client->in);
-
-            cr_assert_lt(bytes, sizeof(reply));
-            memcpy(reply, client->in, bytes);
-            reply[bytes] = '\0';
-            memmove(client->in, end + 2, client->bytes - bytes - 1);
-            client->bytes -= bytes + 2;
-            return reply;
-        }
-        line = end + 2;
-    }
-    return NULL;
-}
-
-static const char *client_reply(struct client *client)
-{
-    const char *reply;
-
-    UNTIL((client_read(client), (reply = client_take(client)) != NULL) ||
-          (client->is_over && client->bytes == 0));
-    return reply != NULL ? reply : "(closed)";
-}
-
-static void client_send_bytes(struct client *client, const char *data, size_t bytes)
-{
-    int64_t limit = clock_mono_ms() + 10000;
-    size_t at = 0;
-
-    while (at < bytes && clock_mono_ms() < limit) {
-        ssize_t n = send(client->fd, data + at, bytes - at, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-        if (n > 0)
-            at += (size_t)n;
-        else if (errno != EAGAIN)
-            return;
-        else
-            turn();
-    }
-    cr_assert_eq(at, bytes, "the server does not read");
-}
-
-static void client_send(struct client *client, const char *text)
-{
-    client_send_bytes(client, text, strlen(text));
-}
-
-static void client_expect(struct client *client, const char *prefix)
-{
-    const char *reply = client_reply(client);
-
-    cr_assert_eq(strncmp(reply, prefix, strlen(prefix)), 0, "\"%s\", not \"%s\"", reply, prefix);
-}
-
-/* A command, and what its reply begins with. */
-static void say(struct client *client, const char *command, const char *prefix)
-{
-    const char *reply;
-
-    client_send(client, command);
-    client_send(client, "\r\n");
-    reply = client_reply(client);
-    cr_assert_eq(strncmp(reply, prefix, strlen(prefix)), 0, "%.60s: \"%s\", not \"%s\"", command,
-                 reply, prefix);
-}
-
-static void client_start(struct client *client)
-{
-    client_connect(client);
-    client_expect(client, "220 gw.example ESMTP");
-    say(client, "EHLO client.example", "250-gw.example");
-}
-
-/* Up to 354. */
-static void client_data(struct client *client)
-{
-    say(client, "MAIL FROM:<s@client.example>", "250 2.1.0");
-    say(client, "RCPT TO:<a@one.example>", "250 2.1.5");
-    say(client, "DATA", "354 ");
 }
 
 #endif
