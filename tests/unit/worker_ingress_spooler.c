@@ -1,6 +1,7 @@
 /* From a client's lines to what delivery will read, through the real rules and the real spooler. */
 #include "spool_world.h"
 
+#include "common/log.h"
 #include "tests/unit/ingress_client.h"
 #include "worker/directory.h"
 #include "worker/ingress/ingress.h"
@@ -25,6 +26,7 @@ static void setup(void)
     json_t *json = rule_set_to_json(&rules);
     char *text = json_dumps(json, 0);
 
+    log_set_level(LOG_LEVEL_ERROR);
     world = world_new("");
     world_open(world, 5);
     free(world->conf->top_hostname);

@@ -115,37 +115,40 @@ static void write_received(struct session *s)
     c->out_bytes = c->header_at = received_write(&received, c->out);
 }
 
+/* Room for what was announced, or for what most messages need. */
+static int reserve_first(struct session *s)
+{
+    struct content *content = s->content;
+    size_t declared = (size_t)s->transaction.declared_bytes + RECEIVED_MAX;
+    int err;
+
+    if (declared <= SPOOLER_SMALL_BYTES)
+        return enlarge(s, declared > FIRST_ROOM ? declared : FIRST_ROOM);
+    content->is_large = true;
+    err = spooler_reserve(s->ingress->spooler, declared);
+    if (err < 0)
+        return err;
+    content->reserved = declared;
+    return enlarge(s, WINDOW_ROOM);
+}
+
 bool session_begin_content(struct session *s)
 {
     const struct conf *conf = s->ingress->conf;
-    uint64_t declared = s->transaction.declared_bytes;
-    struct content *content = calloc(1, sizeof(*content));
-    size_t room = FIRST_ROOM;
-    int err = content != NULL ? 0 : -ENOMEM;
+    int err = -ENOMEM;
 
-    if (err == 0) {
-        s->content = content;
-        collector_init(&content->collector, (uint64_t)conf->smtp_max_message_size,
+    s->content = calloc(1, sizeof(*s->content));
+    if (s->content != NULL) {
+        collector_init(&s->content->collector, (uint64_t)conf->smtp_max_message_size,
                        (unsigned)conf->smtp_max_hops);
-        content->is_large = declared + RECEIVED_MAX > SPOOLER_SMALL_BYTES;
-        if (content->is_large) {
-            content->reserved = (size_t)declared + RECEIVED_MAX;
-            err = spooler_reserve(s->ingress->spooler, content->reserved);
-            if (err < 0)
-                content->reserved = 0;
-            room = WINDOW_ROOM;
-        } else if (declared + RECEIVED_MAX > room) {
-            room = (size_t)declared + RECEIVED_MAX;
-        }
+        err = reserve_first(s);
     }
-    if (err == 0)
-        err = enlarge(s, room);
     if (err < 0) {
         session_drop_content(s);
         session_refuse(s, NULL, refusal_of_reserve(err));
         return false;
     }
-    content->id = spooler_next_id(s->ingress->spooler);
+    s->content->id = spooler_next_id(s->ingress->spooler);
     write_received(s);
     return true;
 }
@@ -217,7 +220,7 @@ static bool make_room(struct session *s)
     } else if (c->out_room == SPOOLER_SMALL_BYTES) {
         collector_refuse(c, COLLECTOR_HEADER_TOO_BIG);
     } else {
-        size_t room = c->out_room * 2;
+        size_t room = c->out_room > FIRST_ROOM ? c->out_room * 2 : (size_t)2 * FIRST_ROOM;
 
         err = enlarge(s, room < SPOOLER_SMALL_BYTES ? room : SPOOLER_SMALL_BYTES);
     }
@@ -343,7 +346,7 @@ static void on_done(int err, uint64_t id, void *arg)
 
     s->is_storing = false;
     if (s->state == SESSION_STORING && s->ingress->is_master_gone) {
-        err = -ECANCELED;
+        /* Nothing is promised any more; the client will come again. */
     } else if (s->state == SESSION_STORING && err == 0) {
         s->messages++;
         s->ingress->figures.messages++;

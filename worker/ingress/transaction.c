@@ -188,13 +188,15 @@ const char *transaction_recipient(const struct transaction *tx, uint32_t index)
 int transaction_envelope(const struct transaction *tx, struct envelope *ret_envelope)
 {
     size_t group_bytes = tx->group_count * sizeof(struct envelope_group);
-    char *block = malloc(group_bytes + tx->recipient_count * sizeof(struct envelope_recipient) + 1);
+    char *block =
+        calloc(1, group_bytes + tx->recipient_count * sizeof(struct envelope_recipient) + 1);
     struct envelope_group *groups = (void *)block;
-    struct envelope_recipient *recipients = (void *)(block + group_bytes);
+    struct envelope_recipient *recipients;
     uint32_t first = 0;
 
     if (block == NULL)
         return -ENOMEM;
+    recipients = (void *)(block + group_bytes);
     for (uint32_t g = 0; g < tx->group_count; g++) {
         groups[g] = (struct envelope_group){
             .rule = tx->groups[g].rule,
