@@ -1,9 +1,9 @@
 /* Waiting for the workers of a master that died. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -52,25 +52,36 @@ static int wait_until_free(const struct conf *conf, int64_t limit_ms)
     return slot;
 }
 
+static bool read_record(const char *path, pid_t *ret_pid, uint64_t *ret_started)
+{
+    char text[64], *end;
+    FILE *in = fopen(path, "re");
+    bool is_read;
+
+    if (in == NULL)
+        return false;
+    is_read = fgets(text, sizeof(text), in) != NULL;
+    (void)fclose(in);
+    if (!is_read)
+        return false;
+    *ret_pid = (pid_t)strtol(text, &end, 10);
+    *ret_started = strtoull(end, NULL, 10);
+    return *ret_pid > 1 && *ret_started != 0;
+}
+
 /* Only the process that was recorded: pids are used again, pid and start time together are not. */
 static void kill_recorded(const struct conf *conf, unsigned slot)
 {
     char path[4096];
-    uint64_t started = 0;
-    FILE *in;
-    int pid = 0;
+    uint64_t started;
+    pid_t pid;
 
     snprintf(path, sizeof(path), "%s/spool/%u/pid", conf->top_state_dir, slot);
-    in = fopen(path, "re");
-    if (in == NULL)
+    if (!read_record(path, &pid, &started) || process_start_time(pid) != started)
         return;
-    if (fscanf(in, "%d %" SCNu64, &pid, &started) == 2 && pid > 1 && started != 0 &&
-        process_start_time(pid) == started) {
-        log_warning("startup", "a worker of the last posternd does not end and is killed",
-                    LOG_INT("slot", slot), LOG_INT("pid", pid));
-        (void)kill(pid, SIGKILL);
-    }
-    (void)fclose(in);
+    log_warning("startup", "a worker of the last posternd does not end and is killed",
+                LOG_INT("slot", slot), LOG_INT("pid", pid));
+    (void)kill(pid, SIGKILL);
 }
 
 int startup_wait_for_old_workers(const struct conf *conf, struct reason *reterr_why)
