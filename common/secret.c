@@ -1,10 +1,12 @@
 #include "common/secret.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -16,6 +18,7 @@ enum {
     OVERHEAD = NONCE + TAG,
     BLOB_MAX = OVERHEAD + SECRET_MAX_BYTES,
     BASE64_MAX = (BLOB_MAX + 2) / 3 * 4 + 1,
+    HEAD = 3 + 8 + 1, /* "v1:", the key's id in hex, ":" */
 };
 
 static void auto_cipher(EVP_CIPHER_CTX **cipher)
@@ -76,12 +79,13 @@ int secret_seal(const struct secret_keys *keys, const char *place, const char *c
 
 uint32_t secret_key_id(const char *sealed)
 {
-    unsigned id = 0;
-    int used = 0;
+    char digits[9];
 
-    if (sscanf(sealed, "v1:%8x:%n", &id, &used) != 1 || used != 12)
+    if (strlen(sealed) < HEAD || strncmp(sealed, "v1:", 3) != 0 || sealed[HEAD - 1] != ':')
         return 0;
-    return id;
+    memcpy(digits, sealed + 3, 8);
+    digits[8] = '\0';
+    return strspn(digits, "0123456789abcdef") == 8 ? (uint32_t)strtoul(digits, NULL, 16) : 0;
 }
 
 static int decrypt(const struct secret_key *key, const char *place, unsigned char *blob,
@@ -131,7 +135,7 @@ int secret_open(const struct secret_keys *keys, const char *place, const char *s
     size_t bytes;
     int err = -ENOKEY;
 
-    if (id == 0 || decode(sealed + 12, blob, &bytes) < 0)
+    if (id == 0 || decode(sealed + HEAD, blob, &bytes) < 0)
         return reason_set(reterr_why, -EBADMSG, "%s: not a sealed value", place);
     clear = calloc(1, SECRET_MAX_BYTES + 1);
     if (clear == NULL)
@@ -141,7 +145,9 @@ int secret_open(const struct secret_keys *keys, const char *place, const char *s
             err = decrypt(&keys->keys[i], place, blob, bytes, clear);
     }
     if (err < 0) {
-        secret_free(&clear);
+        /* What was decrypted and did not prove to be genuine is wiped like what did. */
+        explicit_bzero(clear, SECRET_MAX_BYTES + 1);
+        free(clear);
         return reason_set(reterr_why, err, "%s: sealed with key %08x, which %s", place, id,
                           err == -ENOKEY ? "is not in the key file" : "does not open it");
     }
@@ -161,4 +167,22 @@ void secret_free(char **clear)
 void secret_wipe(void *bytes, size_t count)
 {
     explicit_bzero(bytes, count);
+}
+
+static void *wiping_malloc(size_t bytes)
+{
+    return malloc(bytes);
+}
+
+static void wiping_free(void *block)
+{
+    if (block == NULL)
+        return;
+    explicit_bzero(block, malloc_usable_size(block));
+    free(block);
+}
+
+void secret_guard_json(void)
+{
+    json_set_alloc_funcs(wiping_malloc, wiping_free);
 }

@@ -41,6 +41,10 @@ int secret_open(const struct secret_keys *keys, const char *place, const char *s
 /* The id of the key a sealed value names; 0 if it is none. */
 uint32_t secret_key_id(const char *sealed);
 
+/* From now on jansson wipes what it frees: requests and records hold secrets for a while. What it
+ * gave out (json_dumps) is still free()d as before. For the start of a process. */
+void secret_guard_json(void);
+
 /* Wipes, then frees; NULL inside is allowed. */
 void secret_free(char **clear);
 void secret_wipe(void *bytes, size_t count);

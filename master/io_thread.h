@@ -8,16 +8,19 @@
 struct io_thread;
 struct loop;
 
-typedef int io_work(void *arg);                /* in the thread; 0 or negative errno */
+#define IO_THREAD_MAX_WAITING 100000
+
+typedef int io_work(void *arg);                 /* in the thread; 0 or negative errno */
 typedef void io_done_cb(int result, void *arg); /* in the loop */
 
+/* NULL: memory, descriptors or threads are short. */
 struct io_thread *io_thread_new(struct loop *loop);
 
-/* Finishes what was given, then ends the thread. `done` of work that is left runs before the
- * return. NULL inside is allowed. */
+/* Finishes what was given, and what each `done` then gives, before it returns; afterwards nothing
+ * of it runs any more. NULL inside is allowed. */
 void io_thread_free(struct io_thread **thread);
 
-/* 0 or -ENOMEM (then `done` does not run). */
+/* 0, or -ENOMEM (also when IO_THREAD_MAX_WAITING wait); then `done` does not run. */
 int io_thread_run(struct io_thread *thread, io_work *work, io_done_cb *done, void *arg);
 
 #endif

@@ -193,7 +193,7 @@ static int load_keys(struct registry *registry, struct reason *why)
 
     if (err != -ENOENT)
         return err;
-    err = store_list(registry->store, STORE_PROFILES, NULL, 0, load_profile, &look);
+    err = store_list(registry->store, STORE_PROFILES, NULL, STORE_FORWARDS, load_profile, &look);
     if (err < 0 || look.err < 0)
         return err < 0 ? err : look.err;
     if (look.has_secrets)
@@ -218,7 +218,7 @@ int registry_open(struct loop *loop, struct io_thread *io, const struct conf *co
                   struct registry **ret_registry, struct reason *reterr_why)
 {
     struct registry *registry = calloc(1, sizeof(*registry));
-    struct reason unused, *why = reterr_why != NULL ? reterr_why : &unused;
+    struct reason unused = { "" }, *why = reterr_why != NULL ? reterr_why : &unused;
     struct loading loading = { .registry = registry, .why = why };
     char directory[4096];
     int err = -ENOMEM;
@@ -235,7 +235,7 @@ int registry_open(struct loop *loop, struct io_thread *io, const struct conf *co
     if (registry->kick != NULL && registry->key_path != NULL)
         err = make_state_dir(conf->top_state_dir, why);
     if (err == 0)
-        err = store_open(directory, &registry->store, why);
+        err = store_open(directory, STORE_LIMITS, &registry->store, why);
     if (err == 0)
         err = load_keys(registry, why);
     if (err == 0)

@@ -82,7 +82,7 @@ static void print_cell(FILE *out, const char *text, size_t width, bool to_the_ri
 void table_print(const struct table *table, FILE *out, unsigned indent)
 {
     size_t widths[MAX_COLUMNS] = { 0 };
-    bool is_number[MAX_COLUMNS];
+    bool is_number[MAX_COLUMNS] = { false };
 
     for (size_t i = 0; i < table->count; i++) {
         size_t width = text_width(table->cells[i]);
