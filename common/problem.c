@@ -70,8 +70,8 @@ static json_t *make_value(const json_t *value)
     return json_incref((json_t *)value);
 }
 
-__attribute__((format(printf, 5, 0))) static bool
-add(json_t *list, const char *property, const json_t *value, const char *allowed, const char *text)
+static bool add(json_t *list, const char *property, const json_t *value, const char *allowed,
+                const char *text)
 {
     json_t *entry;
 
