@@ -228,6 +228,7 @@ int registry_open(struct loop *loop, struct io_thread *io, const struct conf *co
     why->text[0] = '\0';
     registry->loop = loop;
     registry->io = io;
+    registry->has_digital_id = conf->tls_certificate[0] != '\0' && conf->tls_key[0] != '\0';
     TAILQ_INIT(&registry->waiting);
     registry->kick = loop_timer_new(loop, registry_start_waiting, registry);
     registry->key_path = strdup(conf->top_key_file);

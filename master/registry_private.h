@@ -63,6 +63,7 @@ struct registry {
     struct store *store;
     struct secret_keys keys;
     char *key_path;
+    bool has_digital_id; /* tls.certificate and tls.key are set (SP07) */
 
     struct profile **profiles; /* in order of their names' keys */
     size_t profile_count;

@@ -173,6 +173,7 @@ struct profile *registry_profile_check(struct registry *registry, const json_t *
 
     if (problems_any(problems))
         return NULL;
+    profile_check_digital_id(input, registry->has_digital_id, problems);
     profile = profile_from_input(input, stored, problems);
     if (profile == NULL)
         return NULL;

@@ -155,6 +155,7 @@ static struct profile *check_profile(struct registry *registry, const json_t *gi
     /* Ids and versions are those of the machine that wrote the file. */
     (void)json_object_del(input, "id");
     (void)json_object_del(input, "version");
+    profile_check_digital_id(input, registry->has_digital_id, &own);
     profile = profile_from_input(input, stored, &own);
     if (profile == NULL && lacks_only_secrets(&own))
         profile = make_incomplete(input, stored, &own);
