@@ -6,8 +6,9 @@
  * the watchers (workers get the new version, SP54), and answered. Changes are serialised: a second
  * one that was checked against what the first replaced is refused with REGISTRY_STALE, not merged.
  *
- * Secrets are sealed here on the way in and opened here on the way to a worker; they leave in clear
- * only through registry_profile_secrets() into a struct profile, never as shown JSON. */
+ * Secrets are sealed on the way in, also in memory, and opened only on the way to a worker
+ * (registry_profile_memfd) or to a connection test (registry_profile_check, registry_import_check).
+ * What registry_profile() gives has none in clear. */
 #ifndef MASTER_REGISTRY_H
 #define MASTER_REGISTRY_H
 
@@ -34,16 +35,27 @@ enum registry_result {
     REGISTRY_STORE,     /* 507/500: the store could not be written; nothing changed */
 };
 
-/* How many groups wait that need this profile or rule: asked before a delete (SP53). */
+#define REGISTRY_MAX_PROFILES 1000U
+#define REGISTRY_MAX_AUDIT    100000U /* entries; beyond, the oldest leave */
+
+/* How many groups wait that need this profile or rule: asked before a delete (SP53).
+ * REGISTRY_MAIL_UNKNOWN: the queue is not complete yet; nothing that mail may need is deleted. */
+#define REGISTRY_MAIL_UNKNOWN UINT64_MAX
 typedef uint64_t registry_mail_count(uint32_t profile, uint32_t rule, void *arg);
 /* Something became current: profile 0 means the rules or settings; `gone`: it was deleted. */
 typedef void registry_watch_cb(uint32_t profile, bool gone, void *arg);
 
 /* Opens <state_dir>/store and the key file (both are made at first start). A missing or wrong key
- * beside a store with secrets refuses, naming the file, changing nothing (SP61). */
+ * beside a store with secrets refuses, naming the file, changing nothing (SP61). A key rotation
+ * that a crash cut off is finished. For the start: it waits for the disk. */
 int registry_open(struct loop *loop, struct io_thread *io, const struct conf *conf,
                   struct registry **ret_registry, struct reason *reterr_why);
-void registry_free(struct registry **registry);
+/* After a reload: what the registry has of the configuration (is there a digital ID, SP07). */
+void registry_reload(struct registry *registry, const struct conf *conf);
+/* The end begins: what waits is answered (REGISTRY_STORE, from inside this call), and so is all
+ * that still comes, from the loop. What is with the I/O thread is finished by io_thread_free(). */
+void registry_stop(struct registry *registry);
+void registry_free(struct registry **registry); /* after io_thread_free(); NULL inside is allowed */
 void registry_set_mail_count(struct registry *registry, registry_mail_count *count, void *arg);
 void registry_watch(struct registry *registry, registry_watch_cb *cb, void *arg);
 
@@ -53,8 +65,8 @@ const struct profile *registry_profile_at(const struct registry *registry, size_
 const struct profile *registry_profile(const struct registry *registry, uint32_t id);
 const struct profile *registry_profile_named(const struct registry *registry, const char *name);
 
-/* Rules in order, and the set as workers get it (deleted rules that mail still needs included as
- * disabled and hidden). */
+/* Rules in order, as an editor sees them. Workers get the deleted ones that mail still needs, too,
+ * behind them, hidden: they match nothing. Pointers as above. */
 const struct rule_set *registry_rules(const struct registry *registry);
 const struct rule *registry_rule_named(const struct registry *registry, const char *name);
 /* By id; one that was deleted but that queued mail still needs is found, too. */
@@ -75,14 +87,16 @@ struct registry_answer {
 typedef void registry_done_cb(struct registry_answer *answer, void *arg); /* answer: borrowed */
 
 /* Checks an editor's profile without storing: the result has its secrets (kept ones included) in
- * clear and is what a probe is given. `id` 0: by the input's own "id", then its name. Returns NULL
+ * clear and is what a probe is given. `id` 0: by the input's own "id", then its name. Its version
+ * is what it expects to replace: the input's, if it has one, else the present one. Returns NULL
  * with the errors in `problems`. */
 struct profile *registry_profile_check(struct registry *registry, const json_t *input, uint32_t id,
                                        struct problems *problems);
 
-/* Stores what registry_profile_check() returned. `if_match` 0: no expectation (the version that the
- * input named counts too). `how` goes into the audit ("tested", "not tested"). `profile` is taken
- * over. `done` never runs from inside the call. */
+/* Stores what registry_profile_check() returned, if what it replaces is still there (and a new
+ * one's name still free): otherwise REGISTRY_STALE. `if_match` 0: no further expectation. `how`
+ * goes into the audit ("tested", "not tested"). `profile` is taken over. `done` never runs from
+ * inside the call. */
 void registry_profile_put(struct registry *registry, struct profile *profile, uint64_t if_match,
                           const char *how, const struct registry_actor *actor,
                           registry_done_cb *done, void *arg);
@@ -92,6 +106,8 @@ void registry_profile_delete(struct registry *registry, uint32_t id, uint64_t if
 void registry_rule_put(struct registry *registry, const json_t *input, uint32_t id,
                        uint64_t if_match, const struct registry_actor *actor,
                        registry_done_cb *done, void *arg);
+/* A deleted rule is kept hidden until no mail needs it and none can be under way that was matched
+ * by it (smtp.session_timeout). */
 void registry_rule_delete(struct registry *registry, uint32_t id, uint64_t if_match,
                           const struct registry_actor *actor, registry_done_cb *done, void *arg);
 /* `position` counts from 1. */
@@ -108,13 +124,15 @@ void registry_settings_put(struct registry *registry, const json_t *input, uint6
 int registry_profile_memfd(struct registry *registry, uint32_t id);
 int registry_rules_memfd(struct registry *registry);
 
-/* Newest first, at most `limit`, older than entry number `before` (0: from the newest). */
+/* [{"number", "time", "who", "what", "object", "detail"}], newest first, at most `limit`, older
+ * than entry number `before` (0: from the newest). NULL: no memory, or the store cannot be read. */
 json_t *registry_audit(struct registry *registry, uint64_t before, unsigned limit);
 /* An entry of its own, for what is no change of the registry (a queue order). */
 void registry_audit_add(struct registry *registry, const struct registry_actor *actor,
                         const char *what, const char *object, const char *detail);
 
-/* New key beside the old, everything resealed in one transaction, old one dropped (SP61). */
+/* New key beside the old, everything resealed in one transaction, old one dropped (SP61). When it
+ * fails half way, everything stays readable and the next one goes on from there. */
 void registry_key_rotate(struct registry *registry, const struct registry_actor *actor,
                          registry_done_cb *done, void *arg);
 
@@ -123,8 +141,10 @@ void registry_key_rotate(struct registry *registry, const struct registry_actor 
 json_t *registry_export(const struct registry *registry);
 
 /* An import in two steps, so that connections can be tested between them: check, then store, all
- * or nothing. Profiles, rules and settings are found by name; what the file does not name stays as
- * it is. A profile left without a secret it needs becomes `incomplete` (OP07). */
+ * or nothing. Profiles and rules are found by name (ids and versions in the file are those of
+ * another machine); what the file does not name stays as it is. New rules go last; a file that
+ * names every rule sets their order, too. A profile left without a secret it needs becomes
+ * `incomplete` (OP07). */
 struct registry_import;
 
 /* NULL with the errors in `problems`. */

@@ -1,220 +1,315 @@
 /* master/registry_change.c: the one road of every change.
  *
- * submit -> (its turn) prepare -> I/O thread commits -> apply -> watchers -> done */
+ *   submit -> (its turn) prepare: a draft -> I/O thread: commit -> the draft is current -> watchers
+ *          -> done
+ *
+ * One request is under way at a time, so that what it was checked against is what it replaces. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/clock.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "master/io_thread.h"
 #include "master/registry_private.h"
 
 struct request *request_new(struct registry *registry, request_prepare *prepare,
-                            request_apply *apply, const struct registry_actor *actor,
-                            registry_done_cb *done, void *arg)
+                            const struct registry_actor *actor, registry_done_cb *done, void *arg)
 {
     struct request *request = calloc(1, sizeof(*request));
 
-    if (request == NULL)
-        return NULL;
-    if (problems_init(&request->answer.problems) < 0) {
-        free(request);
-        return NULL;
-    }
+    if (request == NULL || problems_init(&request->answer.problems) < 0)
+        abort();
     request->registry = registry;
     request->prepare = prepare;
-    request->apply = apply;
-    request->actor = *actor;
+    request->work = request_commit;
     request->done = done;
     request->arg = arg;
+    if (actor != NULL)
+        request->actor = *actor;
     return request;
 }
 
-static void free_changes(struct request *request)
+void request_free(struct request *request)
 {
     for (size_t i = 0; i < request->change_count; i++)
         free(request->changes[i].value);
     free(request->changes);
-    request->changes = NULL;
-    request->change_count = 0;
-}
-
-static void request_free(struct request *request)
-{
-    free_changes(request);
+    draft_free(&request->draft, request->is_committed);
+    json_decref(request->audit);
     json_decref(request->input);
     profile_free(&request->profile);
     registry_import_free(&request->import);
-    rule_set_free(&request->rules);
     secret_wipe(&request->keys, sizeof(request->keys));
     problems_done(&request->answer.problems);
     free(request);
 }
 
-static void answer(struct request *request, enum registry_result result)
+static void log_unwritten(const struct request *request)
+{
+    const json_t *entry = json_array_get(request->audit, 0);
+
+    log_error("registry", "an audit entry could not be written",
+              LOG_STR("who", request->actor.text),
+              LOG_STR("what", json_string_value(json_object_get(entry, "what"))),
+              LOG_STR("object", json_string_value(json_object_get(entry, "object"))),
+              LOG_STR("reason", request->answer.why.text));
+}
+
+static void tell(struct request *request, enum registry_result result)
 {
     request->answer.result = result;
-    request->done(&request->answer, request->arg);
+    if (request->done != NULL)
+        request->done(&request->answer, request->arg);
+    else if (result != REGISTRY_OK && request->audit != NULL)
+        log_unwritten(request);
+}
+
+static void answer(struct request *request, enum registry_result result)
+{
+    tell(request, result);
     request_free(request);
+}
+
+enum registry_result request_fail(struct request *request, enum registry_result result, int err,
+                                  const char *text)
+{
+    (void)reason_set(&request->answer.why, err, "%s", text);
+    return result;
+}
+
+static bool read_number(const json_t *input, const char *name, json_int_t max, json_int_t *ret,
+                        struct problems *problems)
+{
+    const json_t *value = json_object_get(input, name);
+
+    *ret = 0;
+    if (value == NULL || json_is_null(value))
+        return true;
+    *ret = json_integer_value(value);
+    if (json_is_integer(value) && *ret >= 0 && *ret <= max)
+        return true;
+    problem_add(problems, name, value, "as it was shown, or left out", "is not a number of ours");
+    return false;
+}
+
+bool registry_read_numbers(const json_t *input, uint32_t *ret_id, uint64_t *ret_version,
+                           struct problems *problems)
+{
+    json_int_t id, version;
+    bool good = read_number(input, "id", UINT32_MAX, &id, problems);
+
+    good &= read_number(input, "version", INT64_MAX, &version, problems);
+    *ret_id = (uint32_t)id;
+    *ret_version = (uint64_t)version;
+    return good;
+}
+
+enum registry_result request_check_version(struct request *request, uint64_t present)
+{
+    uint64_t named;
+    uint32_t id;
+
+    if (!registry_read_numbers(request->input, &id, &named, &request->answer.problems))
+        return REGISTRY_INVALID;
+    if ((named != 0 && named != present) ||
+        (request->if_match != 0 && request->if_match != present))
+        return REGISTRY_STALE;
+    return REGISTRY_OK;
+}
+
+/* An audit entry tells of what was done already: it waits longer than a change. */
+static bool is_too_late_or_many(const struct request *request)
+{
+    const struct registry *registry = request->registry;
+
+    if (request->done == NULL)
+        return registry->waiting_count >= 10 * REGISTRY_MAX_WAITING;
+    return registry->is_stopping || registry->waiting_count >= REGISTRY_MAX_WAITING;
 }
 
 void request_submit(struct request *request)
 {
     struct registry *registry = request->registry;
 
+    request->is_refused = is_too_late_or_many(request);
     TAILQ_INSERT_TAIL(&registry->waiting, request, link);
     registry->waiting_count++;
     if (registry->running == NULL)
         loop_timer_set_ms(registry->kick, 0);
 }
 
-void request_drop_all(struct registry *registry)
+static struct request *take_waiting(struct registry *registry)
+{
+    struct request *request = TAILQ_FIRST(&registry->waiting);
+
+    if (request == NULL)
+        return NULL;
+    TAILQ_REMOVE(&registry->waiting, request, link);
+    registry->waiting_count--;
+    return request;
+}
+
+static void refuse(struct request *request)
+{
+    const char *why = request->registry->is_stopping ? "Postern is stopping"
+                                                     : "too many changes wait to be stored";
+
+    answer(request, request_fail(request, REGISTRY_STORE, -EBUSY, why));
+}
+
+void registry_stop(struct registry *registry)
+{
+    struct request *request, *next;
+
+    registry->is_stopping = true;
+    for (request = TAILQ_FIRST(&registry->waiting); request != NULL; request = next) {
+        next = TAILQ_NEXT(request, link);
+        if (request->done == NULL)
+            continue;
+        TAILQ_REMOVE(&registry->waiting, request, link);
+        registry->waiting_count--;
+        refuse(request);
+    }
+}
+
+/* What was done is written down, even when nothing is done any more. */
+void registry_write_last_audit(struct registry *registry)
 {
     struct request *request;
 
-    while ((request = TAILQ_FIRST(&registry->waiting)) != NULL) {
-        TAILQ_REMOVE(&registry->waiting, request, link);
-        (void)reason_set(&request->answer.why, -ECANCELED, "the daemon is stopping");
-        answer(request, REGISTRY_STORE);
+    while ((request = take_waiting(registry)) != NULL) {
+        if (request->audit != NULL && request_write_all(request) == 0 &&
+            request_commit(request) == 0)
+            registry->last_audit = request->last_audit;
+        request_free(request);
     }
-    registry->waiting_count = 0;
-}
-
-/* ---- the change set ---- */
-
-void request_write(struct request *request, enum store_table table, const char *key, json_t *value)
-{
-    struct store_change *change;
-
-    if (request->change_count == request->change_room) {
-        size_t room = request->change_room * 2 + 8;
-        struct store_change *grown = realloc(request->changes, room * sizeof(*grown));
-
-        if (grown == NULL) {
-            request->change_err = -ENOMEM;
-            json_decref(value);
-            return;
-        }
-        request->changes = grown;
-        request->change_room = room;
-    }
-    change = &request->changes[request->change_count++];
-    change->table = table;
-    (void)snprintf(change->key, sizeof(change->key), "%s", key);
-    change->value = NULL;
-    if (value == NULL)
-        return;
-    change->value = json_dumps(value, JSON_COMPACT);
-    if (change->value == NULL)
-        request->change_err = -ENOMEM;
-    json_decref(value);
-}
-
-void request_write_number(struct request *request, enum store_table table, uint64_t number,
-                          json_t *value)
-{
-    char key[STORE_KEY_MAX + 1];
-
-    if (value == NULL)
-        request->change_err = -ENOMEM; /* numbers are deleted by request_write() with their key */
-    store_number_key(number, key);
-    request_write(request, table, key, value);
-}
-
-void request_audit(struct request *request, const char *what, const char *object,
-                   const char *detail)
-{
-    char now[CLOCK_TEXT_SIZE];
-    uint64_t number = ++request->registry->last_audit;
-
-    clock_text(clock_wall_ms(), now);
-    request_write_number(request, STORE_AUDIT, number,
-                         json_pack("{si sI ss ss ss ss* ss*}", "v", REGISTRY_FORMAT, "number",
-                                   (json_int_t)number, "time", now, "who", request->actor.text,
-                                   "what", what, "object", object, "detail", detail));
-}
-
-uint32_t request_next_id(struct request *request)
-{
-    return ++request->registry->last_id;
-}
-
-uint64_t request_next_version(struct request *request)
-{
-    return ++request->registry->last_version;
 }
 
 /* ---- the road ---- */
 
-static int commit(void *arg)
+int request_commit(struct request *request)
+{
+    int err = store_commit(request->registry->store, request->changes, request->change_count,
+                           &request->answer.why);
+
+    request->is_committed = err == 0;
+    return err;
+}
+
+static int work_in_thread(void *arg)
 {
     struct request *request = arg;
 
-    if (request->change_err != 0)
-        return reason_set(&request->answer.why, request->change_err, "store: out of memory");
-    if (request->work != NULL)
-        return request->work(request);
-    return store_commit(request->registry->store, request->changes, request->change_count,
-                        &request->answer.why);
+    return request->work(request);
 }
 
-static void tell_watchers(struct registry *registry, const struct request *request)
+static void tell_watchers(struct registry *registry, uint32_t profile, bool is_gone)
 {
-    for (unsigned i = 0; i < registry->watcher_count; i++) {
-        const struct registry_watcher *watcher = &registry->watchers[i];
+    for (unsigned i = 0; i < registry->watcher_count; i++)
+        registry->watchers[i].cb(profile, is_gone, registry->watchers[i].arg);
+}
 
-        if (request->watch_profile != 0)
-            watcher->cb(request->watch_profile, request->is_gone, watcher->arg);
-        if (request->watch_rules)
-            watcher->cb(0, false, watcher->arg);
+/* Profiles before the rules that name them, and gone only after these. */
+static void announce(struct registry *registry, const struct draft *draft)
+{
+    for (size_t i = 0; i < draft->made_profiles.count; i++) {
+        const struct registry_profile *entry = draft->made_profiles.items[i];
+
+        tell_watchers(registry, entry->profile->id, false);
+    }
+    if (draft->rules_changed || draft->settings_changed)
+        tell_watchers(registry, 0, false);
+    for (size_t i = 0; i < draft->old_profiles.count; i++) {
+        const struct registry_profile *entry = draft->old_profiles.items[i];
+
+        if (state_profile(&registry->now, entry->profile->id) == NULL)
+            tell_watchers(registry, entry->profile->id, true);
     }
 }
 
-static void on_committed(int result, void *arg)
+/* What was present is freed with the draft. */
+void request_make_current(struct request *request)
+{
+    struct registry *registry = request->registry;
+    struct draft *draft = request->draft;
+    struct registry_state before = registry->now;
+
+    registry->last_audit = request->last_audit;
+    if (draft == NULL)
+        return;
+    registry->now = draft->next;
+    draft->next = before;
+    registry->generation++;
+    if (draft->rules_changed || draft->settings_changed)
+        registry_forget_rules_fd(registry);
+    registry_watch_hidden(registry);
+    announce(registry, draft);
+}
+
+static void on_worked(int result, void *arg)
 {
     struct request *request = arg;
     struct registry *registry = request->registry;
 
     registry->running = NULL;
-    if (result == 0) {
-        request->apply(registry, request);
-        tell_watchers(registry, request);
-    }
-    answer(request, result == 0 ? REGISTRY_OK : REGISTRY_STORE);
-    if (registry->running == NULL && registry->waiting_count > 0)
-        loop_timer_set_ms(registry->kick, 0);
-}
-
-static void start_next(struct registry *registry)
-{
-    struct request *request = TAILQ_FIRST(&registry->waiting);
-    enum registry_result result;
-
-    if (request == NULL || registry->running != NULL)
-        return;
-    TAILQ_REMOVE(&registry->waiting, request, link);
-    registry->waiting_count--;
-    result = request->prepare(registry, request);
-    if (result == REGISTRY_OK) {
-        request_write(request, STORE_META, "counters",
-                      json_pack("{si sI sI}", "v", REGISTRY_FORMAT, "id",
-                                (json_int_t)registry->last_id, "version",
-                                (json_int_t)registry->last_version));
-        registry->running = request;
-        if (io_thread_run(registry->io, commit, on_committed, request) == 0)
-            return;
-        registry->running = NULL;
-        (void)reason_set(&request->answer.why, -ENOMEM, "out of memory");
-        result = REGISTRY_STORE;
-    }
-    answer(request, result);
+    if (request->is_committed)
+        request_make_current(request);
+    if (request->after != NULL)
+        request->after(registry, request);
+    tell(request, result == 0 ? REGISTRY_OK : REGISTRY_STORE);
+    TAILQ_INSERT_TAIL(&registry->retired, request, link);
+    loop_timer_set_ms(registry->sweep, 0);
     if (registry->waiting_count > 0)
         loop_timer_set_ms(registry->kick, 0);
 }
 
-void registry_start_waiting(void *arg)
+/* True: it is with the I/O thread. */
+static bool start(struct registry *registry, struct request *request)
 {
-    start_next(arg);
+    enum registry_result result = request->prepare(registry, request);
+    int err = 0;
+
+    if (result == REGISTRY_OK) {
+        err = request_write_all(request);
+        if (err == 0 && request->change_count == 0 && request->work == request_commit) {
+            answer(request, REGISTRY_OK); /* there was nothing to do */
+            return false;
+        }
+        registry->running = request;
+        if (err == 0)
+            err = io_thread_run(registry->io, work_in_thread, on_worked, request);
+        if (err == 0)
+            return true;
+        registry->running = NULL;
+        result = request_fail(request, REGISTRY_STORE, err,
+                              err == -EOVERFLOW ? "no id is left" : "out of memory");
+    }
+    answer(request, result);
+    return false;
+}
+
+void registry_on_kick(void *arg)
+{
+    struct registry *registry = arg;
+    struct request *request = registry->running == NULL ? take_waiting(registry) : NULL;
+
+    if (request == NULL)
+        return;
+    if (request->is_refused)
+        refuse(request);
+    else if (start(registry, request))
+        return;
+    if (registry->waiting_count > 0)
+        loop_timer_set_ms(registry->kick, 0);
+}
+
+void registry_on_sweep(void *arg)
+{
+    struct registry *registry = arg;
+    struct request *request;
+
+    while ((request = TAILQ_FIRST(&registry->retired)) != NULL) {
+        TAILQ_REMOVE(&registry->retired, request, link);
+        request_free(request);
+    }
 }

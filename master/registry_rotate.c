@@ -1,8 +1,12 @@
 /* master/registry_rotate.c: a new key for the store's secrets (SP61).
  *
- * Three steps, and a crash between any two leaves everything readable: both keys in the file; all
- * secrets sealed anew in one transaction; the old key dropped. What a crash left behind (two keys
- * in the file) is finished by the next rotation. */
+ *   1. the key file gets the new key in front of the old one
+ *   2. all secrets are sealed under the new one, in one transaction
+ *   3. the old key leaves the file
+ *
+ * A crash between any two leaves everything readable, as the file holds both. While it holds both,
+ * a rotation begins with step 2: a third key would have to push one out that may be in use. What a
+ * crash left is finished when the registry is opened. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -12,51 +16,82 @@
 static int rotate(struct request *request)
 {
     struct registry *registry = request->registry;
-    struct secret_keys only_new = { .count = 1, .keys = { request->keys.keys[0] } };
     struct reason *why = &request->answer.why;
-    int err = key_file_write(registry->key_path, &request->keys, why);
+    struct secret_keys only_new = { .count = 1, .keys = { request->keys.keys[0] } };
+    int err = 0;
 
-    if (err == 0) {
-        err = store_commit(registry->store, request->changes, request->change_count, why);
+    if (registry->keys.count == 1) {
+        err = key_file_write(registry->key_path, &request->keys, why);
         if (err < 0)
-            (void)key_file_write(registry->key_path, &registry->keys, NULL);
+            request->keys = registry->keys;
     }
     if (err == 0)
+        err = request_commit(request);
+    if (err == 0) {
         err = key_file_write(registry->key_path, &only_new, why);
+        if (err == 0)
+            request->keys = only_new;
+    }
     secret_wipe(&only_new, sizeof(only_new));
     return err;
 }
 
-static enum registry_result prepare(struct registry *registry, struct request *request)
+/* Whatever the result: what the registry knows is what the file holds. */
+static void after_rotation(struct registry *registry, struct request *request)
 {
-    request->keys.count = 2;
-    request->keys.keys[1] = registry->keys.keys[0];
-    if (secret_key_make(&request->keys.keys[0]) < 0) {
-        (void)reason_set(&request->answer.why, -EIO, "no randomness for a key");
-        return REGISTRY_STORE;
-    }
-    for (size_t i = 0; i < registry->profile_count; i++)
-        request_write_number(
-            request, STORE_PROFILES, registry->profiles[i]->id,
-            registry_seal_profile(registry, &request->keys, registry->profiles[i]));
-    request_audit(request, "key rotated", "store", NULL);
-    return REGISTRY_OK;
+    registry->keys = request->keys;
 }
 
-static void apply(struct registry *registry, struct request *request)
+static int choose_keys(const struct registry *registry, struct secret_keys *ret_keys)
 {
-    registry->keys.count = 1;
-    registry->keys.keys[0] = request->keys.keys[0];
-    secret_wipe(&registry->keys.keys[1], sizeof(registry->keys.keys[1]));
+    *ret_keys = registry->keys;
+    if (registry->keys.count > 1)
+        return 0;
+    ret_keys->count = 2;
+    ret_keys->keys[1] = registry->keys.keys[0];
+    return secret_key_make(&ret_keys->keys[0]);
+}
+
+static enum registry_result prepare(struct registry *registry, struct request *request)
+{
+    struct draft *draft = request->draft = draft_new(registry);
+
+    if (draft == NULL)
+        return request_fail(request, REGISTRY_STORE, -ENOMEM, "out of memory");
+    if (choose_keys(registry, &request->keys) < 0)
+        return request_fail(request, REGISTRY_STORE, -EIO, "there is no randomness for a key");
+    for (size_t i = 0; i < registry->now.profiles.count; i++)
+        draft_put_profile(
+            draft, registry_profile_reseal(&request->keys, state_profile_at(&registry->now, i)));
+    request_audit(request, "key rotated", NULL, NULL);
+    request->work = rotate;
+    request->after = after_rotation;
+    return REGISTRY_OK;
 }
 
 void registry_key_rotate(struct registry *registry, const struct registry_actor *actor,
                          registry_done_cb *done, void *arg)
 {
-    struct request *request = request_new(registry, prepare, apply, actor, done, arg);
+    request_submit(request_new(registry, prepare, actor, done, arg));
+}
 
-    if (request == NULL)
-        abort(); /* a few hundred bytes: nothing would work any more */
-    request->work = rotate;
-    request_submit(request);
+/* The same, at once, before anybody else is there. */
+int registry_finish_rotation(struct registry *registry, struct reason *why)
+{
+    static const struct registry_actor actor = { "start" };
+    struct request *request = request_new(registry, prepare, &actor, NULL, NULL);
+    int err = -ENOMEM;
+
+    if (prepare(registry, request) == REGISTRY_OK)
+        err = request_write_all(request);
+    if (err == 0)
+        err = rotate(request);
+    if (request->is_committed)
+        request_make_current(request);
+    if (err == 0)
+        after_rotation(registry, request);
+    else if (*request->answer.why.text != '\0')
+        *why = request->answer.why;
+    request_free(request);
+    return err;
 }

@@ -1,4 +1,7 @@
-/* master/registry_settings.c: what is set for the whole appliance: today the postmaster (SR03). */
+/* master/registry_settings.c: what is set for the whole appliance (today: the postmaster, SR03),
+ * and what `status` warns of as long as it lasts. */
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,152 +10,204 @@
 
 json_t *registry_settings_shown(const struct registry *registry)
 {
-    const struct rule_set *rules = registry->rules;
-    const char *profile = registry_name_of(rules->postmaster_profile, (void *)registry);
+    const struct registry_state *now = &registry->now;
+    const struct rule_set *set = now->set;
+    json_t *postmaster = json_null();
 
-    if (rules->postmaster == NULL)
-        return json_pack("{sI sn}", "version", (json_int_t)registry->settings_version,
-                         "postmaster");
-    return json_pack("{sI s{ss ss*}}", "version", (json_int_t)registry->settings_version,
-                     "postmaster", "mailbox", rules->postmaster, "profile", profile);
+    if (set->postmaster != NULL)
+        postmaster = json_pack("{ss ss?}", "mailbox", set->postmaster, "profile",
+                               state_name_of(set->postmaster_profile, (void *)now));
+    return json_pack("{sI so}", "version", (json_int_t)now->settings_version, "postmaster",
+                     postmaster);
 }
 
 uint64_t registry_settings_version(const struct registry *registry)
 {
-    return registry->settings_version;
+    return registry->now.settings_version;
 }
 
-static bool is_mailbox(const char *text)
-{
-    const char *at = text != NULL ? strrchr(text, '@') : NULL;
+/* ---- reading an editor's ---- */
 
-    if (at == NULL || at == text || at[1] == '\0' || strlen(text) > 320)
-        return false;
-    for (const char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '<' || *p == '>')
-            return false;
-    }
-    return true;
+struct reading {
+    struct draft *draft;
+    const char *prefix;
+    struct problems *problems;
+};
+
+static void add(const struct reading *r, const char *property, const json_t *value,
+                const char *allowed, const char *problem)
+{
+    char name[128];
+
+    (void)snprintf(name, sizeof(name), "%s%.64s", r->prefix, property);
+    problem_add(r->problems, name, value, allowed, "%s", problem);
 }
 
-static void read_postmaster(const struct registry *registry, const json_t *input,
-                            struct rule_set *rules, struct problems *problems)
+static void refuse_unknown(const struct reading *r, const json_t *object, const char *group,
+                           const char *first, const char *second)
 {
-    const json_t *mailbox = json_object_get(input, "mailbox");
-    const json_t *name = json_object_get(input, "profile");
-    const struct profile *profile =
-        json_is_string(name) ? registry_profile_named(registry, json_string_value(name)) : NULL;
-
-    if (!is_mailbox(json_string_value(mailbox)))
-        problem_add(problems, "postmaster.mailbox", mailbox, "an address such as it@example.net",
-                    "not a mailbox");
-    if (profile == NULL || profile->type != PROFILE_SMTP)
-        problem_add(problems, "postmaster.profile", name, "the name of an smtp profile",
-                    profile == NULL ? "no such profile" : "not of type smtp");
-    if (problems_any(problems))
-        return;
-    rules->postmaster = strdup(json_string_value(mailbox));
-    rules->postmaster_profile = profile->id;
-}
-
-enum registry_result registry_read_settings(const struct registry *registry, const json_t *input,
-                                            struct rule_set *rules, struct problems *problems)
-{
-    const json_t *postmaster = json_object_get(input, "postmaster");
+    const char *member;
     const json_t *value;
-    const char *key;
+    char name[128];
 
-    json_object_foreach ((json_t *)input, key, value) {
-        if (strcmp(key, "postmaster") != 0 && strcmp(key, "version") != 0)
-            problem_add(problems, key, value, "postmaster", "no such setting");
+    json_object_foreach ((json_t *)object, member, value) {
+        if (strcmp(member, first) == 0 || strcmp(member, second) == 0)
+            continue;
+        (void)snprintf(name, sizeof(name), "%s%.64s", group, member);
+        add(r, name, value, first, "is not known");
     }
-    if (!json_is_object(input))
-        problem_add(problems, "settings", input, "an object", "not an object");
-    else if (postmaster != NULL && !json_is_null(postmaster) && !json_is_object(postmaster))
-        problem_add(problems, "postmaster", postmaster, "{mailbox, profile} or null",
-                    "not an object");
-    free(rules->postmaster);
-    rules->postmaster = NULL;
-    rules->postmaster_profile = 0;
-    if (json_is_object(postmaster))
-        read_postmaster(registry, postmaster, rules, problems);
-    return problems_any(problems) ? REGISTRY_INVALID : REGISTRY_OK;
 }
 
-void request_write_settings(struct request *request, const struct rule_set *rules)
+static bool check_mailbox(const struct reading *r, const json_t *value)
 {
-    uint64_t version = request->registry->last_version;
-    json_t *postmaster = rules->postmaster != NULL
-                             ? json_pack("{ss sI}", "mailbox", rules->postmaster, "profile",
-                                         (json_int_t)rules->postmaster_profile)
-                             : json_null();
+    static const char allowed[] = "one mailbox, such as it@example.net";
+    const char *text = json_string_value(value);
+    struct reason why = { "must be a text" };
 
-    request_write(request, STORE_SETTINGS, "general",
-                  json_pack("{si sI so}", "v", REGISTRY_FORMAT, "version", (json_int_t)version,
-                            "postmaster", postmaster));
+    if (value == NULL)
+        add(r, "postmaster.mailbox", NULL, allowed, "is missing");
+    else if (text == NULL || strlen(text) != json_string_length(value) ||
+             rule_mailbox_check(text, &why) < 0)
+        add(r, "postmaster.mailbox", value, allowed, why.text);
+    else
+        return true;
+    return false;
 }
+
+static const struct profile *check_profile(const struct reading *r, const json_t *value)
+{
+    static const char allowed[] = "the name of an smtp profile";
+    const char *name = json_string_value(value);
+    const struct registry_profile *entry =
+        name != NULL ? state_profile_named(&r->draft->next, name) : NULL;
+
+    if (value == NULL)
+        add(r, "postmaster.profile", NULL, allowed, "is missing");
+    else if (entry == NULL)
+        add(r, "postmaster.profile", value, allowed,
+            name == NULL ? "must be a text" : "there is no such profile");
+    else if (entry->profile->type != PROFILE_SMTP)
+        add(r, "postmaster.profile", value, allowed, "is not of type smtp");
+    else
+        return entry->profile;
+    return NULL;
+}
+
+void registry_read_settings(struct draft *draft, const json_t *input, const char *prefix,
+                            struct problems *problems)
+{
+    const struct reading r = { draft, prefix, problems };
+    const json_t *postmaster = json_object_get(input, "postmaster");
+    const json_t *mailbox = json_object_get(postmaster, "mailbox");
+    const struct profile *profile;
+    bool is_mailbox;
+
+    if (!json_is_object(input)) {
+        add(&r, "settings", input, "an object", "must be an object");
+        return;
+    }
+    refuse_unknown(&r, input, "", "postmaster", "version");
+    if (postmaster == NULL || json_is_null(postmaster)) {
+        draft_set_postmaster(draft, NULL, 0);
+        return;
+    }
+    if (!json_is_object(postmaster)) {
+        add(&r, "postmaster", postmaster, "{\"mailbox\", \"profile\"} or null",
+            "must be an object");
+        return;
+    }
+    refuse_unknown(&r, postmaster, "postmaster.", "mailbox", "profile");
+    is_mailbox = check_mailbox(&r, mailbox);
+    profile = check_profile(&r, json_object_get(postmaster, "profile"));
+    if (is_mailbox && profile != NULL)
+        draft_set_postmaster(draft, json_string_value(mailbox), profile->id);
+}
+
+/* ---- put ---- */
 
 static enum registry_result prepare_put(struct registry *registry, struct request *request)
 {
-    const json_t *given = json_object_get(request->input, "version");
-    enum registry_result result;
+    struct problems *problems = &request->answer.problems;
+    enum registry_result result = request_check_version(request, registry->now.settings_version);
+    struct draft *draft;
 
-    if (request->if_match == 0 && json_is_integer(given))
-        request->if_match = (uint64_t)json_integer_value(given);
-    if (request->if_match != 0 && request->if_match != registry->settings_version)
-        return REGISTRY_STALE;
-    request->rules = registry_copy_rules(registry);
-    if (request->rules == NULL) {
-        (void)reason_set(&request->answer.why, 0, "out of memory");
-        return REGISTRY_STORE;
-    }
-    result =
-        registry_read_settings(registry, request->input, request->rules, &request->answer.problems);
     if (result != REGISTRY_OK)
         return result;
-    request->answer.version = request_next_version(request);
-    request->watch_rules = true;
-    request_write_settings(request, request->rules);
+    draft = request->draft = draft_new(registry);
+    if (draft == NULL)
+        return request_fail(request, REGISTRY_STORE, -ENOMEM, "out of memory");
+    registry_read_settings(draft, request->input, "", problems);
+    if (problems_any(problems))
+        return REGISTRY_INVALID;
+    request->answer.version = draft->next.settings_version;
     request_audit(request, "settings changed", "postmaster",
-                  request->rules->postmaster != NULL ? request->rules->postmaster : "unset");
+                  draft->postmaster != NULL ? draft->postmaster : "unset");
     return REGISTRY_OK;
-}
-
-static void apply_put(struct registry *registry, struct request *request)
-{
-    registry->settings_version = request->answer.version;
-    registry_become_rules(registry, request);
 }
 
 void registry_settings_put(struct registry *registry, const json_t *input, uint64_t if_match,
                            const struct registry_actor *actor, registry_done_cb *done, void *arg)
 {
-    struct request *request = request_new(registry, prepare_put, apply_put, actor, done, arg);
+    struct request *request = request_new(registry, prepare_put, actor, done, arg);
 
-    if (request == NULL)
-        abort(); /* a few hundred bytes: nothing would work any more */
-    request->input = json_deep_copy(input);
+    request->input = json_incref((json_t *)input);
     request->if_match = if_match;
     request_submit(request);
 }
 
+/* ---- standing warnings ---- */
+
+__attribute__((format(printf, 2, 3))) static void warn(json_t *list, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)json_array_append_new(list, json_vsprintf(format, args));
+    va_end(args);
+}
+
+static void warn_of_profile(json_t *list, const struct profile *profile)
+{
+    const char *lacking = NULL;
+
+    if (profile->incomplete) {
+        warn(list, "profile \"%s\" lacks a secret: its mail waits until that is entered",
+             profile->name);
+        return;
+    }
+    for (size_t i = 0; i < profile->server_count && lacking == NULL; i++)
+        lacking = profile_unbuilt_protection(profile, i);
+    if (lacking != NULL && profile->type == PROFILE_SMTP)
+        warn(list, "profile \"%s\" asks for %s, which this version cannot honour: its mail waits",
+             profile->name, lacking);
+}
+
+static void warn_of_rule(json_t *list, const struct rule *rule)
+{
+    const char *lacking = rule->enabled ? rule_unbuilt_protection(rule) : NULL;
+
+    if (lacking != NULL)
+        warn(list, "rule \"%s\" asks for %s, which this version cannot honour: its mail waits",
+             rule->name, lacking);
+    if (rule->enabled && rule->allow_open_relay)
+        warn(list, "rule \"%s\" may make this gateway an open relay", rule->name);
+}
+
 json_t *registry_warnings(const struct registry *registry)
 {
-    json_t *warnings = json_array();
+    const struct registry_state *now = &registry->now;
+    json_t *list = json_array();
 
-    if (registry->rules->enabled_count == 0)
-        (void)json_array_append_new(
-            warnings, json_string("no rule is enabled: all mail is answered 451 4.3.5"));
-    if (registry->rules->postmaster == NULL)
-        (void)json_array_append_new(
-            warnings, json_string("the setting postmaster is unset: mail to postmaster is "
-                                  "answered 451 4.3.5"));
-    for (size_t i = 0; i < registry->profile_count; i++) {
-        if (registry->profiles[i]->incomplete)
-            (void)json_array_append_new(
-                warnings, json_sprintf("profile \"%s\" is incomplete: its mail is deferred until "
-                                       "its secret is entered",
-                                       registry->profiles[i]->name));
-    }
-    return warnings;
+    if (now->set->enabled_count == 0)
+        warn(list, "no rule is enabled: all mail is answered 451 4.3.5");
+    if (now->set->postmaster == NULL)
+        warn(list, "the setting postmaster is unset: mail to postmaster is answered 451 4.3.5");
+    for (size_t i = 0; i < now->profiles.count; i++)
+        warn_of_profile(list, state_profile_at(now, i)->profile);
+    for (size_t i = 0; i < now->set->count; i++)
+        warn_of_rule(list, now->set->rules[i]);
+    if (registry->keys.count > 1)
+        warn(list, "key_file %s still holds the key before the present one: rotate the key again",
+             registry->key_path);
+    return list;
 }

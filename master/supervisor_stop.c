@@ -115,7 +115,8 @@ static void leave_out(struct supervisor *s, unsigned slot)
         return;
     worker->is_unwanted = true;
     if (worker->pid == 0) {
-        supervisor_forget_slot(worker);
+        loop_timer_clear(worker->timer);
+        scans_want(s->scans, slot);
         return;
     }
     if (worker->channel == NULL || worker->state == WORKER_DOWN)

@@ -33,8 +33,7 @@ void delivery_free(struct delivery **delivery);
 
 void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *order);
 
-/* The master wants it back: cut, neither failure nor attempt, unless it is past its end of data;
- * then it goes on. Unknown jobs are over already. */
+/* Ends the job's attempt: deferred with what was learnt. Unknown jobs are over already. */
 void delivery_cancel(struct delivery *delivery, uint64_t job);
 
 /* Cuts what has not sent its end of data (its outcome is NO_ROOM: neither failure nor attempt),
@@ -45,7 +44,6 @@ void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *
 
 struct delivery_figures {
     uint64_t delivered; /* groups finished */
-    uint64_t ambiguous; /* connections lost after the end of data */
     unsigned jobs;
     unsigned connections; /* outbound, open */
 };
