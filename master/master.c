@@ -112,13 +112,23 @@ static int make_memory_parts(struct master *master, struct reason *why)
     return 0;
 }
 
+/* While some slot is still to be scanned the queue knows less than there is. */
+static uint64_t count_mail(uint32_t profile, uint32_t rule, void *arg)
+{
+    const struct master *master = arg;
+
+    if (master->supervisor == NULL || supervisor_open_scans(master->supervisor) > 0)
+        return REGISTRY_MAIL_UNKNOWN;
+    return queue_mail_count(profile, rule, master->queue);
+}
+
 static int bind_registry(struct master *master, struct reason *why)
 {
     int err = registry_open(master->loop, master->io, master->conf, &master->registry, why);
 
     if (err != 0)
         return err;
-    registry_set_mail_count(master->registry, queue_mail_count, master->queue);
+    registry_set_mail_count(master->registry, count_mail, master);
     for (size_t i = 0; i < registry_profile_count(master->registry); i++) {
         const struct profile *profile = registry_profile_at(master->registry, i);
 
@@ -224,6 +234,8 @@ static void answer_what_is_open(struct master *master)
     /* A change that waited for another one is given to the thread when that one is done. */
     for (unsigned i = 0; i < 3; i++)
         let_io_finish(master);
+    if (master->registry != NULL)
+        registry_stop(master->registry);
     for (unsigned i = 0; master->control != NULL && i < 3; i++)
         loop_turn(master->loop, 0); /* the last answers leave */
     control_free(&master->control);

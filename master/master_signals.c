@@ -5,10 +5,8 @@
 #include "common/loop.h"
 #include "master/listeners.h"
 #include "master/master_parts.h"
+#include "master/registry.h"
 #include "master/supervisor.h"
-
-/* Who stops a whole process group may well send the same signal twice. */
-#define AGAIN_MS 2000
 
 static void on_stopped(void *arg)
 {
@@ -22,15 +20,12 @@ static void on_terminate(int number, void *arg)
     struct master *master = arg;
 
     if (master->is_stopping) {
-        if (loop_now_ms(master->loop) - master->stopping_ms < AGAIN_MS)
-            return;
         log_warning("master", "told to stop again: not waiting any longer",
                     LOG_STR("signal", strsignal(number)));
         loop_stop(master->loop);
         return;
     }
     master->is_stopping = true;
-    master->stopping_ms = loop_now_ms(master->loop);
     log_info("master", "draining", LOG_STR("signal", strsignal(number)),
              LOG_INT("drain_time_s", master->conf->top_drain_time));
     control_stop(master->control);
@@ -92,6 +87,7 @@ static void on_reload(int number, void *arg)
     name_what_waits(master->first_conf, conf);
     master->conf = conf;
     control_reload(master->control, conf);
+    registry_reload(master->registry, conf);
     if (supervisor_reload(master->supervisor, conf, &why) != 0)
         log_error("master", "reload: not all workers are as the configuration says",
                   LOG_STR("reason", why.text));
