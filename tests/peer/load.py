@@ -35,7 +35,8 @@ class Load:
                         stage = "deliver"
                         sent += 1
                         recipient = f"{self.tag}-{number}-{sent}@example.test"
-                        client.deliver(self.body, recipients=[recipient])
+                        reply = client.deliver(self.body, recipients=[recipient])
+                        assert reply.code == 250, reply
                         with self._lock:
                             self.acknowledged.append(recipient)
                         if self._ending.is_set():
