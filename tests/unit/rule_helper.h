@@ -51,7 +51,7 @@ static inline json_t *rule_input(const char *more)
     char text[4096];
     json_t *extra;
 
-    (void)snprintf(text, sizeof(text), "{%s}", more);
+    cr_assert_lt(snprintf(text, sizeof(text), "{%.4000s}", more), 4000);
     extra = json_of(text);
     json_object_update(input, extra);
     json_decref(extra);
@@ -62,7 +62,7 @@ static inline json_t *match_input(const char *match)
 {
     char text[4096];
 
-    (void)snprintf(text, sizeof(text), "'match': {%s}", match);
+    cr_assert_lt(snprintf(text, sizeof(text), "'match': {%.3900s}", match), 3900);
     return rule_input(text);
 }
 
