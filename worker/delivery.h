@@ -44,6 +44,7 @@ void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *
 
 struct delivery_figures {
     uint64_t delivered; /* groups finished */
+    uint64_t ambiguous; /* connections lost after the end of data */
     unsigned jobs;
     unsigned connections; /* outbound, open */
 };

@@ -43,6 +43,7 @@ struct smtp_failure {
     enum smtp_point point;
     enum smtp_event event;
     unsigned code;    /* of the last address's reply, 0: none */
+    bool is_too_many; /* the same: it can mean "too many connections" */
     const char *text; /* what happened at each address */
 };
 
@@ -80,8 +81,9 @@ void smtp_connection_quit(struct smtp_connection *connection);
 void smtp_connection_free(struct smtp_connection **connection);
 
 const struct smtp_extensions *smtp_connection_extensions(const struct smtp_connection *connection);
-unsigned
-smtp_connection_address(const struct smtp_connection *connection); /* index in the answer */
+/* Index of its address in the answer it was opened with, and how many there were. */
+unsigned smtp_connection_address(const struct smtp_connection *connection);
+unsigned smtp_connection_address_count(const struct smtp_connection *connection);
 unsigned smtp_connection_transactions(const struct smtp_connection *connection); /* begun so far */
 void *smtp_connection_counted_by(const struct smtp_connection *connection);      /* on_gone_arg */
 const char *smtp_connection_peer(const struct smtp_connection *connection);

@@ -70,6 +70,7 @@ void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point poi
     c->failure.point = point;
     c->failure.event = event;
     c->failure.code = event <= SMTP_SAID_NO ? c->reply.code : 0;
+    c->failure.is_too_many = event <= SMTP_SAID_NO && smtp_reply_is_crowding(&c->reply);
     if (c->state > CONNECTING && event != SMTP_CUT && event != SMTP_TIMED_OUT) {
         evbuffer_add(stream_output(c->stream), "QUIT\r\n", 6);
         stream_close_gently(&c->stream, SMTP_QUIT_WAIT_MS);
@@ -98,12 +99,14 @@ int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connect
     c->ops = ops;
     c->owner = owner;
     c->address = dial->first;
+    c->address_count = dial->answer->count;
     c->began_ms = loop_now_ms(dial->loop);
     if (connect_on(c)) {
         *ret_connection = c;
         return 0;
     }
-    (void)reason_set(reterr_why, -EHOSTUNREACH, "%s", c->failures.text);
+    (void)reason_set(reterr_why, -EHOSTUNREACH, "%s",
+                     c->failures.text[0] != '\0' ? c->failures.text : "no further address");
     resolver_answer_release(c->dial.answer);
     free(c);
     return -EHOSTUNREACH;

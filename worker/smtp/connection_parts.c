@@ -11,6 +11,11 @@ unsigned smtp_connection_address(const struct smtp_connection *c)
     return c->address;
 }
 
+unsigned smtp_connection_address_count(const struct smtp_connection *c)
+{
+    return c->address_count;
+}
+
 unsigned smtp_connection_transactions(const struct smtp_connection *c)
 {
     return c->transactions;

@@ -40,6 +40,7 @@ struct smtp_connection {
     struct smtp_reply reply;
     struct smtp_extensions extensions;
     unsigned address; /* index of the one in use */
+    unsigned address_count;
     unsigned transactions;
     bool needs_rset;
     bool is_open_told;

@@ -63,7 +63,7 @@ static void mark_changed(struct smtp_pool_entry *entry)
 
 /* ---- shelves ---- */
 
-static struct shelf *find_shelf(struct smtp_pool *pool, const struct worker_profile *profile)
+static struct shelf *find_shelf(const struct smtp_pool *pool, const struct worker_profile *profile)
 {
     struct shelf *shelf;
 
@@ -416,6 +416,14 @@ void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connect
 unsigned smtp_pool_open_count(const struct smtp_pool *pool)
 {
     return pool->open;
+}
+
+bool smtp_pool_is_crowded(const struct smtp_pool *pool, const struct worker_profile *profile,
+                          unsigned server)
+{
+    const struct shelf *shelf = find_shelf(pool, profile);
+
+    return shelf != NULL && shelf->entries[server].open > 1;
 }
 
 /* ---- what the worker calls ---- */

@@ -37,6 +37,10 @@ void smtp_pool_trim(struct smtp_pool *pool, struct worker_profile *profile);
 
 unsigned smtp_pool_open_count(const struct smtp_pool *pool);
 
+/* More than one connection to this server is open from here (SP49). */
+bool smtp_pool_is_crowded(const struct smtp_pool *pool, const struct worker_profile *profile,
+                          unsigned server);
+
 /* An idle connection to this server (SP42), NULL: none. Its owner from now on is `owner`, who hears
  * of its loss only through a transaction. */
 struct smtp_connection *smtp_pool_take(struct smtp_pool *pool, struct worker_profile *profile,

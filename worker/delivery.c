@@ -1,0 +1,419 @@
+#include "worker/delivery.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/channel.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "worker/delivery_private.h"
+#include "worker/directory.h"
+#include "worker/message.h"
+#include "worker/resolver.h"
+#include "worker/smtp/connection.h"
+
+static void on_deadline(void *arg);
+
+/* ---- job structs, kept for the next ones: a delivery should not cost allocations ---- */
+
+static struct job *job_new(struct delivery *delivery)
+{
+    struct job *job = TAILQ_FIRST(&delivery->spare);
+
+    if (job != NULL) {
+        TAILQ_REMOVE(&delivery->spare, job, link);
+        delivery->spare_count--;
+        return job;
+    }
+    job = calloc(1, sizeof(*job));
+    if (job == NULL)
+        return NULL;
+    job->delivery = delivery;
+    job->deadline = loop_timer_new(delivery->loop, on_deadline, job);
+    if (job->deadline == NULL) {
+        free(job);
+        return NULL;
+    }
+    return job;
+}
+
+static void job_free(struct job *job)
+{
+    loop_timer_free(&job->deadline);
+    free(job->recipients);
+    free(job->batch);
+    free(job->batch_of);
+    free(job);
+}
+
+/* Everything that belongs to one attempt goes; what the next one can use stays. */
+static void job_clear(struct job *job)
+{
+    struct job kept = {
+        .delivery = job->delivery,
+        .deadline = job->deadline,
+        .recipients = job->recipients,
+        .batch = job->batch,
+        .batch_of = job->batch_of,
+        .capacity = job->capacity,
+    };
+
+    for (uint32_t i = 0; i < job->count; i++)
+        free(job->recipients[i].text);
+    loop_timer_clear(job->deadline);
+    json_decref(job->trail);
+    json_decref(job->note);
+    message_free(&job->message);
+    directory_release(job->profile);
+    resolver_answer_release(job->answer);
+    *job = kept;
+}
+
+static void job_recycle(struct job *job)
+{
+    struct delivery *delivery = job->delivery;
+
+    job_clear(job);
+    if (delivery == NULL || delivery->spare_count >= DELIVERY_JOBS_KEPT ||
+        job->capacity > DELIVERY_RECIPIENTS_KEPT) {
+        job_free(job);
+        return;
+    }
+    TAILQ_INSERT_HEAD(&delivery->spare, job, link);
+    delivery->spare_count++;
+}
+
+void job_forget(struct job *job)
+{
+    if (job->delivery != NULL)
+        TAILQ_REMOVE(&job->delivery->over, job, link);
+    job_recycle(job);
+}
+
+static int make_recipients(struct job *job)
+{
+    const struct envelope_group *group = job->message->group;
+    const struct envelope_recipient *from = &job->message->envelope->recipients[group->first];
+
+    if (group->count > job->capacity) {
+        free(job->recipients);
+        free(job->batch);
+        free(job->batch_of);
+        job->recipients = calloc(group->count, sizeof(*job->recipients));
+        job->batch = calloc(group->count, sizeof(*job->batch));
+        job->batch_of = calloc(group->count, sizeof(*job->batch_of));
+        job->capacity = group->count;
+        if (job->recipients == NULL || job->batch == NULL || job->batch_of == NULL) {
+            job->capacity = 0;
+            return -ENOMEM;
+        }
+    }
+    job->count = group->count;
+    for (uint32_t i = 0; i < job->count; i++)
+        job->recipients[i] = (struct recipient){ .address = from[i].address, .server = -1 };
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static void on_drained_timer(void *arg)
+{
+    struct delivery *delivery = arg;
+    delivery_drained_cb *drained = delivery->drained;
+
+    delivery->drained = NULL;
+    if (drained != NULL)
+        drained(delivery->drained_arg);
+}
+
+static void look_whether_drained(struct delivery *delivery)
+{
+    if (delivery->is_draining && delivery->job_count == 0)
+        loop_timer_set_ms(delivery->drained_timer, 0);
+}
+
+void job_end(struct job *job)
+{
+    struct delivery *delivery = job->delivery;
+
+    job->outcome.place = job->order.place;
+    job->outcome.job = job->order.job;
+    job->outcome.version = job->order.version;
+    job->outcome.profile = job->order.profile;
+    job->outcome.failed = job->failed;
+    job->outcome.tried = job->tried;
+    job->outcome.served = (int16_t)job->served;
+    job->outcome.reused = job->is_reused;
+    job->outcome.duration_ms = (uint32_t)(loop_now_ms(delivery->loop) - job->began_ms);
+    channel_send(delivery->channel, IPC_MAIL_OUTCOME, &job->outcome);
+
+    delivery->figures.delivered += job->outcome.outcome == IPC_OUTCOME_DONE;
+    TAILQ_REMOVE(&delivery->jobs, job, link);
+    delivery->job_count--;
+    look_whether_drained(delivery);
+    job->stage = JOB_OVER;
+    if (job->notes_under_way == 0)
+        job_recycle(job);
+    else
+        TAILQ_INSERT_TAIL(&delivery->over, job, link);
+}
+
+/* ---- the beginning ---- */
+
+const char *job_ehlo_name(const struct job *job)
+{
+    const char *own = job->profile->profile->ehlo_name;
+
+    return own != NULL ? own : job->delivery->conf->top_hostname;
+}
+
+/* What stands in the way of trying at all (OP09). NULL: nothing. */
+static const char *obstacle(const struct job *job, char out[160])
+{
+    const struct worker_profile *profile = job->profile;
+    const struct rule *rule = directory_rule(job->delivery->directory, job->order.rule);
+    const char *unbuilt;
+
+    if (profile == NULL || profile->profile->version != job->order.version)
+        return "this worker does not have the profile's present version";
+    if (job->order.rule != 0 && rule == NULL)
+        return "this worker does not know the message's rule";
+    unbuilt = rule != NULL ? rule_unbuilt_protection(rule) : NULL;
+    if (unbuilt == NULL)
+        return NULL;
+    (void)snprintf(out, 160, "the rule asks for %s, which this version cannot do yet", unbuilt);
+    return out;
+}
+
+/* What is on disk counts more than what the master believes. */
+static bool is_settled_already(struct job *job)
+{
+    static const enum ipc_outcome outcomes[CELL_STAGE_COUNT] = {
+        [CELL_DONE] = IPC_OUTCOME_DONE,
+        [CELL_FAILED] = IPC_OUTCOME_FAILED,
+        [CELL_DELETED] = IPC_OUTCOME_DONE,
+    };
+
+    if (job->message->cell.stage == CELL_OPEN)
+        return false;
+    job->outcome.outcome = (uint16_t)outcomes[job->message->cell.stage];
+    job->outcome.attempts = job->message->cell.attempts;
+    job->outcome.note_segment = job->message->cell.note.segment;
+    job->outcome.note_slot = job->message->cell.note.slot;
+    return true;
+}
+
+/* A name in the envelope that would say more than one line to a server: never sent. */
+static bool is_clean(const char *address)
+{
+    for (; *address != '\0'; address++) {
+        if ((unsigned char)*address < ' ' || *address == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static int open_message(struct job *job)
+{
+    struct delivery *delivery = job->delivery;
+    struct reason why = { "" };
+    int err = message_open(delivery->cache, &job->order.place, &job->message, &why);
+
+    if (err == 0)
+        err = make_recipients(job);
+    for (uint32_t i = 0; err == 0 && i < job->count; i++) {
+        if (!is_clean(job->recipients[i].address))
+            err = reason_set(&why, -EBADMSG, "a recipient has control characters in it");
+    }
+    if (err == 0 && !is_clean(job->message->envelope->sender))
+        err = reason_set(&why, -EBADMSG, "the sender has control characters in it");
+    if (err < 0)
+        log_warning("delivery", "cannot read a message", LOG_ID(job->order.place.id),
+                    LOG_STR("reason", why.text[0] != '\0' ? why.text : strerror(-err)));
+    return err;
+}
+
+static void answer_no_room(struct delivery *delivery, const struct ipc_mail_deliver *order)
+{
+    const struct ipc_mail_outcome outcome = {
+        .place = order->place,
+        .job = order->job,
+        .version = order->version,
+        .profile = order->profile,
+        .outcome = IPC_OUTCOME_NO_ROOM,
+        .tried = order->tried,
+        .attempts = order->attempts,
+        .served = -1,
+    };
+
+    channel_send(delivery->channel, IPC_MAIL_OUTCOME, &outcome);
+}
+
+void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *order)
+{
+    struct job *job = NULL;
+    char text[160];
+    const char *why;
+
+    if (!delivery->is_draining && delivery->job_count < IPC_JOBS_PER_WORKER)
+        job = job_new(delivery);
+    if (job == NULL) {
+        answer_no_room(delivery, order);
+        return;
+    }
+    job->order = *order;
+    job->tried = order->tried;
+    job->server = job->served = -1;
+    job->began_ms = loop_now_ms(delivery->loop);
+    job->outcome.attempts = order->attempts;
+    job->outcome.outcome = IPC_OUTCOME_NOT_HELD;
+    TAILQ_INSERT_TAIL(&delivery->jobs, job, link);
+    delivery->job_count++;
+    if (open_message(job) < 0 || is_settled_already(job)) {
+        job_end(job);
+        return;
+    }
+    job->profile = directory_hold(delivery->directory, order->profile);
+    job_read_recipients(job);
+    loop_timer_set_ms(job->deadline, order->deadline_ms);
+    why = obstacle(job, text);
+    if (why != NULL)
+        job_trail(job, TRAIL_UNBUILT, 0, why);
+    if (why == NULL && job_has_more(job))
+        job_walk(job);
+    else
+        job_settle(job);
+}
+
+/* ---- cutting ---- */
+
+/* Whoever was accepted by a transaction past its end may have got the message. */
+static void mark_lost(struct job *job)
+{
+    for (unsigned i = 0; i < job->transaction.rcpt_count; i++) {
+        if (job->batch[i].verdict == SMTP_GO_ON)
+            job->recipients[job->batch_of[i]].fate = FATE_LOST;
+    }
+}
+
+static void cut(struct job *job, const char *why)
+{
+    bool is_past_end = job->stage == JOB_TALKING && smtp_transaction_is_past_end(&job->transaction);
+
+    job_disconnect(job);
+    if (is_past_end) {
+        mark_lost(job);
+        job->delivery->figures.ambiguous++;
+    }
+    job_trail(job, is_past_end ? TRAIL_LOST : TRAIL_DEFERRED, 0, why);
+    job_settle(job);
+}
+
+static void on_deadline(void *arg)
+{
+    struct job *job = arg;
+
+    if (job->stage == JOB_WALKING || job->stage == JOB_TALKING)
+        cut(job, "the time for one attempt is over");
+}
+
+void delivery_cancel(struct delivery *delivery, uint64_t id)
+{
+    struct job *job;
+
+    TAILQ_FOREACH (job, &delivery->jobs, link) {
+        if (job->order.job != id)
+            continue;
+        if (job->stage == JOB_WALKING || job->stage == JOB_TALKING)
+            cut(job, "the attempt was called off");
+        return;
+    }
+}
+
+void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *arg)
+{
+    struct job *job, *next;
+
+    delivery->is_draining = true;
+    delivery->drained = done;
+    delivery->drained_arg = arg;
+    for (job = TAILQ_FIRST(&delivery->jobs); job != NULL; job = next) {
+        bool may_be_cut =
+            job->stage == JOB_WALKING ||
+            (job->stage == JOB_TALKING && !smtp_transaction_is_past_end(&job->transaction));
+
+        next = TAILQ_NEXT(job, link);
+        if (!may_be_cut)
+            continue;
+        job_disconnect(job);
+        job_settle_no_room(job);
+    }
+    look_whether_drained(delivery);
+}
+
+/* ---- the whole ---- */
+
+struct delivery *delivery_new(struct loop *loop, struct channel *channel, const struct conf *conf,
+                              struct directory *directory, struct segment_cache *cache,
+                              struct spooler *spooler, struct resolver *resolver,
+                              struct smtp_pool *pool)
+{
+    struct delivery *delivery = calloc(1, sizeof(*delivery));
+
+    if (delivery == NULL)
+        return NULL;
+    *delivery = (struct delivery){
+        .loop = loop,
+        .channel = channel,
+        .conf = conf,
+        .directory = directory,
+        .cache = cache,
+        .spooler = spooler,
+        .resolver = resolver,
+        .pool = pool,
+        .drained_timer = loop_timer_new(loop, on_drained_timer, delivery),
+    };
+    TAILQ_INIT(&delivery->jobs);
+    TAILQ_INIT(&delivery->over);
+    TAILQ_INIT(&delivery->spare);
+    if (delivery->drained_timer == NULL) {
+        free(delivery);
+        return NULL;
+    }
+    return delivery;
+}
+
+void delivery_free(struct delivery **delivery)
+{
+    struct delivery *d = *delivery;
+    struct job *job;
+
+    *delivery = NULL;
+    if (d == NULL)
+        return;
+    while ((job = TAILQ_FIRST(&d->jobs)) != NULL) {
+        TAILQ_REMOVE(&d->jobs, job, link);
+        job_disconnect(job);
+        job->stage = JOB_OVER;
+        job->delivery = NULL;
+        if (job->notes_under_way == 0)
+            job_recycle(job);
+    }
+    TAILQ_FOREACH (job, &d->over, link)
+        job->delivery = NULL;
+    while ((job = TAILQ_FIRST(&d->spare)) != NULL) {
+        TAILQ_REMOVE(&d->spare, job, link);
+        job_free(job);
+    }
+    loop_timer_free(&d->drained_timer);
+    free(d);
+}
+
+void delivery_figures(const struct delivery *delivery, struct delivery_figures *ret_figures)
+{
+    *ret_figures = delivery->figures;
+    ret_figures->jobs = delivery->job_count;
+    ret_figures->connections = smtp_pool_open_count(delivery->pool);
+}

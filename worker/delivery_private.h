@@ -1,0 +1,176 @@
+/* worker/delivery_private.h: a job and what the parts of the delivery do with it.
+ *
+ *   delivery.c         jobs come, are cut, and go
+ *   delivery_walk.c    from server to server: resolve, connect, next
+ *   delivery_talk.c    transactions, and what their results mean for the recipients
+ *   delivery_settle.c  the end of an attempt: cell, note, outcome
+ *   delivery_note.c    the note's JSON
+ */
+#ifndef WORKER_DELIVERY_PRIVATE_H
+#define WORKER_DELIVERY_PRIVATE_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include <jansson.h>
+
+#include "common/cell.h"
+#include "worker/delivery.h"
+#include "worker/smtp/pool.h"
+#include "worker/smtp/transaction.h"
+
+struct loop_timer;
+struct message;
+struct worker_profile;
+
+#define DELIVERY_JOBS_KEPT       64  /* job structs kept for the next ones */
+#define DELIVERY_RECIPIENTS_KEPT 128 /* with room for so many recipients */
+#define DELIVERY_TRAIL_MAX       100 /* entries of one attempt */
+
+/*   WALKING -> TALKING -> WALKING ... -> NOTING -> OVER */
+enum job_stage {
+    JOB_WALKING, /* looking for a connection */
+    JOB_TALKING, /* a transaction is under way */
+    JOB_NOTING,  /* the attempt is over; its note is being written */
+    JOB_OVER,    /* only a note under way still knows it */
+};
+
+enum recipient_fate {            /* of an open recipient, in this attempt */
+                      FATE_NONE, /* still to be tried */
+                      FATE_DEFERRED,
+                      FATE_LOST, /* may have been delivered */
+};
+
+struct recipient {
+    const char *address; /* the message's */
+    char *text;          /* the last reply, or what happened; NULL: nothing to tell */
+    char enhanced[16];
+    uint16_t code;
+    int8_t server; /* that said so, -1: none */
+    uint8_t state; /* enum cell_recipient */
+    uint8_t fate;  /* enum recipient_fate */
+    bool has_news; /* since the last note */
+};
+
+struct job {
+    TAILQ_ENTRY(job) link;
+    struct delivery *delivery; /* NULL: the delivery is gone, see JOB_OVER */
+    struct ipc_mail_deliver order;
+    enum job_stage stage;
+    struct message *message;
+    struct worker_profile *profile; /* NULL: not known here */
+    struct loop_timer *deadline;
+
+    /* The group's recipients, and those of the transaction under way. */
+    struct recipient *recipients;
+    struct smtp_rcpt *batch;
+    uint32_t *batch_of; /* index of each in `recipients` */
+    uint32_t count, capacity;
+
+    /* The walk. */
+    uint64_t tried, failed, unfit;        /* servers, bit = index */
+    int server;                           /* the one at hand, -1: none */
+    int served;                           /* the first that took or judged the message, -1: none */
+    bool is_reused;                       /* the connection came from the pool, or another job */
+    unsigned first_address;               /* of the answer, to begin with */
+    unsigned next_address, address_count; /* after the one being talked to */
+    struct resolver_query *query;
+    struct resolver_answer *answer;
+    struct smtp_ticket ticket;
+    struct smtp_connection *connection;
+    struct smtp_transaction transaction;
+    const char *lacks; /* what unfit servers do not offer */
+
+    /* What will be told of it. */
+    json_t *trail; /* what happened at which server, NULL: nothing to tell yet */
+    char why[400]; /* the last of it, in words */
+    json_t *note;  /* the one that earlier attempts left, NULL: none */
+    int64_t began_ms, server_began_ms, talk_ms;
+    int64_t phase_connect_ms, phase_handshake_ms;
+    unsigned notes_under_way;
+    bool has_changed; /* recipients' states, since the cell was written */
+    bool is_final;    /* the cell says DONE or FAILED */
+    struct ipc_mail_outcome outcome;
+};
+
+struct delivery {
+    struct loop *loop;
+    struct channel *channel;
+    const struct conf *conf;
+    struct directory *directory;
+    struct segment_cache *cache;
+    struct spooler *spooler;
+    struct resolver *resolver;
+    struct smtp_pool *pool;
+    TAILQ_HEAD(, job) jobs;
+    TAILQ_HEAD(, job) over; /* told to the master, but a note of theirs is being written */
+    TAILQ_HEAD(, job) spare;
+    unsigned job_count, spare_count;
+    struct delivery_figures figures;
+    struct loop_timer *drained_timer;
+    delivery_drained_cb *drained;
+    void *drained_arg;
+    bool is_draining;
+};
+
+/* ---- delivery.c ---- */
+
+/* The job is over: its outcome leaves. */
+void job_end(struct job *job);
+/* The last note of a job in the stage OVER has come. */
+void job_forget(struct job *job);
+const char *job_ehlo_name(const struct job *job);
+
+/* ---- delivery_walk.c ---- */
+
+/* Goes to the next server, or ends the attempt when there is none left. */
+void job_walk(struct job *job);
+/* The server at hand failed in SP22's sense; goes on to the next. */
+void job_server_failed(struct job *job, unsigned code, const char *what);
+/* A fresh connection to the server at hand, beginning with its address `first`. */
+void job_reconnect(struct job *job, unsigned first);
+/* Lets go of connection, ticket and query, at once. */
+void job_disconnect(struct job *job);
+
+/* ---- delivery_talk.c ---- */
+
+void job_talk(struct job *job);
+/* Some recipient has no fate in this attempt yet. */
+bool job_has_more(const struct job *job);
+
+/* ---- delivery_settle.c ---- */
+
+/* Reads what earlier attempts left: cell and note. */
+void job_read_recipients(struct job *job);
+/* Brings the recipients' states into the cell and writes it. */
+void job_record(struct job *job);
+/* The attempt is over; whoever is still open is deferred, or expired. */
+void job_settle(struct job *job);
+/* Neither failure nor attempt: come again. */
+void job_settle_no_room(struct job *job);
+/* A note of how far it has come, for recipients that have no room in the cell. */
+void job_note_progress(struct job *job);
+
+/* ---- delivery_note.c ---- */
+
+enum {
+    TRAIL_FAILED,
+    TRAIL_UNFIT,
+    TRAIL_UNBUILT,
+    TRAIL_DEFERRED,
+    TRAIL_REFUSED,
+    TRAIL_LOST,
+    TRAIL_DELIVERED,
+    TRAIL_KIND_COUNT
+};
+
+/* One more entry in the trail about the server at hand, which also becomes `why`. */
+void job_trail(struct job *job, int kind, unsigned code, const char *what);
+/* The recipients' states that have no room in the cell, from the note of earlier attempts. */
+void job_take_note(struct job *job);
+/* The whole note as text (free()), NULL: no memory. `outcome` NULL: the attempt goes on. */
+char *job_note_text(struct job *job, const char *outcome);
+/* "smtp://10.0.0.1:25", "" for -1. */
+const char *job_server_text(const struct job *job, int server);
+
+#endif

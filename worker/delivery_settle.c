@@ -1,0 +1,256 @@
+/* worker/delivery_settle.c: what an attempt leaves behind: the cell at once (MQ03), then a note,
+ * then the outcome. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "worker/delivery_private.h"
+#include "worker/directory.h"
+#include "worker/message.h"
+#include "worker/note.h"
+#include "worker/retry.h"
+#include "worker/spooler.h"
+
+/* ---- reading ---- */
+
+void job_read_recipients(struct job *job)
+{
+    const struct cell *cell = &job->message->cell;
+
+    for (uint32_t i = 0; i < job->count && i < CELL_INLINE_RECIPIENTS; i++)
+        job->recipients[i].state = (uint8_t)cell_recipient_get(cell, i);
+    if (cell->note.segment == 0)
+        return;
+    job->note =
+        note_read(job->delivery->cache, &cell->note, job->order.place.id, job->order.place.group);
+    job_take_note(job);
+}
+
+/* ---- the cell ---- */
+
+static uint32_t count_open(const struct job *job)
+{
+    uint32_t open = 0;
+
+    for (uint32_t i = 0; i < job->count; i++)
+        open += job->recipients[i].state == CELL_RCPT_OPEN;
+    return open;
+}
+
+static bool is_all_delivered(const struct job *job)
+{
+    for (uint32_t i = 0; i < job->count; i++) {
+        if (job->recipients[i].state != CELL_RCPT_DELIVERED)
+            return false;
+    }
+    return true;
+}
+
+static void write_cell(struct job *job)
+{
+    struct cell *cell = &job->message->cell;
+    int err;
+
+    for (uint32_t i = 0; i < job->count && i < CELL_INLINE_RECIPIENTS; i++)
+        cell_recipient_set(cell, i, (enum cell_recipient)job->recipients[i].state);
+    cell->crashes = 0; /* whatever killed a worker, it was not this */
+    err = message_record(job->message);
+    if (err < 0)
+        log_error("delivery", "cannot record an outcome: it may be repeated after a crash",
+                  LOG_ID(job->order.place.id), LOG_STR("reason", strerror(-err)));
+    spooler_state_touched(job->delivery->spooler, message_state_fd(job->message));
+    job->has_changed = false;
+}
+
+/* Nobody is left: the group's end belongs into the same write as the reply that brought it. */
+static void make_final(struct job *job)
+{
+    struct cell *cell = &job->message->cell;
+
+    cell->stage = is_all_delivered(job) ? CELL_DONE : CELL_FAILED;
+    cell->attempts = (uint16_t)(job->order.attempts + 1);
+    cell->next_attempt_s = 0;
+    job->is_final = true;
+}
+
+void job_record(struct job *job)
+{
+    if (!job->has_changed)
+        return;
+    if (count_open(job) == 0)
+        make_final(job);
+    write_cell(job);
+}
+
+/* ---- notes ---- */
+
+static const char *outcome_name(const struct job *job)
+{
+    static const char *const names[IPC_OUTCOME_COUNT] = {
+        [IPC_OUTCOME_DONE] = "delivered",
+        [IPC_OUTCOME_FAILED] = "failed",
+        [IPC_OUTCOME_DEFERRED] = "deferred",
+    };
+
+    return names[job->outcome.outcome];
+}
+
+static void finish(struct job *job)
+{
+    const struct cell *cell = &job->message->cell;
+
+    job->outcome.note_segment = cell->note.segment;
+    job->outcome.note_slot = cell->note.slot;
+    job_end(job);
+}
+
+/* Notes come back in the order in which they were written, so the newest wins. */
+static void on_note(int err, struct cell_note_place place, void *arg)
+{
+    struct job *job = arg;
+
+    job->notes_under_way--;
+    if (job->stage == JOB_OVER) {
+        if (job->notes_under_way == 0)
+            job_forget(job);
+        return;
+    }
+    if (err == 0) {
+        job->message->cell.note = place;
+        write_cell(job);
+    } else {
+        log_warning("delivery", "cannot write a note about a message", LOG_ID(job->order.place.id),
+                    LOG_STR("reason", strerror(-err)));
+    }
+    if (job->stage == JOB_NOTING && job->notes_under_way == 0)
+        finish(job);
+}
+
+static bool write_note(struct job *job, const char *outcome)
+{
+    char *text = job_note_text(job, outcome);
+
+    if (text == NULL)
+        return false;
+    job->notes_under_way++;
+    spooler_note(job->delivery->spooler, job->order.place.id, job->order.place.group,
+                 job->message->cell.note, text, strlen(text), on_note, job);
+    free(text);
+    return true;
+}
+
+void job_note_progress(struct job *job)
+{
+    if (job->count > CELL_INLINE_RECIPIENTS)
+        (void)write_note(job, NULL);
+}
+
+/* ---- the end of an attempt ---- */
+
+/* Every server was asked, none failed, none can carry it: no later attempt would do better. */
+static bool is_hopeless(const struct job *job)
+{
+    size_t servers = job->profile != NULL ? job->profile->profile->server_count : 0;
+    uint64_t all = servers >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << servers) - 1;
+
+    return servers > 0 && job->unfit == all;
+}
+
+/* Whoever no reply was about shares what is known of the attempt as a whole. */
+static void settle_the_rest(struct job *job)
+{
+    bool is_hopeless_now = is_hopeless(job);
+    const char *why = job->why[0] != '\0' ? job->why : "no server was left to try";
+    bool is_utf8 = job->lacks != NULL && strcmp(job->lacks, "SMTPUTF8") == 0;
+
+    for (uint32_t i = 0; i < job->count; i++) {
+        struct recipient *recipient = &job->recipients[i];
+
+        if (recipient->state != CELL_RCPT_OPEN)
+            continue;
+        if (recipient->fate == FATE_NONE) {
+            free(recipient->text);
+            recipient->text = strdup(why);
+            recipient->code = is_hopeless_now ? 554 : 0;
+            recipient->server = (int8_t)(is_hopeless_now ? job->order.start : -1);
+            (void)strcpy(recipient->enhanced, !is_hopeless_now ? "" : is_utf8 ? "5.6.7" : "5.6.3");
+            if (is_hopeless_now)
+                recipient->state = CELL_RCPT_REFUSED;
+        } else if (recipient->fate == FATE_LOST && recipient->text == NULL) {
+            recipient->text = strdup("the connection was lost after the end of data");
+        }
+        recipient->has_news = true;
+    }
+}
+
+static void expire(struct job *job)
+{
+    for (uint32_t i = 0; i < job->count; i++) {
+        if (job->recipients[i].state == CELL_RCPT_OPEN)
+            job->recipients[i].state = CELL_RCPT_EXPIRED;
+    }
+}
+
+static void log_end(const struct job *job, uint32_t open, int64_t wait_ms)
+{
+    const char *profile = job->profile != NULL ? job->profile->profile->name : NULL;
+
+    if (job->outcome.outcome == IPC_OUTCOME_DEFERRED)
+        log_info("delivery", "deferred", LOG_ID(job->order.place.id), LOG_STR("profile", profile),
+                 LOG_INT("recipients", open), LOG_INT("attempts", job->outcome.attempts),
+                 LOG_INT("again_in_s", wait_ms / 1000), LOG_STR("reason", job->why));
+    else if (job->outcome.outcome == IPC_OUTCOME_FAILED)
+        log_warning("delivery", "failed: kept and listed", LOG_ID(job->order.place.id),
+                    LOG_STR("profile", profile), LOG_INT("attempts", job->outcome.attempts),
+                    LOG_STR("reason", job->why));
+}
+
+void job_settle(struct job *job)
+{
+    struct cell *cell = &job->message->cell;
+    const struct profile_retry *retry =
+        job->profile != NULL ? &job->profile->profile->retry : &retry_default;
+    int64_t now_ms = clock_wall_ms(), next_ms = now_ms;
+    bool is_recorded = job->is_final;
+    uint32_t open;
+
+    job->stage = JOB_NOTING;
+    loop_timer_clear(job->deadline);
+    job->outcome.attempts = (uint16_t)(job->order.attempts + 1);
+    settle_the_rest(job);
+    open = count_open(job);
+    if (open > 0 && !retry_next(retry, job->order.place.id, job->outcome.attempts,
+                                job->message->received_ms, now_ms, &next_ms)) {
+        expire(job);
+        open = 0;
+    }
+    if (open > 0) {
+        cell->attempts = job->outcome.attempts;
+        cell->next_attempt_s = clock_to_epoch_s(next_ms + 999);
+    } else if (!is_recorded) {
+        make_final(job);
+    }
+    job->outcome.next_attempt_s = cell->next_attempt_s;
+    job->outcome.recipients = open;
+    job->outcome.outcome = open > 0                   ? IPC_OUTCOME_DEFERRED
+                           : cell->stage == CELL_DONE ? IPC_OUTCOME_DONE
+                                                      : IPC_OUTCOME_FAILED;
+    if (!is_recorded)
+        write_cell(job);
+    log_end(job, open, next_ms - now_ms);
+    if (job->outcome.outcome == IPC_OUTCOME_DONE || !write_note(job, outcome_name(job)))
+        finish(job);
+}
+
+void job_settle_no_room(struct job *job)
+{
+    if (job->server >= 0)
+        job->tried &= ~((uint64_t)1 << job->server);
+    job->stage = JOB_NOTING;
+    loop_timer_clear(job->deadline);
+    job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
+    job->outcome.recipients = count_open(job);
+    finish(job);
+}

@@ -1,0 +1,185 @@
+/* worker/delivery_walk.c: from server to server, until one has taken the message or none is left
+ * (SP20, SP21, SP22). */
+#include <string.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/profile.h"
+#include "worker/delivery_private.h"
+#include "worker/directory.h"
+#include "worker/resolver.h"
+#include "worker/smtp/connection.h"
+
+static uint64_t bit(int server)
+{
+    return (uint64_t)1 << server;
+}
+
+/* From the start server on, past the end at the beginning; those to be skipped only when nothing
+ * else is left. -1: all were tried. */
+static int next_server(const struct job *job)
+{
+    int count = (int)job->profile->profile->server_count, skipped = -1;
+
+    for (int i = 0; i < count; i++) {
+        int server = (job->order.start + i) % count;
+
+        if ((job->tried & bit(server)) != 0)
+            continue;
+        if ((job->order.skip & bit(server)) == 0)
+            return server;
+        if (skipped < 0)
+            skipped = server;
+    }
+    return skipped;
+}
+
+static void note_failed(struct job *job, unsigned code, const char *what)
+{
+    job->failed |= bit(job->server);
+    job_trail(job, TRAIL_FAILED, code, what);
+    log_warning("delivery", "server failed", LOG_ID(job->order.place.id),
+                LOG_STR("profile", job->profile->profile->name),
+                LOG_STR("server", job_server_text(job, job->server)), LOG_STR("reason", what));
+}
+
+/* ---- connecting ---- */
+
+static void on_connection(struct smtp_connection *connection, bool is_reused, void *owner)
+{
+    struct job *job = owner;
+
+    job->connection = connection;
+    job->is_reused = is_reused;
+    if (!is_reused) {
+        job->phase_connect_ms = smtp_connection_connect_ms(connection);
+        job->phase_handshake_ms = smtp_connection_handshake_ms(connection);
+    }
+    job_talk(job);
+}
+
+static void on_failed(const struct smtp_failure *failure, void *owner)
+{
+    struct job *job = owner;
+    const struct smtp_situation situation = {
+        .is_crowded =
+            smtp_pool_is_crowded(job->delivery->pool, job->profile, (unsigned)job->server),
+        .is_too_many = failure->is_too_many,
+    };
+
+    if (smtp_judge(failure->point, failure->event, &situation) == SMTP_NO_ROOM)
+        job_settle_no_room(job);
+    else
+        job_server_failed(job, failure->code, failure->text);
+}
+
+static const struct smtp_ticket_ops ticket_ops = {
+    .on_connection = on_connection,
+    .on_failed = on_failed,
+};
+
+/* False, with the reason: there is no way to begin. */
+static bool open_connection(struct job *job, struct reason *why)
+{
+    job->ticket = (struct smtp_ticket){
+        .answer = job->answer,
+        .first = job->first_address,
+        .ehlo_name = job_ehlo_name(job),
+        .ops = &ticket_ops,
+        .owner = job,
+    };
+    return smtp_pool_open(job->delivery->pool, job->profile, (unsigned)job->server, &job->ticket,
+                          why) == 0;
+}
+
+static void on_resolved(struct resolver_answer *answer, const char *reason, void *arg)
+{
+    struct job *job = arg;
+    struct reason why = { "" };
+
+    job->query = NULL;
+    if (answer == NULL) {
+        job_server_failed(job, 0, reason);
+        return;
+    }
+    job->answer = resolver_answer_hold(answer);
+    if (!open_connection(job, &why))
+        job_server_failed(job, 0, why.text);
+}
+
+/* False, with the reason: the server has failed on the spot. */
+static bool begin_fresh(struct job *job, struct reason *why)
+{
+    const char *host = job->profile->profile->servers[job->server].host;
+    int found = resolver_lookup(job->delivery->resolver, host, on_resolved, job, &job->answer,
+                                &job->query, why);
+    if (found < 0)
+        return false;
+    return found == 0 || open_connection(job, why);
+}
+
+void job_reconnect(struct job *job, unsigned first)
+{
+    struct reason why = { "" };
+    bool is_begun;
+
+    job->stage = JOB_WALKING;
+    job->first_address = first;
+    is_begun = job->answer == NULL ? begin_fresh(job, &why) : open_connection(job, &why);
+    if (!is_begun)
+        job_server_failed(job, 0, why.text);
+}
+
+void job_disconnect(struct job *job)
+{
+    resolver_cancel(&job->query);
+    smtp_pool_give_up(&job->ticket);
+    smtp_connection_free(&job->connection);
+}
+
+/* ---- walking ---- */
+
+/* True: the server at hand is being talked or connected to. */
+static bool try_server(struct job *job)
+{
+    struct delivery *delivery = job->delivery;
+    const char *unbuilt = profile_unbuilt_protection(job->profile->profile, (size_t)job->server);
+    struct reason why = { "" };
+
+    if (unbuilt != NULL) {
+        (void)reason_set(&why, 0, "asks for %s, which this version cannot do yet", unbuilt);
+        job_trail(job, TRAIL_UNBUILT, 0, why.text);
+        return false;
+    }
+    job->server_began_ms = loop_now_ms(delivery->loop);
+    job->first_address = 0;
+    job->connection = smtp_pool_take(delivery->pool, job->profile, (unsigned)job->server);
+    if (job->connection != NULL) {
+        job->is_reused = true;
+        job_talk(job);
+        return true;
+    }
+    if (begin_fresh(job, &why))
+        return true;
+    note_failed(job, 0, why.text);
+    return false;
+}
+
+void job_walk(struct job *job)
+{
+    job->stage = JOB_WALKING;
+    while ((job->server = next_server(job)) >= 0) {
+        resolver_answer_release(job->answer);
+        job->answer = NULL;
+        job->tried |= bit(job->server);
+        if (try_server(job))
+            return;
+    }
+    job_settle(job);
+}
+
+void job_server_failed(struct job *job, unsigned code, const char *what)
+{
+    note_failed(job, code, what);
+    job_walk(job);
+}
