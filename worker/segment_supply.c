@@ -83,7 +83,7 @@ static bool is_full(int err)
 
 static void mended(struct segment_supply *supply, uint32_t number)
 {
-    if (supply->is_broken || supply->is_stopped)
+    if (supply->is_broken)
         tell(supply, LOG_LEVEL_WARNING, "the spool can be written again", number, 0);
     supply->is_broken = supply->is_stopped = false;
 }
@@ -209,11 +209,33 @@ static void make_slice(struct segment_supply *supply, int64_t now_ms)
     mended(supply, file->number); /* it was written and synced just now */
 }
 
+/* After a failure: a fresh header, written and synced, or this one is given up too. */
+static void prove_spare(struct segment_supply *supply, int64_t now_ms)
+{
+    struct segment_file *file = take_spare(supply);
+    int err = segment_file_begin_life(file, supply->settings.dir->slot, max_id(supply));
+
+    if (err == 0) {
+        add_spare(supply, file);
+        mended(supply, file->number);
+        return;
+    }
+    count_failure(supply, file->number, err, now_ms);
+    (void)segment_file_unlink(supply->settings.dir->fd, file->number);
+    segment_file_free(&file);
+}
+
 int64_t segment_supply_advance(struct segment_supply *supply, unsigned used, bool is_idle,
                                int64_t now_ms)
 {
     const struct segment_maker *maker = &supply->maker;
 
+    if (supply->is_broken && now_ms < supply->prove_at_ms)
+        return supply->prove_at_ms - now_ms;
+    if (supply->is_broken && supply->spare_count > 0) {
+        prove_spare(supply, now_ms);
+        return 0;
+    }
     if (supply->spare_count > 0)
         return FULL_RETRY_MS;
     if (!segment_maker_is_busy(maker)) {
@@ -230,9 +252,6 @@ int64_t segment_supply_advance(struct segment_supply *supply, unsigned used, boo
 int segment_supply_take(struct segment_supply *supply, int64_t now_ms,
                         struct segment_file **ret_file)
 {
-    struct segment_file *file;
-    int err;
-
     if (supply->is_broken && now_ms < supply->prove_at_ms)
         return -EIO;
     if (supply->spares == NULL)
@@ -240,18 +259,9 @@ int segment_supply_take(struct segment_supply *supply, int64_t now_ms,
                        now_ms >= supply->make_at_ms
                    ? -EAGAIN
                    : supply->make_err;
-    file = take_spare(supply);
-    if (supply->is_broken) {
-        err = segment_file_begin_life(file, supply->settings.dir->slot, max_id(supply));
-        if (err < 0) {
-            count_failure(supply, file->number, err, now_ms);
-            (void)segment_file_unlink(supply->settings.dir->fd, file->number);
-            segment_file_free(&file);
-            return supply->is_stopped ? -EIO : -EAGAIN;
-        }
-    }
-    mended(supply, file->number);
-    *ret_file = file;
+    if (supply->is_broken)
+        return -EAGAIN; /* it is about to prove itself */
+    *ret_file = take_spare(supply);
     return 0;
 }
 
