@@ -191,7 +191,7 @@ static void begin_making(struct segment_supply *supply, int64_t now_ms)
 
 static void make_slice(struct segment_supply *supply, int64_t now_ms)
 {
-    struct segment_file *file;
+    struct segment_file *file = NULL;
     int made = segment_maker_step(&supply->maker);
 
     if (made == 0)
