@@ -17,6 +17,7 @@ struct master {
     int report_fd, log_fd, lock_fd;
     int64_t started_wall_ms;
     bool is_stopping;
+    int64_t stopping_ms;
 
     struct workers workers;
     struct alerts *alerts;

@@ -8,6 +8,9 @@
 #include "master/registry.h"
 #include "master/supervisor.h"
 
+/* Who stops a whole process group may well send the same signal twice. */
+#define AGAIN_MS 2000
+
 static void on_stopped(void *arg)
 {
     struct master *master = arg;
@@ -20,12 +23,15 @@ static void on_terminate(int number, void *arg)
     struct master *master = arg;
 
     if (master->is_stopping) {
+        if (loop_now_ms(master->loop) - master->stopping_ms < AGAIN_MS)
+            return;
         log_warning("master", "told to stop again: not waiting any longer",
                     LOG_STR("signal", strsignal(number)));
         loop_stop(master->loop);
         return;
     }
     master->is_stopping = true;
+    master->stopping_ms = loop_now_ms(master->loop);
     log_info("master", "draining", LOG_STR("signal", strsignal(number)),
              LOG_INT("drain_time_s", master->conf->top_drain_time));
     control_stop(master->control);

@@ -228,7 +228,7 @@ int scans_rescanned(struct scans *scans, struct worker *worker,
         return -EBADMSG;
     log_info("scans", "spool scanned", LOG_INT("slot", slot), LOG_INT("by", worker->slot),
              LOG_INT("groups", rescanned->groups), LOG_INT("damaged", rescanned->damaged),
-             LOG_INT("errno", -rescanned->err));
+             LOG_STR("reason", rescanned->err != 0 ? strerror(-rescanned->err) : NULL));
     if (rescanned->damaged > 0)
         log_alert("scans", "damage was found in the spool and set aside in spool/damaged",
                   LOG_INT("slot", slot), LOG_INT("places", rescanned->damaged));

@@ -325,7 +325,15 @@ static int64_t next_backoff(struct worker *worker, int64_t lived_ms)
     return wait_ms;
 }
 
-/* A slot that no reload wants any more stays scanned by others; its entry and sockets go. */
+void supervisor_forget_slot(struct worker *worker)
+{
+    struct supervisor *s = worker->supervisor;
+    unsigned slot = worker->slot;
+
+    worker_free(&s->parts.workers->slots[slot]);
+    scans_want(s->scans, slot); /* what it left is somebody else's from now on */
+}
+
 static void plan_successor(struct worker *worker, int64_t lived_ms)
 {
     struct supervisor *s = worker->supervisor;
@@ -336,7 +344,7 @@ static void plan_successor(struct worker *worker, int64_t lived_ms)
         return;
     }
     if (worker->is_unwanted) {
-        scans_want(s->scans, worker->slot);
+        supervisor_forget_slot(worker);
         return;
     }
     worker->restarts++;

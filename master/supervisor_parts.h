@@ -42,6 +42,8 @@ void supervisor_set_state(struct worker *worker, enum worker_state state);
 /* Sockets and a worker for a slot that is wanted from now on. */
 int supervisor_open_slot(struct supervisor *supervisor, unsigned slot, struct reason *reterr_why);
 void supervisor_spawn(struct worker *worker);
+/* A slot that no reload wants any more, and whose process has ended. Frees `worker`. */
+void supervisor_forget_slot(struct worker *worker);
 int supervisor_configure(struct worker *worker, bool is_first);
 void supervisor_drain(struct worker *worker);
 void supervisor_check_stopped(struct supervisor *supervisor);

@@ -115,8 +115,7 @@ static void leave_out(struct supervisor *s, unsigned slot)
         return;
     worker->is_unwanted = true;
     if (worker->pid == 0) {
-        loop_timer_clear(worker->timer);
-        scans_want(s->scans, slot);
+        supervisor_forget_slot(worker);
         return;
     }
     if (worker->channel == NULL || worker->state == WORKER_DOWN)

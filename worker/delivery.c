@@ -319,6 +319,12 @@ static void on_deadline(void *arg)
         cut(job, "the time for one attempt is over");
 }
 
+static bool may_be_cut(const struct job *job)
+{
+    return job->stage == JOB_WALKING ||
+           (job->stage == JOB_TALKING && !smtp_transaction_is_past_end(&job->transaction));
+}
+
 void delivery_cancel(struct delivery *delivery, uint64_t id)
 {
     struct job *job;
@@ -326,8 +332,10 @@ void delivery_cancel(struct delivery *delivery, uint64_t id)
     TAILQ_FOREACH (job, &delivery->jobs, link) {
         if (job->order.job != id)
             continue;
-        if (job->stage == JOB_WALKING || job->stage == JOB_TALKING)
-            cut(job, "the attempt was called off");
+        if (may_be_cut(job)) {
+            job_disconnect(job);
+            job_settle_no_room(job);
+        }
         return;
     }
 }

@@ -33,7 +33,8 @@ void delivery_free(struct delivery **delivery);
 
 void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *order);
 
-/* Ends the job's attempt: deferred with what was learnt. Unknown jobs are over already. */
+/* The master wants it back: cut, neither failure nor attempt, unless it is past its end of data;
+ * then it goes on. Unknown jobs are over already. */
 void delivery_cancel(struct delivery *delivery, uint64_t job);
 
 /* Cuts what has not sent its end of data (its outcome is NO_ROOM: neither failure nor attempt),

@@ -36,6 +36,7 @@ struct ladder {
     struct loop_timer *limit;
     unsigned address;
     int64_t step_began_us;
+    enum probe_step waits_for; /* the step under way */
     bool has_failed, is_over;
 };
 
@@ -77,6 +78,7 @@ static void tell(struct ladder *ladder, enum probe_step step, enum probe_result 
     (void)vsnprintf(told.text, sizeof(told.text), format, args);
     va_end(args);
     ladder->step_began_us = now_us;
+    ladder->waits_for = step == PROBE_CONNECT ? PROBE_GREETING : (enum probe_step)(step + 1);
     if (result == PROBE_FAILED)
         ladder->has_failed = true;
     channel_send(ladder->probe->prober->channel, IPC_PROBE_STEP, &told);
@@ -327,7 +329,7 @@ static void on_limit(void *arg)
     struct ladder *ladder = arg;
 
     smtp_connection_free(&ladder->connection);
-    tell(ladder, ladder->answer == NULL ? PROBE_RESOLVE : PROBE_CONNECT, PROBE_FAILED,
+    tell(ladder, ladder->waits_for, PROBE_FAILED,
          "not through within %d s: the server or the way to it is too slow, or answers nothing; if "
          "the port speaks TLS from the first byte, write smtps://",
          PROBE_SERVER_LIMIT_MS / 1000);

@@ -187,6 +187,9 @@ class ScriptedServer:
             verb, _, argument = line.partition(" ")
             verb = verb.upper()
             self.commands.append(line)
+            if verb == "RCPT" and sender is None:
+                writer.write(b"503 5.5.1 MAIL first\r\n")
+                continue
             reply = await self._say(writer, verb, argument)
             if reply[:3] == "421" or verb == "QUIT":
                 await writer.drain()
@@ -198,6 +201,9 @@ class ScriptedServer:
             elif verb == "DATA" and reply[0] == "3":
                 body = await self._read_body(reader)
                 self.ends += 1
+                if not recipients:  # as RFC 2920 wants after an early DATA
+                    writer.write(b"554 5.5.1 no valid recipients\r\n")
+                    continue
                 message = Message(self, sender, recipients, body)
                 reply = await self._say(writer, "END", body,
                                         lambda: self.journal.append(message))

@@ -107,7 +107,7 @@ def test_SP53_a_profile_that_queued_mail_needs_cannot_be_deleted(t):
     from peer.net import Client
     with Client(gateway.port) as client:
         assert client.deliver().code == 250
-    suite.wait_for("waiting", lambda: [r for r in gateway.queue() if r["state"] == "waiting"])
+    suite.wait_for("deferred", lambda: [r for r in gateway.queue() if r["state"] == "deferred"])
     gateway.ctl("rule", "delete", "all")
     done = gateway.run_ctl("profile", "delete", "relay")
     assert done.returncode == 1 and "1" in done.stderr + done.stdout, done
@@ -294,8 +294,8 @@ def test_OP09_protection_that_is_not_built_defers_the_mail(t):
     from peer.net import Client
     with Client(gateway.port) as client:
         assert client.deliver().code == 250
-    row = suite.wait_for("waiting", lambda: next(
-        (r for r in gateway.queue() if r["state"] == "waiting"), None))
+    row = suite.wait_for("deferred", lambda: next(
+        (r for r in gateway.queue() if r["state"] == "deferred"), None))
     assert "starttls_required" in gateway.ctl("queue", "show", row["id"])
     assert not sink.messages and not any(c.startswith("MAIL") for c in sink.commands)
 

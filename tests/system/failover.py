@@ -72,10 +72,10 @@ NOT_NEXT_SERVER = {
     "rcpt_550_is_final": ({"RCPT": "550 5.1.1 no such user"}, "failed"),
     "mail_550_is_final": ({"MAIL": "550 5.7.1 not you"}, "failed"),
     "end_of_data_554_is_final": ({"END": "554 5.6.0 spam"}, "failed"),
-    "rcpt_450_defers": ({"RCPT": "450 4.2.1 busy"}, "waiting"),
-    "mail_450_4_1_8_defers": ({"MAIL": "450 4.1.8 sender"}, "waiting"),
-    "end_of_data_451_defers": ({"END": "451 4.7.1 greylisted"}, "waiting"),
-    "lost_after_end_of_data_defers": ({"END": DROP}, "waiting"),
+    "rcpt_450_defers": ({"RCPT": "450 4.2.1 busy"}, "deferred"),
+    "mail_450_4_1_8_defers": ({"MAIL": "450 4.1.8 sender"}, "deferred"),
+    "end_of_data_451_defers": ({"END": "451 4.7.1 greylisted"}, "deferred"),
+    "lost_after_end_of_data_defers": ({"END": DROP}, "deferred"),
 }
 
 
@@ -117,7 +117,7 @@ def test_SP22_all_servers_dead_defers_and_the_retry_delivers(t):
     for server in servers:
         server.stop()
     send(gateway)
-    suite.wait_for("waiting", lambda: [r for r in gateway.queue() if r["state"] == "waiting"])
+    suite.wait_for("deferred", lambda: [r for r in gateway.queue() if r["state"] == "deferred"])
     servers[1].start()
     suite.wait_for("delivered by its retry", lambda: journal)
 

@@ -36,7 +36,7 @@ def test_MQ06_show_tells_the_way_of_a_message(t):
     gateway, sink = start(t)
     sink.replies["RCPT"] = "450 4.2.1 mailbox busy today"
     send(gateway, sender="a@client.test", recipients=["b@example.test"])
-    row = wait_row(gateway, "waiting")
+    row = wait_row(gateway, "deferred")
     text = gateway.ctl("queue", "show", row["id"])
     for word in ("a@client.test", "b@example.test", "all", "relay", str(sink.port),
                  "4.2.1 mailbox busy today"):
@@ -48,7 +48,7 @@ def test_MQ06_retry_now_delivers(t):
     gateway, sink = start(t)
     sink.replies["RCPT"] = "450 4.2.1 later"
     send(gateway)
-    row = wait_row(gateway, "waiting")
+    row = wait_row(gateway, "deferred")
     sink.replies.clear()
     gateway.ctl("queue", "retry", row["id"])
     suite.wait_for("delivered", lambda: sink.messages)
@@ -59,7 +59,7 @@ def test_MQ06_hold_outlives_a_crash_and_release_delivers(t):
     gateway, sink = start(t)
     sink.stop()
     send(gateway)
-    row = wait_row(gateway, "waiting")
+    row = wait_row(gateway, "deferred")
     gateway.ctl("queue", "hold", row["id"])
     gateway.kill_all()
     sink.start()
@@ -74,7 +74,7 @@ def test_MQ06_delete_is_for_good(t):
     gateway, sink = start(t)
     sink.stop()
     send(gateway)
-    row = wait_row(gateway, "waiting")
+    row = wait_row(gateway, "deferred")
     gateway.ctl("queue", "delete", row["id"])
     assert not gateway.queue()
     gateway.kill_all()
@@ -92,7 +92,7 @@ def test_MQ06_reroute_sends_it_another_way(t):
     gateway.put_profile("other", [other])
     sink.stop()
     send(gateway)
-    row = wait_row(gateway, "waiting")
+    row = wait_row(gateway, "deferred")
     assert gateway.run_ctl("queue", "reroute", row["id"], "nobody").returncode == 1
     gateway.ctl("queue", "reroute", row["id"], "other")
     suite.wait_for("at the other", lambda: other.messages)
@@ -125,7 +125,7 @@ def test_SP54_a_saved_profile_is_used_by_the_next_attempt(t):
     gateway, sink = start(t)
     sink.stop()
     send(gateway)
-    row = wait_row(gateway, "waiting")
+    row = wait_row(gateway, "deferred")
     other = ScriptedServer(t)
     gateway.put_profile("relay", [other])
     gateway.ctl("queue", "retry", row["id"])

@@ -584,7 +584,7 @@ Test(supervisor, OP01_a_reload_takes_workers_away_and_loses_nobody)
         cr_assert_eq(greeting(fds[i]), 0, "all new ones go to the worker that stays");
         close(fds[i]);
     }
-    WAIT_FOR(workers.slots[1]->pid == 0 && workers.slots[2]->pid == 0);
+    WAIT_FOR(workers.slots[1] == NULL && workers.slots[2] == NULL);
     cr_assert_eq(running(), 1);
     WAIT_FOR(queue_group(parts.queue, 1001, 0) != NULL &&
              queue_group(parts.queue, 1002, 0) != NULL);

@@ -14,11 +14,12 @@ struct lanes { /* what was seen: any bit of wrong, the top bit of high */
 /* `bytes` is a multiple of LANES; x[-1] can be read. */
 static void look_at(const unsigned char *x, size_t bytes, struct lanes *lanes)
 {
+    const unsigned char *in_front = x - 1;
     struct lanes seen = *lanes;
 
     for (size_t i = 0; i < bytes; i += LANES) {
         for (size_t j = 0; j < LANES; j++) {
-            unsigned char c = x[i + j], before = x[i + j - 1];
+            unsigned char c = x[i + j], before = in_front[i + j];
 
             /* 0 or 255, as vector comparisons give it */
             seen.bare[j] |= (unsigned char)((c == '\n' ? 255 : 0) ^ (before == '\r' ? 255 : 0));

@@ -35,6 +35,10 @@ struct ingress {
     int64_t refusals_second;
 };
 
+/* Whether one more line about a client's mistake may be logged in this second: a flood of nonsense
+ * must not become a flood of lines. */
+bool ingress_may_log(struct ingress *ingress);
+
 /* A session has closed its connection: room for another. */
 void ingress_session_closed(struct ingress *ingress, struct session *session);
 

@@ -10,9 +10,8 @@
 #include "worker/ingress/ingress_private.h"
 #include "worker/stream.h"
 
-#define REPLY_MAX 512 /* RFC 5321, 4.5.3.1.5 */
-/* A flood of nonsense must not become a flood of log lines. */
-#define REFUSALS_PER_SECOND 20
+#define REPLY_MAX           512 /* RFC 5321, 4.5.3.1.5 */
+#define REFUSALS_PER_SECOND 20  /* in the log */
 
 void session_reply(struct session *s, const char *line)
 {
@@ -37,13 +36,13 @@ void session_replyf(struct session *s, const char *format, ...)
     session_reply(s, line);
 }
 
-static bool may_log(struct ingress *ingress)
+bool ingress_may_log(struct ingress *ingress)
 {
     int64_t second = clock_mono_ms() / 1000;
 
     if (second != ingress->refusals_second) {
         if (ingress->refusals_unlogged > 0)
-            log_info("ingress", "more refusals than are logged one by one",
+            log_info("ingress", "more refusals and losses than are logged one by one",
                      LOG_INT("count", ingress->refusals_unlogged));
         ingress->refusals_second = second;
         ingress->refusals_logged = ingress->refusals_unlogged = 0;
@@ -60,7 +59,7 @@ void session_refuse(struct session *s, const char *subject, const char *line)
 {
     if (line[0] == '5')
         s->errors++;
-    if (s->ingress != NULL && may_log(s->ingress))
+    if (s->ingress != NULL && ingress_may_log(s->ingress))
         log_info(
             "ingress", "refused", LOG_STR("client", s->client_text),
             LOG_STR("helo", s->helo[0] != '\0' ? s->helo : NULL),

@@ -146,7 +146,7 @@ static void on_end(enum stream_end end, void *owner)
     if (end == STREAM_END_TIMEOUT)
         session_replyf(s, "421 4.4.2 %s timed out waiting for %s", s->ingress->conf->top_hostname,
                        rows[s->state].waiting_for);
-    if (s->state >= SESSION_MAIL)
+    if (s->state >= SESSION_MAIL && ingress_may_log(s->ingress))
         log_info("ingress", "client left in the middle", LOG_STR("client", s->client_text),
                  LOG_STR("state", rows[s->state].name),
                  LOG_STR("why", end == STREAM_END_TIMEOUT ? "timeout"

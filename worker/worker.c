@@ -1,0 +1,518 @@
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/auto.h"
+#include "common/channel.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/memfd.h"
+#include "worker/delivery.h"
+#include "worker/directory.h"
+#include "worker/ingress/ingress.h"
+#include "worker/probe.h"
+#include "worker/query.h"
+#include "worker/resolver.h"
+#include "worker/segment_cache.h"
+#include "worker/smtp/pool.h"
+#include "worker/spooler.h"
+
+enum { EXIT_MASTER_GONE = 0, EXIT_TROUBLE = 1 };
+
+struct worker {
+    struct loop *loop;
+    struct channel *channel;
+    struct conf *conf;     /* the one the parts were made with */
+    struct conf *reloaded; /* the one in force for ingress and log, NULL: the first still is */
+    struct directory *directory;
+    struct segment_cache *cache;
+    struct spooler *spooler;
+    struct resolver *resolver;
+    struct smtp_pool *pool;
+    struct delivery *delivery;
+    struct ingress *ingress;
+    struct prober *prober;
+    struct query *query;
+    struct loop_timer *heartbeat, *last_wait;
+    unsigned slot;
+    bool is_draining, is_ingress_empty, is_delivery_empty;
+    int status;
+};
+
+/* The only way out on trouble of our own: the master sees the end and starts a successor. */
+static void give_up(struct worker *worker, const char *what, const char *reason)
+{
+    log_error("worker", what, LOG_STR("reason", reason));
+    worker->status = EXIT_TROUBLE;
+    loop_stop(worker->loop);
+}
+
+/* ---- CONFIGURE: the parts are made, in the order in which they need each other ---- */
+
+static int read_conf(int fd, struct conf **ret_conf, struct reason *why)
+{
+    AUTO(free) char *text = NULL;
+    size_t bytes;
+    int err = memfd_read(fd, &text, &bytes);
+
+    close(fd);
+    if (err < 0)
+        return reason_set(why, err, "configuration: %s", strerror(-err));
+    return conf_parse(text, "(from the master)", ret_conf, why);
+}
+
+static void open_log(const struct worker *worker, const struct conf *conf)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    char tag[24];
+    int fd = STDERR_FILENO;
+
+    (void)snprintf(tag, sizeof(tag), "worker[%u]", worker->slot);
+    if (strcmp(conf->log_target, "stderr") != 0) {
+        int file = open(conf->log_target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+        fd = file >= 0 ? file : fd;
+    }
+    log_open(tag, fd);
+    (void)log_level_parse(conf->log_level, &level);
+    log_set_level(level);
+    log_set_format(strcmp(conf->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
+}
+
+static void on_profile_retired(struct worker_profile *profile, void *arg)
+{
+    struct worker *worker = arg;
+
+    smtp_pool_retire(worker->pool, profile);
+}
+
+static void on_slots_changed(struct worker_profile *profile, void *arg)
+{
+    struct worker *worker = arg;
+
+    smtp_pool_trim(worker->pool, profile);
+}
+
+static int make_parts(struct worker *worker, struct reason *why)
+{
+    char spool_dir[4096];
+    int err;
+
+    (void)snprintf(spool_dir, sizeof(spool_dir), "%s/spool", worker->conf->top_state_dir);
+    worker->directory = directory_new();
+    worker->cache = segment_cache_new(spool_dir, worker->channel);
+    if (worker->directory == NULL || worker->cache == NULL)
+        return reason_set(why, -ENOMEM, "out of memory");
+    err = spooler_new(worker->loop, worker->channel, worker->conf, worker->slot, &worker->spooler,
+                      why);
+    if (err < 0)
+        return err;
+    err = resolver_new(worker->loop, worker->conf, &worker->resolver, why);
+    if (err < 0)
+        return err;
+    worker->pool = smtp_pool_new(worker->loop, worker->channel);
+    if (worker->pool == NULL)
+        return reason_set(why, -ENOMEM, "out of memory");
+    directory_watch(worker->directory, on_profile_retired, on_slots_changed, worker);
+    worker->delivery = delivery_new(worker->loop, worker->channel, worker->conf, worker->directory,
+                                    worker->cache, worker->spooler, worker->resolver, worker->pool);
+    worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver);
+    worker->query = query_new(worker->channel, worker->cache);
+    worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);
+    if (worker->delivery == NULL || worker->prober == NULL || worker->query == NULL ||
+        worker->ingress == NULL)
+        return reason_set(why, -ENOMEM, "out of memory");
+    return 0;
+}
+
+static void on_drained_part(struct worker *worker)
+{
+    static const struct ipc_empty nothing;
+
+    if (worker->is_draining && worker->is_ingress_empty && worker->is_delivery_empty)
+        channel_send(worker->channel, IPC_DRAINED, &nothing);
+}
+
+static void on_heartbeat(void *arg)
+{
+    struct worker *worker = arg;
+    struct ipc_heartbeat beat = { 0 };
+    struct spooler_figures spooled;
+    struct ingress_figures in;
+    struct delivery_figures out;
+    struct rusage usage;
+
+    spooler_figures(worker->spooler, &spooled);
+    ingress_figures(worker->ingress, &in);
+    delivery_figures(worker->delivery, &out);
+    (void)getrusage(RUSAGE_SELF, &usage);
+    beat.accepted = spooled.messages;
+    beat.bytes_in = spooled.bytes;
+    beat.syncs = spooled.syncs;
+    beat.is_syncing = spooled.is_syncing;
+    beat.sessions = in.sessions;
+    beat.connections_in = in.connections;
+    beat.delivered = out.delivered;
+    beat.jobs = out.jobs;
+    beat.connections_out = out.connections;
+    beat.longest_turn_us = (uint32_t)loop_take_longest_turn_us(worker->loop);
+    beat.rss_kib = (uint32_t)usage.ru_maxrss;
+    channel_send(worker->channel, IPC_HEARTBEAT, &beat);
+    loop_timer_set_ms(worker->heartbeat, WORKER_HEARTBEAT_MS);
+}
+
+/* A reload: what the doors and the log go by changes at once; the rest was made for good. */
+static void reconfigure(struct worker *worker, struct conf *conf)
+{
+    if (ingress_configure(worker->ingress, conf) < 0) {
+        log_error("worker", "cannot take the new configuration",
+                  LOG_STR("reason", "out of memory"));
+        conf_free(&conf);
+        return;
+    }
+    conf_free(&worker->reloaded);
+    worker->reloaded = conf;
+    open_log(worker, conf);
+}
+
+static void on_configure(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_configure *order = payload;
+    struct reason why = { "" };
+    struct conf *conf = NULL;
+
+    if (read_conf(fd, &conf, &why) < 0) {
+        give_up(worker, "cannot read the configuration", why.text);
+        return;
+    }
+    if (worker->conf != NULL) {
+        reconfigure(worker, conf);
+        return;
+    }
+    worker->conf = conf;
+    worker->slot = order->slot;
+    open_log(worker, conf);
+    if (make_parts(worker, &why) < 0) {
+        give_up(worker, "cannot start", why.text);
+        return;
+    }
+    if (order->first != 0)
+        spooler_rescan(worker->spooler, worker->slot);
+    on_heartbeat(worker);
+}
+
+/* Everything but CONFIGURE needs the parts: a master that sends it earlier is not ours. */
+static bool is_ready(struct worker *worker, int fd)
+{
+    if (worker->ingress != NULL)
+        return true;
+    if (fd >= 0)
+        close(fd);
+    if (worker->status == 0)
+        give_up(worker, "order before CONFIGURE", NULL);
+    return false;
+}
+
+/* ---- configuration that changes ---- */
+
+/* Reads a memfd and closes it; NULL ends the worker: without its orders it would do wrong. */
+static char *take_text(struct worker *worker, int fd, size_t *ret_bytes)
+{
+    char *text = NULL;
+    int err = memfd_read(fd, &text, ret_bytes);
+
+    close(fd);
+    if (err < 0)
+        give_up(worker, "cannot read what the master sent", strerror(-err));
+    return text;
+}
+
+static void tell_running(struct worker *worker, uint32_t profile, uint64_t version)
+{
+    const struct ipc_running running = { .profile = profile, .version = version };
+
+    channel_send(worker->channel, IPC_RUNNING, &running);
+}
+
+static void on_profile(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_profile *order = payload;
+    struct reason why = { "" };
+    size_t bytes;
+    char *text;
+
+    if (!is_ready(worker, fd) || (text = take_text(worker, fd, &bytes)) == NULL)
+        return;
+    if (directory_put_profile(worker->directory, text, bytes, order->idle_slots, &why) == 0)
+        tell_running(worker, order->id, order->version);
+    else
+        log_alert("worker", "profile cannot be used: its mail is deferred",
+                  LOG_INT("profile", order->id), LOG_STR("reason", why.text));
+    explicit_bzero(text, bytes); /* it holds secrets */
+    free(text);
+}
+
+static void on_profile_gone(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_profile *order = payload;
+
+    if (is_ready(worker, fd))
+        directory_drop_profile(worker->directory, order->id);
+}
+
+static void on_slots(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_profile *order = payload;
+
+    if (is_ready(worker, fd))
+        directory_set_slots(worker->directory, order->id, order->idle_slots);
+}
+
+static void on_rules(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_rules *order = payload;
+    struct reason why = { "" };
+    size_t bytes;
+    char *text;
+
+    if (!is_ready(worker, fd) || (text = take_text(worker, fd, &bytes)) == NULL)
+        return;
+    if (directory_put_rules(worker->directory, text, bytes, &why) == 0)
+        tell_running(worker, 0, order->version);
+    else
+        log_alert("worker", "rules cannot be used: the last ones stay in force",
+                  LOG_STR("reason", why.text));
+    free(text);
+}
+
+/* ---- doors ---- */
+
+static void on_listener(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_listener *order = payload;
+
+    if (is_ready(worker, fd) && ingress_add_listener(worker->ingress, order->index, fd) < 0) {
+        log_error("worker", "cannot take a listener", LOG_INT("index", order->index));
+        close(fd);
+    }
+}
+
+static void on_listener_close(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_listener *order = payload;
+
+    if (is_ready(worker, fd))
+        ingress_close_listener(worker->ingress, order->index);
+}
+
+/* ---- mail ---- */
+
+static void on_credit(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_credit *credit = payload;
+
+    if (is_ready(worker, fd))
+        spooler_credit(worker->spooler, credit->queued);
+}
+
+static void on_deliver(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        delivery_start(worker->delivery, payload);
+}
+
+static void on_cancel(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_mail_cancel *order = payload;
+
+    if (is_ready(worker, fd))
+        delivery_cancel(worker->delivery, order->job);
+}
+
+static void on_probe(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_probe *order = payload;
+
+    if (is_ready(worker, fd))
+        prober_start(worker->prober, order->token, fd);
+}
+
+static void on_query(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        query_answer(worker->query, payload, fd);
+}
+
+/* ---- spool ---- */
+
+static void on_rescan(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_rescan *order = payload;
+
+    if (is_ready(worker, fd))
+        spooler_rescan(worker->spooler, order->slot);
+}
+
+static void on_segment_gone(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_segment *order = payload;
+
+    if (is_ready(worker, fd))
+        segment_cache_gone(worker->cache, order->slot, order->segment);
+}
+
+static void on_segment_reuse(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_segment *order = payload;
+
+    if (is_ready(worker, fd))
+        spooler_segment_reuse(worker->spooler, order->slot, order->segment);
+}
+
+/* ---- the end ---- */
+
+static void on_ingress_empty(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->is_ingress_empty = true;
+    on_drained_part(worker);
+}
+
+static void on_delivery_empty(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->is_delivery_empty = true;
+    on_drained_part(worker);
+    if (worker->channel == NULL)
+        loop_stop(worker->loop);
+}
+
+static void on_drain(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)payload;
+    if (!is_ready(worker, fd) || worker->is_draining)
+        return;
+    worker->is_draining = true;
+    ingress_drain(worker->ingress, on_ingress_empty, worker);
+    delivery_drain(worker->delivery, on_delivery_empty, worker);
+}
+
+static void on_last_wait(void *arg)
+{
+    struct worker *worker = arg;
+
+    loop_stop(worker->loop);
+}
+
+/* The master is gone, or sent nonsense: either way this worker's orders are at an end. */
+static void on_channel_end(void *owner, int err)
+{
+    struct worker *worker = owner;
+
+    if (err < 0)
+        log_error("worker", "the channel to the master broke", LOG_INT("err", err));
+    if (worker->ingress == NULL) {
+        loop_stop(worker->loop);
+        return;
+    }
+    ingress_master_gone(worker->ingress);
+    loop_timer_set_ms(worker->last_wait, WORKER_LAST_WAIT_MS);
+    if (worker->is_delivery_empty)
+        loop_stop(worker->loop);
+    else
+        delivery_drain(worker->delivery, on_last_wait, worker);
+}
+
+static channel_handler *const from_master[IPC_KIND_COUNT] = {
+    [IPC_CONFIGURE] = on_configure,
+    [IPC_LISTENER] = on_listener,
+    [IPC_LISTENER_CLOSE] = on_listener_close,
+    [IPC_PROFILE] = on_profile,
+    [IPC_PROFILE_GONE] = on_profile_gone,
+    [IPC_SLOTS] = on_slots,
+    [IPC_RULES] = on_rules,
+    [IPC_CREDIT] = on_credit,
+    [IPC_MAIL_DELIVER] = on_deliver,
+    [IPC_MAIL_CANCEL] = on_cancel,
+    [IPC_PROBE] = on_probe,
+    [IPC_QUERY] = on_query,
+    [IPC_RESCAN] = on_rescan,
+    [IPC_SEGMENT_GONE] = on_segment_gone,
+    [IPC_SEGMENT_REUSE] = on_segment_reuse,
+    [IPC_DRAIN] = on_drain,
+};
+
+static void on_turn_end_log(void *arg)
+{
+    (void)arg;
+    log_flush();
+}
+
+static void free_parts(struct worker *worker)
+{
+    ingress_free(&worker->ingress);
+    delivery_free(&worker->delivery);
+    prober_free(&worker->prober);
+    query_free(&worker->query);
+    smtp_pool_free(&worker->pool);
+    resolver_free(&worker->resolver);
+    spooler_free(&worker->spooler);
+    directory_free(&worker->directory);
+    segment_cache_free(&worker->cache);
+    channel_free(&worker->channel);
+    loop_timer_free(&worker->heartbeat);
+    loop_timer_free(&worker->last_wait);
+    conf_free(&worker->conf);
+    conf_free(&worker->reloaded);
+}
+
+int worker_run(struct loop *loop, int channel_fd)
+{
+    static struct worker worker; /* one per process */
+    const struct ipc_worker_ready ready = { .version = IPC_VERSION, .pid = getpid() };
+
+    worker.loop = loop;
+    worker.heartbeat = loop_timer_new(loop, on_heartbeat, &worker);
+    worker.last_wait = loop_timer_new(loop, on_last_wait, &worker);
+    worker.channel =
+        channel_new(loop, channel_fd, IPC_WORKER, from_master, on_channel_end, &worker);
+    if (worker.heartbeat == NULL || worker.last_wait == NULL || worker.channel == NULL) {
+        log_error("worker", "out of memory", LOG_INT("pid", getpid()));
+        return EXIT_TROUBLE;
+    }
+    loop_at_turn_end(loop, on_turn_end_log, NULL);
+    channel_send(worker.channel, IPC_WORKER_READY, &ready);
+    loop_run(loop);
+    free_parts(&worker);
+    return worker.status;
+}
