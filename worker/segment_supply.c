@@ -200,7 +200,7 @@ static void make_slice(struct segment_supply *supply, int64_t now_ms)
         made = segment_maker_finish(&supply->maker, supply->settings.dir, max_id(supply), &file);
     else
         segment_maker_abort(&supply->maker, supply->settings.dir);
-    if (made < 0) {
+    if (file == NULL) {
         making_failed(supply, made, now_ms);
         return;
     }

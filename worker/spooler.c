@@ -39,7 +39,9 @@ static size_t memory_share(size_t bytes)
 
 int spooler_reserve(struct spooler *spooler, size_t bytes)
 {
-    const uint64_t room = atomic_load_explicit(&spooler->disk.room, memory_order_relaxed);
+    const uint64_t room = atomic_load_explicit(
+        bytes > SPOOLER_SMALL_BYTES ? &spooler->disk.own_room : &spooler->disk.shared_room,
+        memory_order_relaxed);
 
     if (spooler->memory_used + memory_share(bytes) > spooler->memory_limit)
         return -ENOMEM;

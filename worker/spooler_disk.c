@@ -150,8 +150,12 @@ static uint64_t max_id(void *arg)
 
 static void publish(struct spool_disk *disk)
 {
-    atomic_store_explicit(&disk->room, segment_writer_room(disk->writer) + disk->creatable,
-                          memory_order_relaxed);
+    uint64_t shared = segment_writer_room(disk->writer);
+
+    if (disk->creatable >= segment_room(disk->segment_bytes))
+        shared += disk->creatable;
+    atomic_store_explicit(&disk->shared_room, shared, memory_order_relaxed);
+    atomic_store_explicit(&disk->own_room, disk->creatable, memory_order_relaxed);
     atomic_store_explicit(&disk->is_stopped,
                           segment_supply_is_stopped(segment_writer_supply(disk->writer)),
                           memory_order_relaxed);

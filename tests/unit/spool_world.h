@@ -20,7 +20,7 @@
 #include "common/loop.h"
 #include "worker/spooler.h"
 
-#define WORLD_QUEUED_MAX   20000
+#define WORLD_QUEUED_MAX   70000
 #define WORLD_SEGMENTS_MAX 256
 
 struct world {

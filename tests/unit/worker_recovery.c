@@ -555,3 +555,88 @@ Test(recovery, MQ02_a_large_message_without_its_proof_was_never_answered)
     cr_assert_eq(count_damaged(), 1);
     free(body);
 }
+
+/* ---- credit ---- */
+
+static void submit_wide(void)
+{
+    static struct envelope_group groups[ENVELOPE_MAX_GROUPS];
+    static struct envelope_recipient recipients[ENVELOPE_MAX_GROUPS];
+    struct envelope envelope = world_envelope(1);
+    const struct spooler_body_facts facts = { 0 };
+
+    for (unsigned i = 0; i < ENVELOPE_MAX_GROUPS; i++) {
+        groups[i] = (struct envelope_group){ .rule = 1, .profile = 1, .first = i, .count = 1 };
+        recipients[i].address = "someone@example.net";
+    }
+    envelope.groups = groups;
+    envelope.recipients = recipients;
+    envelope.group_count = envelope.recipient_count = ENVELOPE_MAX_GROUPS;
+    cr_assert_eq(spooler_reserve(world->spooler, 10), 0);
+    spooler_submit(world->spooler, spooler_next_id(world->spooler), &envelope, world_body(0, 10),
+                   10, &facts, 10, world_on_done, world);
+}
+
+Test(recovery, no_more_is_reported_than_the_master_gives_credit_for)
+{
+    const unsigned most = IPC_QUEUED_CREDIT / ENVELOPE_MAX_GROUPS;
+
+    world_open(world, 0);
+    for (unsigned i = 0; i < most + 1; i++)
+        submit_wide();
+    WORLD_WAIT(world, world->done == most + 1);
+    cr_assert_eq(world->stored, most);
+    spooler_credit(world->spooler, most * ENVELOPE_MAX_GROUPS);
+    submit_wide();
+    WORLD_WAIT(world, world->done == most + 2);
+    cr_assert_eq(world->last_err, 0);
+    stop();
+    /* A scan waits for credit too, and goes on with it. */
+    world_open(world, 0);
+    spooler_rescan(world->spooler, 0);
+    WORLD_WAIT(world, world->queued_count > IPC_QUEUED_CREDIT - 300);
+    for (unsigned i = 0; i < 20; i++)
+        world_turn(world);
+    cr_assert_leq(world->queued_count, IPC_QUEUED_CREDIT);
+    cr_assert_eq(world->rescanned_count, 0);
+    spooler_credit(world->spooler, world->queued_count);
+    WORLD_WAIT(world, world->rescanned_count == 1);
+    cr_assert_eq(world->rescanned[0].groups, (most + 1) * ENVELOPE_MAX_GROUPS);
+    WORLD_WAIT(world, world->queued_count == (most + 1) * ENVELOPE_MAX_GROUPS);
+}
+
+Test(recovery, a_segment_of_a_slot_without_a_worker_is_removed)
+{
+    uint64_t ids[3];
+    char path[128];
+
+    world_open(world, 7);
+    submit_all(3, 100, 1, ids);
+    snprintf(path, sizeof(path), "%s/7/%u.seg", world->spool_dir, world->queued[0].place.segment);
+    stop();
+    world_open(world, 0);
+    spooler_segment_reuse(world->spooler, 7, 1);
+    WORLD_WAIT(world, access(path, F_OK) != 0);
+    stop();
+    world_open(world, 7);
+    cr_assert_gt(spooler_next_id(world->spooler), ids[2]);
+}
+
+Test(recovery, a_segment_of_a_slot_with_a_worker_is_left_to_it)
+{
+    struct spooler *other = NULL;
+    struct reason why = { "" };
+    uint64_t ids[1];
+    char path[128];
+
+    world_open(world, 7);
+    submit_all(1, 100, 1, ids);
+    snprintf(path, sizeof(path), "%s/7/%u.seg", world->spool_dir, world->queued[0].place.segment);
+    cr_assert_eq(spooler_new(world->loop, world->worker, world->conf, 0, &other, &why), 0);
+    spooler_segment_reuse(other, 7, world->queued[0].place.segment);
+    world_turn(world);
+    spooler_rescan(other, 0); /* done after it */
+    WORLD_WAIT(world, world->rescanned_count == 1);
+    cr_assert_eq(access(path, F_OK), 0);
+    spooler_free(&other);
+}

@@ -243,3 +243,30 @@ Test(spooler, MQ01_memory_is_reserved_up_to_its_limit)
         ;
     cr_assert_eq(held, 4);
 }
+
+Test(spooler, MQ07_at_the_limit_mail_is_refused_and_intake_resumes_by_itself)
+{
+    unsigned stored;
+
+    teardown();
+    world = world_new("limit = 4M");
+    cache = segment_cache_new(world->spool_dir, world->worker);
+    world_open(world, 0);
+    for (unsigned i = 0; spooler_reserve(world->spooler, 100000) == 0; i++) {
+        cr_assert_lt(i, 40, "4 MiB are full");
+        spooler_unreserve(world->spooler, 100000);
+        world_submit(world, i, 100000, 1);
+        WORLD_WAIT(world, world->done == i + 1);
+    }
+    stored = world->stored;
+    cr_assert_geq(stored, 15);
+    cr_assert_eq(spooler_reserve(world->spooler, 100000), -ENOSPC);
+    cr_assert_geq(world->sealed_count, 1);
+    /* Its mail was delivered. */
+    for (unsigned i = 0; i < world->sealed_count; i++)
+        spooler_segment_reuse(world->spooler, 0, world->sealed[i].segment);
+    WORLD_WAIT(world, spooler_reserve(world->spooler, 100000) == 0);
+    spooler_unreserve(world->spooler, 100000);
+    world_submit(world, 999, 100000, 1);
+    WORLD_WAIT(world, world->stored == stored + 1);
+}
