@@ -460,7 +460,7 @@ static unsigned count_segments(void)
     FILE *out;
     unsigned count = 0;
 
-    snprintf(command, sizeof(command), "ls %s/0/*.seg | wc -l", world->spool_dir);
+    snprintf(command, sizeof(command), "ls %s/0 | grep -c seg", world->spool_dir);
     out = popen(command, "r");
     cr_assert_eq(fscanf(out, "%u", &count), 1);
     pclose(out);
@@ -590,6 +590,7 @@ Test(recovery, no_more_is_reported_than_the_master_gives_credit_for)
     submit_wide();
     WORLD_WAIT(world, world->done == most + 2);
     cr_assert_eq(world->last_err, 0);
+    WORLD_WAIT(world, world->queued_count == (most + 1) * ENVELOPE_MAX_GROUPS);
     stop();
     /* A scan waits for credit too, and goes on with it. */
     world_open(world, 0);
