@@ -348,12 +348,8 @@ void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *
     delivery->drained = done;
     delivery->drained_arg = arg;
     for (job = TAILQ_FIRST(&delivery->jobs); job != NULL; job = next) {
-        bool may_be_cut =
-            job->stage == JOB_WALKING ||
-            (job->stage == JOB_TALKING && !smtp_transaction_is_past_end(&job->transaction));
-
         next = TAILQ_NEXT(job, link);
-        if (!may_be_cut)
+        if (!may_be_cut(job))
             continue;
         job_disconnect(job);
         job_settle_no_room(job);
