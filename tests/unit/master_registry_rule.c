@@ -245,10 +245,11 @@ static void expect_workers_rules(const char *names)
     json_decref(json);
 }
 
+/* Until no change waits and none is being written. */
 static void turn_until_idle(void)
 {
-    for (unsigned i = 0; i < 20; i++)
-        loop_turn(loop, 10);
+    loop_turn(loop, 10);
+    TURN_UNTIL(registry->running == NULL && registry->waiting_count == 0);
 }
 
 static void forget(void)
@@ -322,9 +323,7 @@ Test(registry_rule, SP53_the_timer_looks_after_hidden_rules)
     cr_assert(loop_timer_is_set(registry->forget));
     turn_until_idle();
     mail = 0;
-    for (unsigned i = 0; registry_rule(registry, id) != NULL && i < 100; i++)
-        loop_turn(loop, 100);
-    cr_assert_null(registry_rule(registry, id));
+    TURN_UNTIL(registry_rule(registry, id) == NULL);
     cr_assert_not(loop_timer_is_set(registry->forget));
 }
 

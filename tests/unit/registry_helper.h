@@ -154,6 +154,12 @@ static inline void wait_for(struct told *told)
     cr_assert(told->is_there, "no answer");
 }
 
+#define TURN_UNTIL(condition)                                                             \
+    do {                                                                                  \
+        for (int64_t limit_ = clock_mono_ms() + 20000; !(condition); loop_turn(loop, 10)) \
+            cr_assert_lt(clock_mono_ms(), limit_, "in vain: %s", #condition);             \
+    } while (0)
+
 #define EXPECT(told, wanted) \
     cr_assert_eq((told).result, wanted, "%d: %s %s", (int)(told).result, (told).errors, (told).why)
 
