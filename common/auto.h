@@ -29,11 +29,11 @@ static inline void auto_json(json_t **json)
 }
 
 /* Moves a pointer or a descriptor out of its scope. */
-#define TAKE_PTR(p)                                                                                \
-    __extension__({                                                                                \
-        __typeof__(p) taken_ = (p);                                                                \
-        (p) = NULL;                                                                                \
-        taken_;                                                                                    \
+#define TAKE_PTR(p)                 \
+    __extension__({                 \
+        __typeof__(p) taken_ = (p); \
+        (p) = NULL;                 \
+        taken_;                     \
     })
 
 static inline int take_fd(int *fd)

@@ -139,9 +139,9 @@ struct ipc_mail_outcome {
     uint32_t duration_ms;
     uint16_t outcome; /* enum ipc_outcome */
     uint16_t attempts;
-    int16_t served;      /* server that took or judged the message, -1: none */
-    uint16_t reused;     /* 1: over a pooled connection */
-    uint32_t recipients; /* still open */
+    int16_t served;        /* server that took or judged the message, -1: none */
+    uint16_t reused;       /* 1: over a pooled connection */
+    uint32_t recipients;   /* still open */
     uint32_t note_segment; /* where the group's newest note lies, 0: none; keeps that segment */
     uint16_t note_slot;
     uint16_t reserved;

