@@ -29,11 +29,16 @@ static void release_body(const void *data, size_t bytes, void *held)
 
 /* ---- what is said about a recipient ---- */
 
+static uint16_t code_of(const struct smtp_reply *reply)
+{
+    return reply != NULL ? reply->code : 0;
+}
+
 static void note_reply(struct job *job, struct recipient *recipient, const struct smtp_reply *reply)
 {
     free(recipient->text);
     recipient->text = reply != NULL ? strdup(reply->text) : NULL;
-    recipient->code = reply != NULL ? reply->code : 0;
+    recipient->code = code_of(reply);
     if (reply != NULL)
         (void)smtp_reply_enhanced(reply, recipient->enhanced);
     else
@@ -47,8 +52,9 @@ static void refuse(struct job *job, struct recipient *recipient, const struct sm
     note_reply(job, recipient, reply);
     log_warning("delivery", "recipient refused", LOG_ID(job->order.place.id),
                 LOG_STR("recipient", recipient->address),
-                LOG_STR("server", job_server_text(job, job->server)), LOG_INT("code", reply->code),
-                LOG_STR("reply", reply->text));
+                LOG_STR("server", job_server_text(job, job->server)),
+                LOG_INT("code", code_of(reply)),
+                LOG_STR("reply", reply != NULL ? reply->text : NULL));
 }
 
 static void settle_recipient(struct job *job, struct recipient *recipient,
@@ -61,7 +67,7 @@ static void settle_recipient(struct job *job, struct recipient *recipient,
         recipient->state = CELL_RCPT_DELIVERED;
         free(recipient->text); /* what an earlier attempt was told is of no interest any more */
         recipient->text = NULL;
-        recipient->code = reply->code;
+        recipient->code = code_of(reply);
         recipient->enhanced[0] = '\0';
         recipient->server = (int8_t)job->server;
         break;
@@ -121,8 +127,9 @@ static void log_delivered(const struct job *job, const struct smtp_reply *reply)
 {
     log_info("delivery", "delivered", LOG_ID(job->order.place.id),
              LOG_STR("profile", job->profile->profile->name),
-             LOG_STR("server", job_server_text(job, job->server)), LOG_INT("code", reply->code),
-             LOG_STR("reply", reply->text), LOG_INT("recipients", job->transaction.counts.accepted),
+             LOG_STR("server", job_server_text(job, job->server)), LOG_INT("code", code_of(reply)),
+             LOG_STR("reply", reply != NULL ? reply->text : NULL),
+             LOG_INT("recipients", job->transaction.counts.accepted),
              LOG_INT("reused", job->is_reused), LOG_INT("connect_ms", job->phase_connect_ms),
              LOG_INT("handshake_ms", job->phase_handshake_ms),
              LOG_INT("talk_ms", loop_now_ms(job->delivery->loop) - job->talk_ms));
