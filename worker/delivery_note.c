@@ -53,7 +53,7 @@ void job_trail(struct job *job, int kind, unsigned code, const char *what)
 
     if (job->trail == NULL)
         job->trail = json_array();
-    (void)snprintf(job->why, sizeof(job->why), "%s%s%s", job_server_text(job, job->server),
+    (void)snprintf(job->why, sizeof(job->why), "%.120s%s%.270s", job_server_text(job, job->server),
                    job->server >= 0 ? ": " : "", what);
     set_text(entry, "server", job_server_text(job, job->server));
     (void)json_object_set_new(entry, "result", json_string(results[kind]));
