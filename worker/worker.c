@@ -484,10 +484,10 @@ static void free_parts(struct worker *worker)
     delivery_free(&worker->delivery);
     prober_free(&worker->prober);
     query_free(&worker->query);
+    directory_free(&worker->directory); /* retires its versions, of which the pool hears */
     smtp_pool_free(&worker->pool);
     resolver_free(&worker->resolver);
     spooler_free(&worker->spooler);
-    directory_free(&worker->directory);
     segment_cache_free(&worker->cache);
     channel_free(&worker->channel);
     loop_timer_free(&worker->heartbeat);

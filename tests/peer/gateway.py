@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -28,6 +29,7 @@ log {{
 }}
 """
 
+CRASH = re.compile(r"^.*killed by signal (?:4|6|7|8|11) .*$", re.M)
 TRUE_FALSE = {True: "true", False: "false"}
 
 
@@ -113,16 +115,18 @@ class Gateway:
         return [p for p in self.pids() if p != self.process.pid]
 
     def stop(self, seconds=20):
-        """SIGTERM; returns the exit status."""
+        """SIGTERM; returns the exit status. A worker that crashes on its way out is a failure."""
         if self.process is None:
             return None
-        process = self.process
+        process, before = self.process, len(self.log_text())
         if process.poll() is None:
             process.terminate()
             process.wait(seconds)
         wait_for("the workers have ended with their master",
                  lambda: not session_pids(process.pid), 15)
         self.process = None
+        crashed = CRASH.search(self.log_text()[before:])
+        assert crashed is None, crashed.group(0)
         return process.returncode
 
     def kill_all(self):

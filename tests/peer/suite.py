@@ -71,10 +71,11 @@ class Scratch:
         return process
 
     def reports(self):
-        """What sanitizers said, in files of their own or on a process's stderr."""
+        """What sanitizers said, in files of their own or in a log: a worker's stderr is the
+        gateway's log."""
         texts = [f"{r.name}:\n{r.read_text(errors='replace')[:8000]}"
                  for r in sorted(self.folder.glob("sanitizer.*"))]
-        for log in sorted(self.folder.glob("*.stderr.log")):
+        for log in sorted(self.folder.rglob("*.log")):
             text = log.read_text(errors="replace")
             found = REPORT.search(text)
             if found:
