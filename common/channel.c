@@ -1,14 +1,17 @@
 #include "common/channel.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/channel_socket.h"
 #include "common/loop.h"
+
+#define READS_PER_TURN  4U /* enough to batch, not so many that others wait */
+#define FRAMES_GATHERED 64U
 
 struct frame_head {
     uint16_t kind;
@@ -43,7 +46,7 @@ struct channel {
     bool has_ended;
     bool is_told;
     bool *freed; /* set while a handler runs */
-    _Alignas(16) unsigned char in[CHANNEL_FRAME_BYTES];
+    _Alignas(16) unsigned char in[CHANNEL_SOCKET_PACKETS][CHANNEL_FRAME_BYTES];
 };
 
 static void end_channel(struct channel *channel, int err)
@@ -79,55 +82,67 @@ static void drop_frame(struct channel *channel, struct frame *frame)
     free(frame);
 }
 
-/* 1: left, 0: the socket is full, negative: it is gone. */
-static int write_frame(struct channel *channel, struct frame *frame)
+/* What the peer sent before it died is still to be read; that read finds the end. */
+static void drop_all(struct channel *channel)
 {
-    union {
-        struct cmsghdr align;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec part = { .iov_base = &frame->head, .iov_len = sizeof(frame->head) + frame->used };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    while (!TAILQ_EMPTY(&channel->out))
+        drop_frame(channel, TAILQ_FIRST(&channel->out));
+}
 
-    if (frame->fd >= 0) {
-        memset(&control, 0, sizeof(control));
-        message.msg_control = control.space;
-        message.msg_controllen = sizeof(control.space);
-        control.align.cmsg_level = SOL_SOCKET;
-        control.align.cmsg_type = SCM_RIGHTS;
-        control.align.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&control.align), &frame->fd, sizeof(int));
+/* Frames begin at multiples of 8, so that payloads are aligned where they arrive. */
+static size_t padded(size_t bytes)
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
+/* What leaves next as one packet: a frame with a descriptor alone, others as many as there is room
+ * for. Returns how many. */
+static size_t gather(const struct channel *channel, struct iovec *parts)
+{
+    size_t count = 0, bytes = 0;
+    struct frame *frame;
+
+    TAILQ_FOREACH (frame, &channel->out, link) {
+        const size_t more = sizeof(frame->head) + padded(frame->used);
+
+        if (count > 0 &&
+            (frame->fd >= 0 || count == FRAMES_GATHERED || bytes + more > CHANNEL_FRAME_BYTES))
+            break;
+        memset(frame->payload + frame->used, 0, padded(frame->used) - frame->used);
+        parts[count++] = (struct iovec){ .iov_base = &frame->head, .iov_len = more };
+        bytes += more;
+        if (frame->fd >= 0)
+            break;
     }
-    for (;;) {
-        if (sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-            return 1;
-        if (errno == EINTR)
-            continue;
-        return errno == EAGAIN || errno == ENOBUFS ? 0 : -errno;
-    }
+    return count;
+}
+
+/* 1: a packet left, 0: the socket is full; negative: it is gone. */
+static int send_packet(struct channel *channel)
+{
+    struct iovec parts[FRAMES_GATHERED];
+    size_t count = gather(channel, parts);
+    int sent = channel_socket_send(channel->fd, parts, count, TAILQ_FIRST(&channel->out)->fd);
+
+    for (size_t i = 0; sent == 1 && i < count; i++)
+        drop_frame(channel, TAILQ_FIRST(&channel->out));
+    return sent;
 }
 
 void channel_flush(struct channel *channel)
 {
-    struct frame *frame;
-
     if (channel->has_ended || TAILQ_EMPTY(&channel->out))
         return;
-    while ((frame = TAILQ_FIRST(&channel->out)) != NULL) {
-        int sent = write_frame(channel, frame);
+    while (!TAILQ_EMPTY(&channel->out)) {
+        int sent = send_packet(channel);
 
-        if (sent < 0) {
-            /* What the peer sent before it died is still to be read; that read finds the end. */
-            while ((frame = TAILQ_FIRST(&channel->out)) != NULL)
-                drop_frame(channel, frame);
-            break;
-        }
+        if (sent < 0)
+            drop_all(channel);
         if (sent == 0) {
             memset(channel->open, 0, sizeof(channel->open)); /* what waits is closed to additions */
             loop_watch_set(channel->watch, LOOP_READ | LOOP_WRITE);
             return;
         }
-        drop_frame(channel, frame);
     }
     loop_watch_set(channel->watch, LOOP_READ);
 }
@@ -150,7 +165,7 @@ static struct frame *open_frame(struct channel *channel, enum ipc_kind kind, siz
         end_channel(channel, -ENOBUFS);
         return NULL;
     }
-    frame = malloc(sizeof(*frame) + capacity);
+    frame = malloc(sizeof(*frame) + padded(capacity));
     if (frame == NULL) {
         end_channel(channel, -ENOMEM);
         return NULL;
@@ -214,28 +229,23 @@ void channel_send_fd(struct channel *channel, enum ipc_kind kind, const void *pa
 
 /* ---- receiving ---- */
 
-static void close_all(struct msghdr *message, int *ret_first, unsigned *ret_count)
+static const struct frame_head *head_at(const struct channel_packet *packet, size_t at)
 {
-    *ret_first = -1;
-    *ret_count = 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
-            int fd;
-
-            memcpy(&fd, (unsigned char *)c + at, sizeof(fd));
-            if ((*ret_count)++ == 0)
-                *ret_first = fd;
-            else
-                close(fd);
-        }
-    }
+    return (const void *)((const unsigned char *)packet->data + at);
 }
 
-static int check_frame(const struct channel *channel, size_t bytes, unsigned fds)
+/* With its padding, which stands behind the last frame of a packet, too. */
+static size_t bytes_of_frame(const struct frame_head *head)
 {
-    const struct frame_head *head = (const void *)channel->in;
+    return sizeof(*head) + padded((size_t)head->count * ipc_declarations[head->kind].bytes);
+}
+
+/* The frame at `at` may be anything. */
+static int check_frame(const struct channel *channel, const struct channel_packet *packet,
+                       size_t at)
+{
+    const struct frame_head *head = head_at(packet, at);
+    const size_t bytes = packet->bytes - at;
     const struct ipc_declaration *declared;
 
     if (bytes < sizeof(*head) || head->kind >= IPC_KIND_COUNT || head->count == 0)
@@ -243,24 +253,27 @@ static int check_frame(const struct channel *channel, size_t bytes, unsigned fds
     declared = &ipc_declarations[head->kind];
     if (declared->to != channel->self || channel->handlers[head->kind] == NULL)
         return -EBADMSG;
-    if (bytes - sizeof(*head) != (size_t)head->count * declared->bytes)
+    if (bytes_of_frame(head) > bytes)
         return -EBADMSG;
-    if (declared->fd == IPC_WITH_FD ? fds != 1 || head->count != 1 : fds != 0)
+    if (declared->fd == IPC_NO_FD)
+        return packet->fd_count == 0 ? 0 : -EBADMSG;
+    if (packet->fd_count != 1 || head->count != 1 || bytes_of_frame(head) != packet->bytes)
         return -EBADMSG;
     return 0;
 }
 
-/* False: the channel was freed by a handler. */
-static bool hand_out(struct channel *channel, int fd)
+/* False: the channel was freed by a handler, and the packet with it. */
+static bool hand_out(struct channel *channel, const struct channel_packet *packet, size_t at)
 {
-    const struct frame_head *head = (const void *)channel->in;
+    const struct frame_head *head = head_at(packet, at);
+    const unsigned char *payload = (const unsigned char *)(head + 1);
     size_t bytes = ipc_declarations[head->kind].bytes;
     unsigned count = head->count, kind = head->kind;
     bool freed = false, *outer = channel->freed;
 
     channel->freed = &freed;
     for (unsigned i = 0; i < count && !channel->has_ended; i++) {
-        channel->handlers[kind](channel->owner, channel->in + sizeof(*head) + i * bytes, fd);
+        channel->handlers[kind](channel->owner, payload + i * bytes, packet->fd);
         if (freed) {
             if (outer != NULL)
                 *outer = true;
@@ -271,41 +284,63 @@ static bool hand_out(struct channel *channel, int fd)
     return true;
 }
 
-/* 1: a frame was handled, 0: nothing there, -1: ended or freed. */
-static int read_frame(struct channel *channel)
+/* All of it is checked before any of it is believed. */
+static int check_packet(const struct channel *channel, const struct channel_packet *packet)
 {
-    union {
-        struct cmsghdr align;
-        char space[CMSG_SPACE(8 * sizeof(int))];
-    } control;
-    struct iovec part = { .iov_base = channel->in, .iov_len = sizeof(channel->in) };
-    struct msghdr message = { .msg_iov = &part,
-                              .msg_iovlen = 1,
-                              .msg_control = control.space,
-                              .msg_controllen = sizeof(control.space) };
-    ssize_t n = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    unsigned fds;
-    int fd, err;
+    if (packet->is_cut)
+        return -EMSGSIZE;
+    for (size_t at = 0; at < packet->bytes; at += bytes_of_frame(head_at(packet, at))) {
+        int err = check_frame(channel, packet, at);
 
-    if (n < 0 && errno == EINTR)
-        return 1;
-    if (n < 0 && errno == EAGAIN)
-        return 0;
-    if (n <= 0) {
-        end_channel(channel, n < 0 && errno != ECONNRESET ? -errno : 0);
-        return -1;
+        if (err < 0)
+            return err;
     }
-    close_all(&message, &fd, &fds);
-    err = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0
-              ? -EMSGSIZE
-              : check_frame(channel, (size_t)n, fds);
-    if (err < 0) {
-        if (fd >= 0)
-            close(fd);
+    return 0;
+}
+
+/* False: the channel has ended, or was freed. */
+static bool take_packet(struct channel *channel, const struct channel_packet *packet)
+{
+    const size_t bytes = packet->bytes;
+    int err = check_packet(channel, packet);
+
+    if (err < 0 || bytes == 0) {
+        if (packet->fd >= 0)
+            close(packet->fd);
         end_channel(channel, err);
+        return false;
+    }
+    for (size_t at = 0, next; at < bytes; at = next) {
+        next = at + bytes_of_frame(head_at(packet, at)); /* a handler may free the packet */
+        if (!hand_out(channel, packet, at) || channel->has_ended)
+            return false;
+    }
+    return true;
+}
+
+/* 1: there may be more, 0: that was all for now, -1: ended or freed. */
+static int read_some(struct channel *channel)
+{
+    struct channel_packet packets[CHANNEL_SOCKET_PACKETS];
+    int count, at = 0;
+
+    for (unsigned i = 0; i < CHANNEL_SOCKET_PACKETS; i++)
+        packets[i] =
+            (struct channel_packet){ .data = channel->in[i], .bytes = sizeof(channel->in[i]) };
+    count = channel_socket_receive(channel->fd, packets, CHANNEL_SOCKET_PACKETS);
+    if (count < 0) {
+        end_channel(channel, count != -ECONNRESET ? count : 0);
         return -1;
     }
-    return hand_out(channel, fd) ? 1 : -1;
+    while (at < count && take_packet(channel, &packets[at]))
+        at++;
+    if (at == count)
+        return count == (int)CHANNEL_SOCKET_PACKETS;
+    while (++at < count) { /* nothing is delivered after the end */
+        if (packets[at].fd >= 0)
+            close(packets[at].fd);
+    }
+    return -1;
 }
 
 static void on_ready(int fd, unsigned what, void *arg)
@@ -317,16 +352,15 @@ static void on_ready(int fd, unsigned what, void *arg)
         channel_flush(channel);
     if ((what & LOOP_READ) == 0)
         return;
-    /* A few frames a turn: enough to batch, not so many that others wait. */
-    for (unsigned i = 0; i < 16; i++) {
-        if (read_frame(channel) != 1)
+    for (unsigned i = 0; i < READS_PER_TURN; i++) {
+        if (read_some(channel) != 1)
             return;
     }
 }
 
 void channel_drain(struct channel *channel)
 {
-    while (!channel->has_ended && read_frame(channel) == 1)
+    while (!channel->has_ended && read_some(channel) == 1)
         ;
 }
 
@@ -371,8 +405,7 @@ void channel_free(struct channel **channel)
         return;
     *channel = NULL;
     channel_flush(c);
-    while (!TAILQ_EMPTY(&c->out))
-        drop_frame(c, TAILQ_FIRST(&c->out));
+    drop_all(c);
     if (c->freed != NULL)
         *c->freed = true;
     loop_forget_turn_end(c->loop, on_turn_end, c);

@@ -1,16 +1,18 @@
 /* common/channel.h: one end of the channel between master and worker.
  *
  * A SOCK_SEQPACKET socket. A frame is a head {kind, count} and an array of that kind's fixed-size
- * payload, at most 64 KiB; at most one descriptor travels with a frame. What is sent during a turn
- * of the loop leaves at its end: events of one kind keep their order and share frames; an event
- * with a descriptor first lets everything before it leave, so it is never overtaken.
+ * payload, padded to a multiple of 8; a packet is frames of several kinds, at most 64 KiB of them,
+ * or one frame with a descriptor. What is sent during a turn of the loop leaves at its end: events
+ * of one kind keep their order and share frames; an event with a descriptor first lets everything
+ * before it leave, so it is never overtaken.
  *
  * Reading never stops. What cannot be written waits in memory, bounded by the credit rules of
  * common/ipc.h; beyond CHANNEL_MAX_WAITING bytes the peer counts as faulty.
  *
- * A faulty peer (unknown kind, wrong direction, wrong size, oversize frame) ends the channel: the
+ * A faulty peer (unknown kind, wrong direction, wrong size, oversize packet) ends the channel: the
  * owner's `on_end` runs with a negative errno, or 0 for a clean end of file, exactly once, and
- * never from inside channel_send(). Nothing is delivered after it. */
+ * never from inside channel_send(). Nothing is delivered after it, and nothing of a faulty packet.
+ */
 #ifndef COMMON_CHANNEL_H
 #define COMMON_CHANNEL_H
 

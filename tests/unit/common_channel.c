@@ -133,6 +133,78 @@ Test(channel, may_be_freed_by_a_handler)
     close_pair();
 }
 
+Test(channel, kinds_of_one_turn_share_a_packet)
+{
+    const struct ipc_credit credit = { .queued = 7 }; /* 4 bytes: the next frame is padded to */
+    struct ipc_mail_deliver deliver = { .job = 9 };
+    unsigned char packet[4096];
+    const struct ipc_mail_deliver *got;
+    ssize_t bytes;
+
+    open_pair(false);
+    channel_send(master.channel, IPC_CREDIT, &credit);
+    channel_send(master.channel, IPC_MAIL_DELIVER, &deliver);
+    deliver.job = 10;
+    channel_send(master.channel, IPC_MAIL_DELIVER, &deliver);
+    loop_turn(loop, 0);
+    channel_flush(master.channel);
+    bytes = recv(raw[1], packet, sizeof(packet), MSG_DONTWAIT);
+    cr_assert_eq(bytes, 16 + 8 + 2 * (ssize_t)sizeof(deliver));
+    got = (const void *)(packet + 16 + 8);
+    cr_assert_eq(got[0].job, 9u);
+    cr_assert_eq(got[1].job, 10u);
+    cr_assert_eq(recv(raw[1], packet, sizeof(packet), MSG_DONTWAIT), -1);
+    close(raw[1]);
+    close_pair();
+}
+
+/* A frame of `count` outcomes at `at`; returns where the next one begins. */
+static size_t put_outcomes(unsigned char *packet, size_t at, uint16_t count, uint32_t first)
+{
+    const uint16_t head[4] = { IPC_MAIL_OUTCOME, count, 0, 0 };
+    struct ipc_mail_outcome outcome = { .recipients = first };
+
+    memcpy(packet + at, head, sizeof(head));
+    at += sizeof(head);
+    for (uint16_t i = 0; i < count; i++, outcome.recipients++, at += sizeof(outcome))
+        memcpy(packet + at, &outcome, sizeof(outcome));
+    return at;
+}
+
+Test(channel, all_frames_of_all_packets_are_handed_out)
+{
+    unsigned char packet[4096];
+
+    open_pair(false);
+    for (uint32_t i = 0; i < 20; i++) {
+        size_t bytes = put_outcomes(packet, 0, 2, 5 * i);
+
+        bytes = put_outcomes(packet, bytes, 3, 5 * i + 2);
+        cr_assert_eq(send(raw[1], packet, bytes, 0), (ssize_t)bytes);
+    }
+    turn_until(&master.outcomes, 100);
+    cr_assert_eq(master.ends, 0u);
+    close(raw[1]);
+    close_pair();
+}
+
+Test(channel, nothing_of_a_packet_with_a_faulty_frame_is_believed)
+{
+    unsigned char packet[4096] = { 0 };
+    size_t bytes = put_outcomes(packet, 0, 2, 0);
+
+    open_pair(false);
+    cr_assert_eq(send(raw[1], packet, bytes, 0), (ssize_t)bytes);
+    bytes = put_outcomes(packet, 0, 2, 2);
+    cr_assert_eq(send(raw[1], packet, bytes + 8, 0), (ssize_t)bytes + 8); /* count 0 */
+    cr_assert_eq(send(raw[1], packet, bytes, 0), (ssize_t)bytes);
+    turn_until(&master.ends, 1);
+    cr_assert_eq(master.outcomes, 2u);
+    cr_assert_eq(master.err, -EBADMSG);
+    close(raw[1]);
+    close_pair();
+}
+
 struct broken {
     const char *what;
     uint16_t kind, count;
