@@ -16,6 +16,35 @@
 /* What a message takes beside its body: envelope, padding, its part of a block. */
 #define RESERVE_OVERHEAD (2U * SPOOL_BLOCK)
 
+/* ---- credit ---- */
+
+static bool has_credit(const struct spooler *spooler)
+{
+    return spooler->credit_used + spooler->groups_waiting < IPC_QUEUED_CREDIT;
+}
+
+void spooler_credit(struct spooler *spooler, uint32_t queued)
+{
+    spooler->credit_used -= queued < spooler->credit_used ? queued : spooler->credit_used;
+    spooler_report(spooler);
+}
+
+void spooler_watch_credit(struct spooler *spooler, spooler_credit_cb *changed, void *arg)
+{
+    spooler->credit_changed = changed;
+    spooler->credit_arg = arg;
+    spooler->is_out_of_credit = false;
+}
+
+/* Once a turn: what is used and given back within it stops nobody. */
+static void tell_credit(struct spooler *spooler)
+{
+    if (spooler->credit_changed == NULL || spooler->is_out_of_credit != has_credit(spooler))
+        return;
+    spooler->is_out_of_credit = !spooler->is_out_of_credit;
+    spooler->credit_changed(!spooler->is_out_of_credit, spooler->credit_arg);
+}
+
 /* ---- to the sync thread ---- */
 
 void spooler_give(struct spooler *spooler, struct sync_job *job)
@@ -28,6 +57,7 @@ static void on_turn_end(void *arg)
     struct spooler *spooler = arg;
 
     sync_thread_give(spooler->disk.thread, &spooler->given);
+    tell_credit(spooler);
 }
 
 /* ---- reservation ---- */
@@ -48,7 +78,7 @@ int spooler_reserve(struct spooler *spooler, size_t bytes)
     if (atomic_load_explicit(&spooler->disk.is_stopped, memory_order_relaxed) ||
         spooler->disk_reserved + bytes + RESERVE_OVERHEAD > room)
         return -ENOSPC;
-    if (spooler->credit_used + spooler->groups_waiting >= IPC_QUEUED_CREDIT)
+    if (!has_credit(spooler))
         return -EAGAIN;
     spooler->memory_used += memory_share(bytes);
     spooler->disk_reserved += bytes + RESERVE_OVERHEAD;
@@ -59,12 +89,6 @@ void spooler_unreserve(struct spooler *spooler, size_t bytes)
 {
     spooler->memory_used -= memory_share(bytes);
     spooler->disk_reserved -= bytes + RESERVE_OVERHEAD;
-}
-
-void spooler_credit(struct spooler *spooler, uint32_t queued)
-{
-    spooler->credit_used -= queued < spooler->credit_used ? queued : spooler->credit_used;
-    spooler_report(spooler);
 }
 
 /* ---- messages ---- */

@@ -99,6 +99,12 @@ void spooler_segment_reuse(struct spooler *spooler, unsigned slot, uint32_t segm
 /* The ids that a MAIL_QUEUED was sent for count against IPC_QUEUED_CREDIT until CREDIT. */
 void spooler_credit(struct spooler *spooler, uint32_t queued);
 
+/* `changed` runs at the end of the turn in which the credit was used up (spooler_reserve() says
+ * -EAGAIN), or in which some is there again; whoever watches begins with some. One watcher; NULL:
+ * none any more. */
+typedef void spooler_credit_cb(bool has_credit, void *arg);
+void spooler_watch_credit(struct spooler *spooler, spooler_credit_cb *changed, void *arg);
+
 /* For the heartbeat. */
 struct spooler_figures {
     uint64_t messages, bytes, syncs;

@@ -95,6 +95,9 @@ struct spooler {
     uint64_t disk_reserved;
     uint64_t credit_used;    /* MAIL_QUEUED sent and not yet taken in */
     uint64_t groups_waiting; /* of messages handed in and not yet done */
+    bool is_out_of_credit;   /* as the watcher knows it */
+    spooler_credit_cb *credit_changed;
+    void *credit_arg;
     uint64_t messages, bytes;
     struct sync_list reports; /* of scans, waiting for credit */
 

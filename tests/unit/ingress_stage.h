@@ -63,9 +63,17 @@ struct spooler {
     struct stored stored[STORED_MAX];
     unsigned stored_count;
     struct spooler_large *open_large;
+    spooler_credit_cb *credit_changed;
+    void *credit_arg;
 };
 
 static struct spooler fake;
+
+void spooler_watch_credit(struct spooler *spooler, spooler_credit_cb *changed, void *arg)
+{
+    spooler->credit_changed = changed;
+    spooler->credit_arg = arg;
+}
 
 int spooler_reserve(struct spooler *spooler, size_t bytes)
 {

@@ -218,4 +218,24 @@ static inline uint64_t world_submit(struct world *world, unsigned number, size_t
     return id;
 }
 
+/* A small message under many rules: uses up credit in no time. */
+static inline void world_submit_wide(struct world *world, unsigned groups)
+{
+    static struct envelope_group group_list[ENVELOPE_MAX_GROUPS];
+    static struct envelope_recipient recipients[ENVELOPE_MAX_GROUPS];
+    struct envelope envelope = world_envelope(1);
+    const struct spooler_body_facts facts = { 0 };
+
+    for (unsigned i = 0; i < groups; i++) {
+        group_list[i] = (struct envelope_group){ .rule = 1, .profile = 1, .first = i, .count = 1 };
+        recipients[i].address = "someone@example.net";
+    }
+    envelope.groups = group_list;
+    envelope.recipients = recipients;
+    envelope.group_count = envelope.recipient_count = groups;
+    cr_assert_eq(spooler_reserve(world->spooler, 10), 0);
+    spooler_submit(world->spooler, spooler_next_id(world->spooler), &envelope, world_body(0, 10),
+                   10, &facts, 10, world_on_done, world);
+}
+
 #endif

@@ -93,6 +93,57 @@ Test(limits, accepting_pauses_at_the_limit)
     client_close(&d);
 }
 
+Test(limits, accepting_pauses_without_credit_and_resumes_by_itself)
+{
+    client_start(&c);
+    fake.reserve_err = -EAGAIN;
+    fake.credit_changed(false, fake.credit_arg);
+    client_connect(&d);
+    say(&c, "MAIL FROM:<s@client.example>", "250 2.1.0");
+    say(&c, "RCPT TO:<a@one.example>", "250 2.1.5");
+    say(&c, "DATA", "451 4.3.0");
+    cr_assert_eq(connections(), 1, "it waits in the backlog");
+    fake.reserve_err = 0;
+    fake.credit_changed(true, fake.credit_arg);
+    client_expect(&d, "220 gw.example");
+    client_close(&c);
+    client_close(&d);
+}
+
+/* Credit that returns is no reason to take more than the limit, nor the other way round. */
+Test(limits, each_reason_to_pause_holds_by_itself)
+{
+    conf->smtp_max_connections = 1;
+    client_start(&c);
+    fake.credit_changed(false, fake.credit_arg);
+    client_connect(&d);
+    fake.credit_changed(true, fake.credit_arg);
+    say(&c, "NOOP", "250 ");
+    cr_assert_eq(connections(), 1, "the limit still holds");
+    fake.credit_changed(false, fake.credit_arg);
+    say(&c, "QUIT", "221 ");
+    client_close(&c);
+    UNTIL(connections() == 0);
+    for (int i = 0; i < 20; i++)
+        turn();
+    cr_assert_eq(connections(), 0, "there is still no credit");
+    fake.credit_changed(true, fake.credit_arg);
+    client_expect(&d, "220 gw.example");
+    client_close(&d);
+}
+
+Test(limits, MQ07_a_full_disk_is_told_to_whoever_comes)
+{
+    fake.reserve_err = -ENOSPC;
+    for (int i = 0; i < 3; i++) {
+        client_start(&c);
+        say(&c, "MAIL FROM:<s@client.example>", "250 2.1.0");
+        say(&c, "RCPT TO:<a@one.example>", "250 2.1.5");
+        say(&c, "DATA", "452 4.3.1");
+        client_close(&c);
+    }
+}
+
 Test(limits, accepting_goes_on_after_descriptors_were_short)
 {
     struct rlimit limit, low;

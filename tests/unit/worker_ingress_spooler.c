@@ -121,6 +121,29 @@ Test(ingress_spooler, MQ02_large_messages_too)
     free(content);
 }
 
+Test(ingress_spooler, who_comes_while_the_master_does_not_follow_waits)
+{
+    const unsigned whole = IPC_QUEUED_CREDIT / ENVELOPE_MAX_GROUPS;
+    struct ingress_figures figures;
+
+    for (unsigned i = 0; i < whole; i++)
+        world_submit_wide(world, ENVELOPE_MAX_GROUPS);
+    world_submit_wide(world, IPC_QUEUED_CREDIT % ENVELOPE_MAX_GROUPS);
+    UNTIL(world->done == whole + 1);
+    client_connect(&c);
+    for (unsigned i = 0; i < 20; i++)
+        turn();
+    ingress_figures(ingress, &figures);
+    cr_assert_eq(figures.sessions, 0);
+    spooler_credit(world->spooler, world->queued_count);
+    client_expect(&c, "220 gw.example");
+    say(&c, "EHLO client.example", "250-gw.example");
+    client_data(&c);
+    client_send(&c, "A: b\r\n\r\n.\r\n");
+    client_expect(&c, "250 2.0.0");
+    client_close(&c);
+}
+
 Test(ingress_spooler, MQ07_nothing_reserved_is_lost_on_the_way)
 {
     static const char block[] =

@@ -558,36 +558,17 @@ Test(recovery, MQ02_a_large_message_without_its_proof_was_never_answered)
 
 /* ---- credit ---- */
 
-static void submit_wide(void)
-{
-    static struct envelope_group groups[ENVELOPE_MAX_GROUPS];
-    static struct envelope_recipient recipients[ENVELOPE_MAX_GROUPS];
-    struct envelope envelope = world_envelope(1);
-    const struct spooler_body_facts facts = { 0 };
-
-    for (unsigned i = 0; i < ENVELOPE_MAX_GROUPS; i++) {
-        groups[i] = (struct envelope_group){ .rule = 1, .profile = 1, .first = i, .count = 1 };
-        recipients[i].address = "someone@example.net";
-    }
-    envelope.groups = groups;
-    envelope.recipients = recipients;
-    envelope.group_count = envelope.recipient_count = ENVELOPE_MAX_GROUPS;
-    cr_assert_eq(spooler_reserve(world->spooler, 10), 0);
-    spooler_submit(world->spooler, spooler_next_id(world->spooler), &envelope, world_body(0, 10),
-                   10, &facts, 10, world_on_done, world);
-}
-
 Test(recovery, no_more_is_reported_than_the_master_gives_credit_for)
 {
     const unsigned most = IPC_QUEUED_CREDIT / ENVELOPE_MAX_GROUPS;
 
     world_open(world, 0);
     for (unsigned i = 0; i < most + 1; i++)
-        submit_wide();
+        world_submit_wide(world, ENVELOPE_MAX_GROUPS);
     WORLD_WAIT(world, world->done == most + 1);
     cr_assert_eq(world->stored, most);
     spooler_credit(world->spooler, most * ENVELOPE_MAX_GROUPS);
-    submit_wide();
+    world_submit_wide(world, ENVELOPE_MAX_GROUPS);
     WORLD_WAIT(world, world->done == most + 2);
     cr_assert_eq(world->last_err, 0);
     WORLD_WAIT(world, world->queued_count == (most + 1) * ENVELOPE_MAX_GROUPS);

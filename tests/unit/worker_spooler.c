@@ -244,6 +244,69 @@ Test(spooler, MQ01_memory_is_reserved_up_to_its_limit)
     cr_assert_eq(held, 4);
 }
 
+struct heard {
+    unsigned count;
+    bool has_credit;
+};
+
+static void on_credit_changed(bool has_credit, void *arg)
+{
+    struct heard *heard = arg;
+
+    heard->count++;
+    heard->has_credit = has_credit;
+}
+
+Test(spooler, credit_that_is_used_up_is_told_and_so_is_its_return)
+{
+    const unsigned whole = IPC_QUEUED_CREDIT / ENVELOPE_MAX_GROUPS;
+    struct heard heard = { 0 };
+
+    world_open(world, 0);
+    spooler_watch_credit(world->spooler, on_credit_changed, &heard);
+    for (unsigned i = 0; i < whole; i++)
+        world_submit_wide(world, ENVELOPE_MAX_GROUPS);
+    WORLD_WAIT(world, world->done == whole);
+    cr_assert_eq(heard.count, 0, "there is some left");
+    world_submit_wide(world, IPC_QUEUED_CREDIT % ENVELOPE_MAX_GROUPS);
+    cr_assert_eq(spooler_reserve(world->spooler, 10), -EAGAIN);
+    cr_assert_eq(heard.count, 0, "not from inside a call");
+    world_turn(world);
+    cr_assert_eq(heard.count, 1, "before the disk has answered");
+    cr_assert_not(heard.has_credit);
+    WORLD_WAIT(world, world->done == whole + 1);
+    cr_assert_eq(heard.count, 1, "what is stored and not taken in still counts");
+    spooler_credit(world->spooler, 1);
+    world_turn(world);
+    cr_assert_eq(heard.count, 2);
+    cr_assert(heard.has_credit);
+    cr_assert_eq(spooler_reserve(world->spooler, 10), 0);
+    spooler_unreserve(world->spooler, 10);
+    spooler_watch_credit(world->spooler, NULL, NULL);
+    world_submit_wide(world, 1);
+    WORLD_WAIT(world, world->done == whole + 2);
+    cr_assert_eq(heard.count, 2, "nobody watches");
+}
+
+/* What the disk refused is no longer on its way to the master. */
+Test(spooler, credit_of_messages_that_are_not_stored_returns)
+{
+    const unsigned whole = IPC_QUEUED_CREDIT / ENVELOPE_MAX_GROUPS;
+    struct heard heard = { 0 };
+
+    world_open(world, 0);
+    spooler_watch_credit(world->spooler, on_credit_changed, &heard);
+    for (unsigned i = 0; i < whole; i++)
+        world_submit_wide(world, ENVELOPE_MAX_GROUPS);
+    WORLD_WAIT(world, world->done == whole);
+    world_submit_wide(world, ENVELOPE_MAX_GROUPS); /* more than is left: bounced */
+    world_turn(world);
+    WORLD_WAIT(world, world->done == whole + 1);
+    cr_assert_eq(world->last_err, -EAGAIN);
+    WORLD_WAIT(world, heard.count == 2);
+    cr_assert(heard.has_credit);
+}
+
 Test(spooler, MQ07_at_the_limit_mail_is_refused_and_intake_resumes_by_itself)
 {
     unsigned stored;

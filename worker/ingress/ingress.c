@@ -8,17 +8,39 @@
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/ipc.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "worker/ingress/clients.h"
 #include "worker/ingress/ingress_private.h"
 #include "worker/ingress/listeners.h"
+#include "worker/spooler.h"
 #include "worker/stream.h"
+
+#define CREDIT_LINE_EVERY_MS 60000
 
 static void update_listeners(struct ingress *ingress)
 {
     bool is_full = ingress->figures.connections >= (uint64_t)ingress->conf->smtp_max_connections;
 
-    listeners_pause(ingress->listeners, is_full || ingress->is_draining);
+    listeners_pause(ingress->listeners,
+                    is_full || ingress->is_out_of_credit || ingress->is_draining);
+}
+
+/* Without credit a session would only be told 451: who is not here yet waits in the backlog. It may
+ * come and go by the turn: one line a minute is enough. */
+static void on_credit_changed(bool has_credit, void *arg)
+{
+    struct ingress *ingress = arg;
+    const int64_t now_ms = loop_now_ms(ingress->loop);
+
+    ingress->is_out_of_credit = !has_credit;
+    update_listeners(ingress);
+    if (has_credit || now_ms < ingress->credit_line_ms)
+        return;
+    ingress->credit_line_ms = now_ms + CREDIT_LINE_EVERY_MS;
+    log_warning("ingress", "the master does not follow, no connections are accepted meanwhile",
+                LOG_INT("credit", IPC_QUEUED_CREDIT));
 }
 
 /* ---- sessions ---- */
@@ -145,8 +167,11 @@ struct ingress *ingress_new(struct loop *loop, const struct conf *conf,
     ingress->greet_timer = loop_timer_new(loop, on_greet, ingress);
     ingress->drained_timer = loop_timer_new(loop, on_drained, ingress);
     if (ingress->ehlo_reply == NULL || ingress->clients == NULL || ingress->listeners == NULL ||
-        ingress->greet_timer == NULL || ingress->drained_timer == NULL)
+        ingress->greet_timer == NULL || ingress->drained_timer == NULL) {
         ingress_free(&ingress);
+        return NULL;
+    }
+    spooler_watch_credit(spooler, on_credit_changed, ingress);
     return ingress;
 }
 
@@ -158,6 +183,7 @@ void ingress_free(struct ingress **ingress)
     *ingress = NULL;
     if (in == NULL)
         return;
+    spooler_watch_credit(in->spooler, NULL, NULL);
     in->is_draining = true;
     for (s = LIST_FIRST(&in->sessions); s != NULL; s = next) {
         next = LIST_NEXT(s, all);

@@ -2,8 +2,10 @@
  *
  * From an accepted connection to a message in the spooler's hands. One session per connection
  * (session.h), one file per group of verbs. What a session may do is decided by the directory's
- * rules; what it may cost by the configuration. A 250 after the end of data is sent only when the
- * spooler has said that the message is on stable storage. */
+ * rules; what it may cost by the configuration. Nothing is accepted at the limit of connections,
+ * nor while the spooler is out of credit; a full disk is told to every client instead (MQ07). A 250
+ * after the end of data is sent only when the spooler has said that the message is on stable
+ * storage. */
 #ifndef WORKER_INGRESS_INGRESS_H
 #define WORKER_INGRESS_INGRESS_H
 

@@ -27,6 +27,8 @@ struct ingress {
     struct ingress_figures figures;
     char *ehlo_reply; /* the same for everybody */
     bool is_draining, is_master_gone;
+    bool is_out_of_credit;  /* the master has not yet taken in what was reported */
+    int64_t credit_line_ms; /* when this may be logged again */
     struct loop_timer *drained_timer;
     ingress_drained_cb *drained;
     void *drained_arg;

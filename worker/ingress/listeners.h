@@ -1,7 +1,7 @@
 /* worker/ingress/listeners.h: the listening sockets of a worker.
  *
- * Accepting pauses at the connection limit and when descriptors or memory are short, and goes on by
- * itself. A listener that is being removed is emptied first. */
+ * Accepting pauses when the owner says so, and when descriptors or memory are short; from that it
+ * goes on by itself. A listener that is being removed is emptied first. */
 #ifndef WORKER_INGRESS_LISTENERS_H
 #define WORKER_INGRESS_LISTENERS_H
 
@@ -20,7 +20,7 @@ void listeners_free(struct listeners **listeners);
 int listeners_add(struct listeners *listeners, uint32_t index, int fd);
 void listeners_remove(struct listeners *listeners, uint32_t index);
 
-/* At the limit, or draining. */
+/* At the limit, without credit, or draining. */
 void listeners_pause(struct listeners *listeners, bool is_paused);
 
 #endif
