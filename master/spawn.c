@@ -39,19 +39,25 @@ int spawn_find_worker(char *ret_path, size_t size, struct reason *reterr_why)
     return reason_set(reterr_why, -ENOENT, "there is no postern-worker beside %s", self);
 }
 
-/* What a worker may know of the environment; tests of hook builds hand faults through it. */
+/* What a worker may know of the environment; tests of builds with hooks hand faults through it. */
 static bool is_kept(const char *variable)
 {
-    static const char *const kept[] = { "PATH=", "TZ=" };
-    static const char *const kept_for_tests[] = { "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-                                                  "LSAN_OPTIONS=", "POSTERN_HOOK" };
+    static const char *const kept[] = {
+        "PATH=",
+        "TZ=",
+#if POSTERN_HOOKS
+        "ASAN_OPTIONS=",
+        "UBSAN_OPTIONS=",
+        "LSAN_OPTIONS=",
+        "LD_PRELOAD=",
+        "POSTERN_HOOK=",
+        "POSTERN_FAULT=",
+        "POSTERN_FAULT_LOG=",
+#endif
+    };
 
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
         if (strncmp(variable, kept[i], strlen(kept[i])) == 0)
-            return true;
-    }
-    for (size_t i = 0; POSTERN_HOOKS && i < ARRAY_LEN(kept_for_tests); i++) {
-        if (strncmp(variable, kept_for_tests[i], strlen(kept_for_tests[i])) == 0)
             return true;
     }
     return false;

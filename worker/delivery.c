@@ -6,6 +6,7 @@
 
 #include "common/channel.h"
 #include "common/conf.h"
+#include "common/hook.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "worker/delivery_private.h"
@@ -275,6 +276,7 @@ void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *or
         job_end(job);
         return;
     }
+    hook_message("deliver", job->message->body, job->message->body_bytes);
     job->profile = directory_hold(delivery->directory, order->profile);
     job_read_recipients(job);
     loop_timer_set_ms(job->deadline, order->deadline_ms);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hook.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "worker/delivery_private.h"
@@ -201,7 +202,11 @@ static void on_done(const struct smtp_result *result, void *owner)
 
     describe(result, what);
     settle_batch(job, result);
+    if (verdict == SMTP_DELIVERED)
+        hook_stop("after_reply");
     job_record(job); /* MQ03: before anything else leaves */
+    if (verdict == SMTP_DELIVERED)
+        hook_stop("after_cell");
     tell(job, result, what);
     if (!result->is_usable)
         connection = job->connection = NULL;

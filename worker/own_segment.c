@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "common/clock.h"
+#include "common/hook.h"
 #include "worker/disk.h"
 #include "worker/segment_file.h"
 
@@ -154,6 +155,8 @@ void own_segment_settle(struct spool_disk *disk, struct spool_item *item, int er
 
     if (err < 0 && !is_full && err != -ENOMEM)
         segment_supply_failed(segment_writer_supply(disk->writer), 0, err, clock_mono_ms());
+    if (err == 0)
+        hook_stop("after_sync");
     item->err = err == 0 || err == -ENOMEM ? err : is_full ? -ENOSPC : -EIO;
     sync_list_add(&disk->out, &item->job);
     if (err == 0)

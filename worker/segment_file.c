@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/hook.h"
 #include "common/spool_format.h"
 #include "common/spool_path.h"
 #include "worker/disk.h"
@@ -41,6 +42,7 @@ int segment_file_unlink(int slot_fd, uint32_t number)
     /* The cells last: found without them after a crash, its mail would be delivered again. */
     if (unlinkat(slot_fd, spool_name(number, SPOOL_FILE_SEGMENT, name), 0) < 0 && errno != ENOENT)
         err = -errno;
+    hook_stop("recycle_unlink");
     if (err == 0 && unlinkat(slot_fd, spool_name(number, SPOOL_FILE_STATE, name), 0) < 0 &&
         errno != ENOENT)
         err = -errno;
@@ -97,6 +99,7 @@ int segment_file_begin_life(struct segment_file *file, unsigned slot, uint64_t m
 {
     int err = write_header(file, SPOOL_SHARED, slot, max_id);
 
+    hook_stop("recycle_header");
     return err == 0 ? disk_sync_data(file->fd) : err;
 }
 

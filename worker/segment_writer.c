@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hook.h"
 #include "common/spool_format.h"
 #include "worker/disk.h"
 
@@ -195,6 +196,8 @@ static bool write_some(struct segment_writer *writer, int64_t now_ms)
     err = write_batch(writer, &batch);
     if (err < 0)
         segment_supply_failed(writer->supply, writer->current->number, err, now_ms);
+    else if (batch.cells > 0)
+        hook_stop("after_sync");
     settle(writer, &batch.items, err < 0 ? -EIO : 0);
     if (err < 0)
         seal_current(writer);

@@ -49,9 +49,11 @@ class Gateway:
     """One state directory; posternd may be started and stopped on it many times."""
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
-                 segment_size="4M", smtp=None, spool=None):
-        self.scratch, self.folder = scratch, scratch.path("gateway")
-        self.folder.mkdir()
+                 segment_size="4M", smtp=None, spool=None, env=None, folder=None):
+        """`env`: more of the environment (peer.faults). `folder`: an own one, made by the caller."""
+        self.scratch, self.folder = scratch, folder or scratch.path("gateway")
+        self.folder.mkdir(exist_ok=folder is not None)
+        self.env = dict(env or {})
         self.bin = bin_folder(build)
         self.port = free_port()
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
@@ -81,7 +83,7 @@ class Gateway:
     def start(self, wait=True):
         reports = self.scratch.path("sanitizer")
         env = dict(os.environ, ASAN_OPTIONS=f"log_path={reports}:detect_leaks=1",
-                   UBSAN_OPTIONS=f"log_path={reports}:print_stacktrace=1")
+                   UBSAN_OPTIONS=f"log_path={reports}:print_stacktrace=1", **self.env)
         with open(self.scratch.path("posternd.stderr.log"), "ab") as out:
             self.process = subprocess.Popen([self.bin / "posternd", "-f", "-c", self.conf],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out,

@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/hook.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "worker/ingress/collector.h"
@@ -275,6 +276,7 @@ static enum session_state end_content(struct session *s)
         session_refuse(s, NULL, refusal_of_fault(c->fault));
         return SESSION_READY;
     }
+    hook_message("receive", c->out, c->out_bytes);
     s->is_storing = true;
     if (content->large != NULL) {
         (void)write_large(content);
