@@ -20,7 +20,7 @@ struct disk_slot {
     uint8_t crashes;
     uint8_t note_slot;
     uint8_t flags;
-    uint8_t recipients[CELL_INLINE_RECIPIENTS / 4];
+    uint8_t recipients[CELL_RECIPIENTS / 4];
 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "slots are copied as they are");
@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct disk_slot) * 2 == CELL_BYTES, "two slots fill a cel
 
 enum cell_recipient cell_recipient_get(const struct cell *cell, unsigned index)
 {
-    if (index >= CELL_INLINE_RECIPIENTS)
+    if (index >= CELL_RECIPIENTS)
         return CELL_RCPT_OPEN;
     return (enum cell_recipient)(cell->recipients[index / 4] >> index % 4 * 2 & 3);
 }
@@ -38,7 +38,7 @@ void cell_recipient_set(struct cell *cell, unsigned index, enum cell_recipient s
     const unsigned shift = index % 4 * 2;
     unsigned byte;
 
-    if (index >= CELL_INLINE_RECIPIENTS)
+    if (index >= CELL_RECIPIENTS)
         return;
     byte = cell->recipients[index / 4];
     byte = (byte & ~(3U << shift)) | (unsigned)state << shift;

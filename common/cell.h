@@ -5,6 +5,9 @@
  * older slot with one pwrite, so that a torn write leaves the newer one. The valid slot with the
  * later sequence is the truth; no valid slot means: nothing delivered yet.
  *
+ * What became of each recipient stands in the cell itself, so that one write records it (MQ03): a
+ * message with more recipients under one rule than a cell has room for has several groups.
+ *
  * Only the worker that holds the group's job writes its cell; while nobody does, only the master.
  */
 #ifndef COMMON_CELL_H
@@ -13,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CELL_BYTES             128U
-#define CELL_INLINE_RECIPIENTS 128U
+#define CELL_BYTES      128U
+#define CELL_RECIPIENTS 128U /* most recipients of one group: what a cell has room for */
 
 enum cell_stage {
     CELL_OPEN,    /* something is left to do */
@@ -50,7 +53,7 @@ struct cell {
     uint32_t next_attempt_s; /* since CLOCK_EPOCH_S */
     uint32_t profile;        /* not 0: rerouted by the operator to this relay profile */
     struct cell_note_place note;
-    uint8_t recipients[CELL_INLINE_RECIPIENTS / 4]; /* two bits each, enum cell_recipient */
+    uint8_t recipients[CELL_RECIPIENTS / 4]; /* two bits each, enum cell_recipient */
 };
 
 struct cell_key { /* seeds the checksum, so that a recycled file's old cells are never believed */
@@ -59,6 +62,8 @@ struct cell_key { /* seeds the checksum, so that a recycled file's old cells are
     uint32_t group;
 };
 
+/* Beyond CELL_RECIPIENTS (a group that an older build wrote) everybody is open, and stays so: such a
+ * group may be delivered twice and is never lost. */
 enum cell_recipient cell_recipient_get(const struct cell *cell, unsigned index);
 void cell_recipient_set(struct cell *cell, unsigned index, enum cell_recipient state);
 

@@ -1,8 +1,8 @@
 /* common/envelope.h: who a message is from and for, and under which rules it travels.
  *
- * Recipients are kept group by group (a group: those under one rule), so that group g is the slice
- * [first, first + count). The packed form is little-endian, length-prefixed, and lies in the
- * message's record in the spool between its header and its body. */
+ * Recipients are kept group by group (a group: at most CELL_RECIPIENTS of those under one rule), so
+ * that group g is the slice [first, first + count). The packed form is little-endian,
+ * length-prefixed, and lies in the message's record in the spool between its header and its body. */
 #ifndef COMMON_ENVELOPE_H
 #define COMMON_ENVELOPE_H
 

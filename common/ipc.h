@@ -21,7 +21,8 @@
 enum ipc_side { IPC_MASTER, IPC_WORKER };
 enum ipc_fd { IPC_NO_FD, IPC_WITH_FD };
 
-/* Where a group's record and cell are. A group is the recipients of one message under one rule. */
+/* Where a group's record and cell are. A group is the recipients of one message under one rule, at
+ * most CELL_RECIPIENTS of them; what there are more make another group. */
 struct ipc_place {
     uint64_t id;
     uint64_t offset;  /* of the record in its segment, bytes */

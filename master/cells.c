@@ -74,7 +74,7 @@ static int open_state(const struct cells *cells, const struct ipc_place *place,
 static void reopen(struct cell *cell)
 {
     cell->stage = CELL_OPEN;
-    for (unsigned i = 0; i < CELL_INLINE_RECIPIENTS; i++) {
+    for (unsigned i = 0; i < CELL_RECIPIENTS; i++) {
         enum cell_recipient state = cell_recipient_get(cell, i);
 
         if (state == CELL_RCPT_REFUSED || state == CELL_RCPT_EXPIRED)

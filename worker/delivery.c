@@ -76,21 +76,19 @@ static void job_recycle(struct job *job)
 {
     struct delivery *delivery = job->delivery;
 
-    job_clear(job);
-    if (delivery == NULL || delivery->spare_count >= DELIVERY_JOBS_KEPT ||
-        job->capacity > DELIVERY_RECIPIENTS_KEPT) {
-        job_free(job);
+    if (delivery->spare_count >= DELIVERY_JOBS_KEPT || job->capacity > CELL_RECIPIENTS) {
+        job_forget(job);
         return;
     }
+    job_clear(job);
     TAILQ_INSERT_HEAD(&delivery->spare, job, link);
     delivery->spare_count++;
 }
 
 void job_forget(struct job *job)
 {
-    if (job->delivery != NULL)
-        TAILQ_REMOVE(&job->delivery->over, job, link);
-    job_recycle(job);
+    job_clear(job);
+    job_free(job);
 }
 
 static int make_recipients(struct job *job)
@@ -154,11 +152,7 @@ void job_end(struct job *job)
     TAILQ_REMOVE(&delivery->jobs, job, link);
     delivery->job_count--;
     look_whether_drained(delivery);
-    job->stage = JOB_OVER;
-    if (job->notes_under_way == 0)
-        job_recycle(job);
-    else
-        TAILQ_INSERT_TAIL(&delivery->over, job, link);
+    job_recycle(job);
 }
 
 /* ---- the beginning ---- */
@@ -382,7 +376,6 @@ struct delivery *delivery_new(struct loop *loop, struct channel *channel, const 
         .drained_timer = loop_timer_new(loop, on_drained_timer, delivery),
     };
     TAILQ_INIT(&delivery->jobs);
-    TAILQ_INIT(&delivery->over);
     TAILQ_INIT(&delivery->spare);
     if (delivery->drained_timer == NULL) {
         free(delivery);
@@ -402,13 +395,10 @@ void delivery_free(struct delivery **delivery)
     while ((job = TAILQ_FIRST(&d->jobs)) != NULL) {
         TAILQ_REMOVE(&d->jobs, job, link);
         job_disconnect(job);
-        job->stage = JOB_OVER;
         job->delivery = NULL;
-        if (job->notes_under_way == 0)
-            job_recycle(job);
+        if (job->stage != JOB_NOTING) /* else it goes with its note */
+            job_forget(job);
     }
-    TAILQ_FOREACH (job, &d->over, link)
-        job->delivery = NULL;
     while ((job = TAILQ_FIRST(&d->spare)) != NULL) {
         TAILQ_REMOVE(&d->spare, job, link);
         job_free(job);

@@ -68,37 +68,6 @@ void job_trail(struct job *job, int kind, unsigned code, const char *what)
         json_decref(entry);
 }
 
-/* ---- states of recipients that have no room in the cell ---- */
-
-static const char state_letters[] = "oDRE"; /* by enum cell_recipient */
-
-void job_take_note(struct job *job)
-{
-    const char *states = json_string_value(json_object_get(job->note, "states"));
-
-    if (states == NULL || strlen(states) != job->count)
-        return;
-    for (uint32_t i = CELL_INLINE_RECIPIENTS; i < job->count; i++) {
-        const char *letter = strchr(state_letters, states[i]);
-
-        if (letter != NULL)
-            job->recipients[i].state = (uint8_t)(letter - state_letters);
-    }
-}
-
-static json_t *states_of(const struct job *job)
-{
-    char *states = malloc(job->count);
-    json_t *json = NULL;
-
-    for (uint32_t i = 0; states != NULL && i < job->count; i++)
-        states[i] = state_letters[job->recipients[i].state & 3];
-    if (states != NULL)
-        json = json_stringn(states, job->count);
-    free(states);
-    return json;
-}
-
 /* ---- the note ---- */
 
 static json_t *recipient_entry(const struct job *job, const struct recipient *recipient)
@@ -168,8 +137,7 @@ static json_t *attempts_of(const struct job *job, const char *outcome)
         json_decref(list);
         list = json_array();
     }
-    if (outcome != NULL)
-        (void)json_array_append_new(list, attempt_of(job, outcome));
+    (void)json_array_append_new(list, attempt_of(job, outcome));
     while (json_array_size(list) > NOTE_ATTEMPTS_MAX)
         (void)json_array_remove(list, 0);
     return list;
@@ -189,8 +157,6 @@ char *job_note_text(struct job *job, const char *outcome)
 
     (void)json_object_set_new(note, "attempts", attempts);
     (void)json_object_set_new(note, "recipients", recipients_of(job));
-    if (job->count > CELL_INLINE_RECIPIENTS)
-        (void)json_object_set_new(note, "states", states_of(job));
     while ((text = json_dumps(note, JSON_COMPACT)) != NULL && strlen(text) > SPOOL_NOTE_MAX) {
         json_t *recipients = json_object_get(note, "recipients");
 

@@ -23,16 +23,14 @@ struct loop_timer;
 struct message;
 struct worker_profile;
 
-#define DELIVERY_JOBS_KEPT       64  /* job structs kept for the next ones */
-#define DELIVERY_RECIPIENTS_KEPT 128 /* with room for so many recipients */
-#define DELIVERY_TRAIL_MAX       100 /* entries of one attempt */
+#define DELIVERY_JOBS_KEPT 64  /* job structs kept for the next ones */
+#define DELIVERY_TRAIL_MAX 100 /* entries of one attempt */
 
-/*   WALKING -> TALKING -> WALKING ... -> NOTING -> OVER */
+/*   WALKING -> TALKING -> WALKING ... -> NOTING */
 enum job_stage {
     JOB_WALKING, /* looking for a connection */
     JOB_TALKING, /* a transaction is under way */
     JOB_NOTING,  /* the attempt is over; its note is being written */
-    JOB_OVER,    /* only a note under way still knows it */
 };
 
 enum recipient_fate {            /* of an open recipient, in this attempt */
@@ -54,7 +52,7 @@ struct recipient {
 
 struct job {
     TAILQ_ENTRY(job) link;
-    struct delivery *delivery; /* NULL: the delivery is gone, see JOB_OVER */
+    struct delivery *delivery; /* NULL: it is gone, only a note under way still knows the job */
     struct ipc_mail_deliver order;
     enum job_stage stage;
     struct message *message;
@@ -87,7 +85,6 @@ struct job {
     json_t *note;  /* the one that earlier attempts left, NULL: none */
     int64_t began_ms, server_began_ms, talk_ms;
     int64_t phase_connect_ms, phase_handshake_ms;
-    unsigned notes_under_way;
     bool has_changed; /* recipients' states, since the cell was written */
     bool is_final;    /* the cell says DONE or FAILED */
     struct ipc_mail_outcome outcome;
@@ -103,7 +100,6 @@ struct delivery {
     struct resolver *resolver;
     struct smtp_pool *pool;
     TAILQ_HEAD(, job) jobs;
-    TAILQ_HEAD(, job) over; /* told to the master, but a note of theirs is being written */
     TAILQ_HEAD(, job) spare;
     unsigned job_count, spare_count;
     struct delivery_figures figures;
@@ -117,7 +113,7 @@ struct delivery {
 
 /* The job is over: its outcome leaves. */
 void job_end(struct job *job);
-/* The last note of a job in the stage OVER has come. */
+/* What belongs to it goes, and so does it: it is in no list. */
 void job_forget(struct job *job);
 const char *job_ehlo_name(const struct job *job);
 
@@ -148,8 +144,6 @@ void job_record(struct job *job);
 void job_settle(struct job *job);
 /* Neither failure nor attempt: come again. */
 void job_settle_no_room(struct job *job);
-/* A note of how far it has come, for recipients that have no room in the cell. */
-void job_note_progress(struct job *job);
 
 /* ---- delivery_note.c ---- */
 
@@ -166,9 +160,7 @@ enum {
 
 /* One more entry in the trail about the server at hand, which also becomes `why`. */
 void job_trail(struct job *job, int kind, unsigned code, const char *what);
-/* The recipients' states that have no room in the cell, from the note of earlier attempts. */
-void job_take_note(struct job *job);
-/* The whole note as text (free()), NULL: no memory. `outcome` NULL: the attempt goes on. */
+/* The whole note as text (free()), NULL: no memory. */
 char *job_note_text(struct job *job, const char *outcome);
 /* "smtp://10.0.0.1:25", "" for -1. */
 const char *job_server_text(const struct job *job, int server);

@@ -19,13 +19,11 @@ void job_read_recipients(struct job *job)
 {
     const struct cell *cell = &job->message->cell;
 
-    for (uint32_t i = 0; i < job->count && i < CELL_INLINE_RECIPIENTS; i++)
+    for (uint32_t i = 0; i < job->count; i++)
         job->recipients[i].state = (uint8_t)cell_recipient_get(cell, i);
-    if (cell->note.segment == 0)
-        return;
-    job->note =
-        note_read(job->delivery->cache, &cell->note, job->order.place.id, job->order.place.group);
-    job_take_note(job);
+    if (cell->note.segment != 0)
+        job->note = note_read(job->delivery->cache, &cell->note, job->order.place.id,
+                              job->order.place.group);
 }
 
 /* ---- the cell ---- */
@@ -53,7 +51,7 @@ static void write_cell(struct job *job)
     struct cell *cell = &job->message->cell;
     int err;
 
-    for (uint32_t i = 0; i < job->count && i < CELL_INLINE_RECIPIENTS; i++)
+    for (uint32_t i = 0; i < job->count; i++)
         cell_recipient_set(cell, i, (enum cell_recipient)job->recipients[i].state);
     cell->crashes = 0; /* whatever killed a worker, it was not this */
     err = message_record(job->message);
@@ -106,15 +104,12 @@ static void finish(struct job *job)
     job_end(job);
 }
 
-/* Notes come back in the order in which they were written, so the newest wins. */
 static void on_note(int err, struct cell_note_place place, void *arg)
 {
     struct job *job = arg;
 
-    job->notes_under_way--;
-    if (job->stage == JOB_OVER) {
-        if (job->notes_under_way == 0)
-            job_forget(job);
+    if (job->delivery == NULL) {
+        job_forget(job);
         return;
     }
     if (err == 0) {
@@ -124,27 +119,20 @@ static void on_note(int err, struct cell_note_place place, void *arg)
         log_warning("delivery", "cannot write a note about a message", LOG_ID(job->order.place.id),
                     LOG_STR("reason", strerror(-err)));
     }
-    if (job->stage == JOB_NOTING && job->notes_under_way == 0)
-        finish(job);
+    finish(job);
 }
 
-static bool write_note(struct job *job, const char *outcome)
+/* The attempt ends when it is written. False: no memory, it ends now. */
+static bool write_note(struct job *job)
 {
-    char *text = job_note_text(job, outcome);
+    char *text = job_note_text(job, outcome_name(job));
 
     if (text == NULL)
         return false;
-    job->notes_under_way++;
     spooler_note(job->delivery->spooler, job->order.place.id, job->order.place.group,
                  job->message->cell.note, text, strlen(text), on_note, job);
     free(text);
     return true;
-}
-
-void job_note_progress(struct job *job)
-{
-    if (job->count > CELL_INLINE_RECIPIENTS)
-        (void)write_note(job, NULL);
 }
 
 /* ---- the end of an attempt ---- */
@@ -240,7 +228,7 @@ void job_settle(struct job *job)
     if (!is_recorded)
         write_cell(job);
     log_end(job, open, next_ms - now_ms);
-    if (job->outcome.outcome == IPC_OUTCOME_DONE || !write_note(job, outcome_name(job)))
+    if (job->outcome.outcome == IPC_OUTCOME_DONE || !write_note(job))
         finish(job);
 }
 

@@ -221,7 +221,6 @@ static void on_done(const struct smtp_result *result, void *owner)
     } else if (verdict == SMTP_FAILED) {
         fail_address(job, code, what);
     } else if (job_has_more(job)) {
-        job_note_progress(job);
         if (connection != NULL)
             job_talk(job);
         else

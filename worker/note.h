@@ -4,9 +4,7 @@
  *     "recipients": [ { "address", "state", "code", "enhanced", "text", "server" } ] }
  *
  * Written by the job's worker through spooler_note(), found through the group's cell. A note that
- * does not check out counts as none: it only explains, it decides nothing. The one exception are
- * recipients beyond CELL_INLINE_RECIPIENTS, whose states are kept here alone: without the note they
- * are open, which may deliver twice and never loses. */
+ * does not check out counts as none: it only explains, it decides nothing. */
 #ifndef WORKER_NOTE_H
 #define WORKER_NOTE_H
 

@@ -83,17 +83,15 @@ static json_t *find_recipient(const json_t *noted, const char *address)
     return json_pack("{so}", "address", shown_text(address));
 }
 
-/* What the note knows of a recipient; its state is the cell's where that has room for it. */
+/* What the note knows of a recipient; its state is the cell's. */
 static json_t *show_recipient(const struct message *message, uint32_t index, const json_t *noted)
 {
     const struct envelope *envelope = message->envelope;
     const char *address = envelope->recipients[message->group->first + index].address;
     json_t *entry = find_recipient(noted, address);
 
-    if (index < CELL_INLINE_RECIPIENTS)
-        (void)json_object_set_new(
-            entry, "state",
-            json_string(recipient_states[cell_recipient_get(&message->cell, index)]));
+    (void)json_object_set_new(
+        entry, "state", json_string(recipient_states[cell_recipient_get(&message->cell, index)]));
     return entry;
 }
 

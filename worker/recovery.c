@@ -98,12 +98,11 @@ void recovery_chunk_free(struct recovery_chunk *chunk)
 
 /* ---- finds ---- */
 
-/* Of a group with more recipients than a cell has room for, the rest counts as open. */
 static uint32_t count_open(const struct cell *cell, uint32_t recipients)
 {
     uint32_t open = recipients;
 
-    for (uint32_t i = 0; i < recipients && i < CELL_INLINE_RECIPIENTS; i++)
+    for (uint32_t i = 0; i < recipients; i++)
         open -= cell_recipient_get(cell, i) != CELL_RCPT_OPEN;
     return open;
 }

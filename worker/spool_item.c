@@ -25,6 +25,16 @@ static struct spool_item *item_new(size_t head_bytes, uint32_t groups)
     return item;
 }
 
+/* Without that a crash could repeat what was recorded (MQ03). */
+static bool has_cells_for(const struct envelope *envelope)
+{
+    for (uint32_t i = 0; i < envelope->group_count; i++) {
+        if (envelope->groups[i].count > CELL_RECIPIENTS)
+            return false;
+    }
+    return true;
+}
+
 int spool_item_new_message(uint64_t id, int64_t received_ms, const struct envelope *envelope,
                            const struct spooler_body_facts *facts, struct spool_item **ret_item)
 {
@@ -39,7 +49,7 @@ int spool_item_new_message(uint64_t id, int64_t received_ms, const struct envelo
                                          .recipient_count = envelope->recipient_count };
     struct spool_item *item;
 
-    if (packed == 0)
+    if (packed == 0 || !has_cells_for(envelope))
         return -EINVAL;
     item = item_new(head_bytes, envelope->group_count);
     if (item == NULL)

@@ -45,8 +45,8 @@ struct spool_item {
     void *arg;
 };
 
-/* A message without its body. -ENOMEM, or -EINVAL: the envelope cannot be packed. Until something
- * else becomes of it an item's `err` is -ECANCELED. */
+/* A message without its body. -ENOMEM, or -EINVAL: the envelope cannot be packed, or no cell has
+ * room for one of its groups. Until something else becomes of it an item's `err` is -ECANCELED. */
 int spool_item_new_message(uint64_t id, int64_t received_ms, const struct envelope *envelope,
                            const struct spooler_body_facts *facts, struct spool_item **ret_item);
 int spool_item_new_note(uint64_t id, uint32_t group, struct cell_note_place previous,

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """MQ02, MQ03, OP02: what a 250 promised survives any death; stopping is orderly."""
+import collections
 import os
 import pathlib
 import signal
@@ -11,12 +12,13 @@ from peer import suite
 from peer.gateway import Gateway
 from peer.load import Load, doubles, missing
 from peer.net import Client, listens
-from peer.servers import ScriptedServer, later
+from peer.servers import DROP, ScriptedServer, later
 
 
-def start(t, sinks, workers=2, retry=1, **options):
-    gateway = Gateway(t, workers=workers, **options)
-    gateway.put_profile("relay", sinks, retry={"first": retry, "factor": 1, "max": retry})
+def start(t, sinks, workers=2, retry=1, **properties):
+    gateway = Gateway(t, workers=workers)
+    gateway.put_profile("relay", sinks, retry={"first": retry, "factor": 1, "max": retry},
+                        **properties)
     gateway.put_rule("all", "relay")
     gateway.wait_rules()
     return gateway
@@ -86,6 +88,37 @@ def test_MQ03_a_recorded_delivery_is_never_repeated(t):
         assert client.deliver(recipients=["last@example.test"]).code == 250
     suite.wait_for("the last one", lambda: len(sink.messages) > 50)
     assert doubles([sink]) == 0 and len(sink.messages) == 51
+
+
+@suite.deadline(180)
+def test_MQ03_a_crash_amid_many_recipients_repeats_none_whose_outcome_was_recorded(t):
+    """The MAIL of a transaction says that its worker has read the final reply of the one before: one
+    connection at a time. Killed right there, it has had no time for anything but the cell."""
+    sink = ScriptedServer(t)
+    gateway = start(t, [sink], workers=1, max_connections=1)
+    recipients = [f"r{number}@example.test" for number in range(300)]
+    for fatal in (2, 3, 4):
+        sink.journal.clear()
+        mails = []
+
+        def on_mail(*_):
+            mails.append(None)
+            if len(mails) != fatal:
+                return None
+            for pid in gateway.worker_pids():
+                os.kill(pid, signal.SIGKILL)
+            return DROP
+
+        sink.replies["MAIL"] = on_mail
+        with Client(gateway.port) as client:
+            assert client.deliver(recipients=recipients).code == 250
+        suite.wait_for("all of them", lambda: {r for m in sink.messages for r in m.recipients}
+                       >= set(recipients), 60)
+        suite.wait_for("the queue is empty", lambda: not gateway.queue(), 30)
+        told = collections.Counter(r for m in sink.messages for r in m.recipients)
+        twice = [r for r, times in told.items() if times > 1]
+        assert len(mails) > fatal and not twice, (fatal, len(twice), twice)
+        gateway.wait_ready()
 
 
 def test_OP02_sigterm_lets_what_is_past_its_end_of_data_finish(t):

@@ -44,6 +44,26 @@ def test_MQ06_show_tells_the_way_of_a_message(t):
     assert gateway.run_ctl("queue", "show", "0000000000000").returncode == 1
 
 
+def test_MQ06_show_tells_what_became_of_each_of_many_recipients(t):
+    gateway, sink = start(t)
+    refused, busy = {"r7", "r127", "r128", "r299"}, {"r0", "r99", "r150", "r298"}
+
+    def on_rcpt(_, argument):
+        name = argument.partition("<")[2].partition("@")[0]
+        return ("550 5.1.1 unknown" if name in refused else
+                "450 4.2.1 busy" if name in busy else None)
+
+    sink.replies["RCPT"] = on_rcpt
+    send(gateway, recipients=[f"r{number}@example.test" for number in range(300)])
+    row = wait_row(gateway, "deferred", 3)
+    shown = gateway.ctl_json("queue", "show", row["id"])
+    states = {r["address"].partition("@")[0]: r["state"]
+              for g in shown["groups"] for r in g["message"]["recipients"]}
+    assert states == {f"r{n}": "refused" if f"r{n}" in refused else
+                               "open" if f"r{n}" in busy else "delivered" for n in range(300)}
+    assert sum(g["open_recipients"] for g in shown["groups"]) == len(busy)
+
+
 def test_MQ06_retry_now_delivers(t):
     gateway, sink = start(t)
     sink.replies["RCPT"] = "450 4.2.1 later"

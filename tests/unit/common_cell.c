@@ -72,10 +72,10 @@ Test(cell, what_was_written_is_read)
     cr_assert_eq(cell_recipient_get(&back, 127), CELL_RCPT_EXPIRED);
 }
 
-Test(cell, recipients_beyond_the_inline_ones_stay_open)
+Test(cell, recipients_that_a_cell_has_no_room_for_stay_open)
 {
-    cell_recipient_set(&cell, CELL_INLINE_RECIPIENTS, CELL_RCPT_REFUSED);
-    cr_assert_eq(cell_recipient_get(&cell, CELL_INLINE_RECIPIENTS), CELL_RCPT_OPEN);
+    cell_recipient_set(&cell, CELL_RECIPIENTS, CELL_RCPT_REFUSED);
+    cr_assert_eq(cell_recipient_get(&cell, CELL_RECIPIENTS), CELL_RCPT_OPEN);
     cell_recipient_set(&cell, 5, CELL_RCPT_DELIVERED);
     cr_assert_eq(cell_recipient_get(&cell, 5), CELL_RCPT_DELIVERED);
     cr_assert_eq(cell_recipient_get(&cell, 4), CELL_RCPT_OPEN);

@@ -51,7 +51,35 @@ static inline void builder_end_batch(struct segment_builder *builder)
     memcpy(builder->data + builder->batch_at, &commit, sizeof(commit));
 }
 
-/* A message for one recipient; returns its place. */
+/* A message; returns its place. */
+static inline uint64_t builder_add_message(struct segment_builder *builder, uint64_t id,
+                                           const struct envelope *envelope, const char *body,
+                                           size_t body_bytes)
+{
+    struct spool_record record = { .offset = spool_align(builder->at),
+                                   .id = id,
+                                   .received_ms = 1800000000000,
+                                   .body_bytes = body_bytes,
+                                   .envelope_bytes = (uint32_t)envelope_packed_bytes(envelope),
+                                   .group_count = envelope->group_count,
+                                   .recipient_count = envelope->recipient_count,
+                                   .first_cell = builder->next_cell };
+    unsigned char *data = builder->data;
+
+    builder->next_cell += envelope->group_count;
+    envelope_pack(envelope, data + spool_record_envelope_at(&record));
+    memcpy(data + spool_record_body_at(&record), body, body_bytes);
+    record.envelope_sum = spool_checksum(
+        builder->incarnation, data + spool_record_envelope_at(&record), record.envelope_bytes);
+    record.body_sum =
+        spool_checksum(builder->incarnation, data + spool_record_body_at(&record), body_bytes);
+    spool_record_seal(&record, builder->incarnation);
+    memcpy(data + record.offset, &record, sizeof(record));
+    builder->at = spool_record_end(&record);
+    return record.offset;
+}
+
+/* One for a single recipient. */
 static inline uint64_t builder_add_record(struct segment_builder *builder, uint64_t id,
                                           const char *body, size_t body_bytes)
 {
@@ -64,26 +92,8 @@ static inline uint64_t builder_add_record(struct segment_builder *builder, uint6
                                        .recipients = &recipient,
                                        .group_count = 1,
                                        .recipient_count = 1 };
-    struct spool_record record = { .offset = spool_align(builder->at),
-                                   .id = id,
-                                   .received_ms = 1800000000000,
-                                   .body_bytes = body_bytes,
-                                   .envelope_bytes = (uint32_t)envelope_packed_bytes(&envelope),
-                                   .group_count = 1,
-                                   .recipient_count = 1,
-                                   .first_cell = builder->next_cell++ };
-    unsigned char *data = builder->data;
 
-    envelope_pack(&envelope, data + spool_record_envelope_at(&record));
-    memcpy(data + spool_record_body_at(&record), body, body_bytes);
-    record.envelope_sum = spool_checksum(
-        builder->incarnation, data + spool_record_envelope_at(&record), record.envelope_bytes);
-    record.body_sum =
-        spool_checksum(builder->incarnation, data + spool_record_body_at(&record), body_bytes);
-    spool_record_seal(&record, builder->incarnation);
-    memcpy(data + record.offset, &record, sizeof(record));
-    builder->at = spool_record_end(&record);
-    return record.offset;
+    return builder_add_message(builder, id, &envelope, body, body_bytes);
 }
 
 static inline uint64_t builder_add_note(struct segment_builder *builder, uint64_t id,

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 
+#include "common/cell.h"
 #include "common/id.h"
 #include "worker/ingress/received.h"
 #include "worker/ingress/transaction.h"
@@ -55,6 +56,34 @@ Test(transaction, SR04_recipients_are_grouped_by_rule)
     cr_assert_str_eq(envelope.recipients[2].address, "c@one");
     cr_assert_str_eq(envelope.recipients[3].address, "a@two");
     cr_assert_str_eq(envelope.recipients[4].address, "b@two");
+    free(envelope.groups);
+}
+
+Test(transaction, MQ03_a_group_has_no_more_recipients_than_a_cell_has_room_for)
+{
+    struct envelope envelope = { 0 };
+    char address[32];
+
+    cr_assert_eq(transaction_set_sender(&tx, "s@x", 3), 0);
+    for (unsigned i = 0; i < 2 * CELL_RECIPIENTS + 1; i++) {
+        snprintf(address, sizeof(address), "user%u@one", i);
+        cr_assert_eq(add(address, 1, 11), 0);
+        if (i == CELL_RECIPIENTS)
+            cr_assert_eq(add("user@two", 2, 12), 0);
+    }
+    cr_assert_eq(transaction_envelope(&tx, &envelope), 0);
+    cr_assert_eq(envelope.group_count, 4);
+    cr_assert_eq(envelope.groups[0].count, CELL_RECIPIENTS);
+    cr_assert_eq(envelope.groups[1].count, CELL_RECIPIENTS);
+    cr_assert_eq(envelope.groups[2].rule, 2);
+    cr_assert_eq(envelope.groups[2].count, 1);
+    cr_assert_eq(envelope.groups[3].count, 1);
+    for (unsigned g = 0; g < 4; g++)
+        cr_assert_eq(envelope.groups[g].rule, g == 2 ? 2 : 1);
+    cr_assert_str_eq(envelope.recipients[CELL_RECIPIENTS - 1].address, "user127@one");
+    cr_assert_str_eq(envelope.recipients[CELL_RECIPIENTS].address, "user128@one");
+    cr_assert_str_eq(envelope.recipients[envelope.groups[3].first].address, "user256@one");
+    cr_assert_geq(envelope_packed_bytes(&envelope), 1);
     free(envelope.groups);
 }
 

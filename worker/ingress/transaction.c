@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/cell.h"
+
 #define TEXT_MAX (ENVELOPE_MAX_RECIPIENTS * 256U)
 
 void transaction_init(struct transaction *tx)
@@ -131,6 +133,7 @@ static bool is_there(const struct transaction *tx, const char *address, size_t b
     return false;
 }
 
+/* The one of this rule that still has room in its cell, or a new one. */
 static int find_group(struct transaction *tx, uint32_t rule, uint32_t profile, uint32_t *ret_group)
 {
     void *array = tx->groups;
@@ -138,7 +141,8 @@ static int find_group(struct transaction *tx, uint32_t rule, uint32_t profile, u
     int err;
 
     while (group < tx->group_count &&
-           (tx->groups[group].rule != rule || tx->groups[group].profile != profile))
+           (tx->groups[group].rule != rule || tx->groups[group].profile != profile ||
+            tx->groups[group].count == CELL_RECIPIENTS))
         group++;
     *ret_group = group;
     if (group < tx->group_count)
