@@ -113,3 +113,12 @@ bool problems_any(const struct problems *problems)
 {
     return problems->out_of_memory || json_array_size(problems->errors) > 0;
 }
+
+const char *problem_of_json(json_error_t *error)
+{
+    char *quoted = strstr(error->text, " near '");
+
+    if (quoted != NULL)
+        *quoted = '\0';
+    return error->text;
+}

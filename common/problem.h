@@ -30,6 +30,10 @@ void warning_add(struct problems *problems, const char *property, const json_t *
                  const char *allowed, const char *problem, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* What is wrong with a text that is no JSON, without the piece of the text that jansson quotes: it
+ * may be of a secret (SP60). Cuts `error` and returns its text. */
+const char *problem_of_json(json_error_t *error);
+
 bool problems_any(const struct problems *problems); /* errors, not warnings */
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "common/problem.h"
+
 struct directory {
     struct worker_profile **profiles; /* few: looked up by a walk, newest versions only */
     size_t count;
@@ -77,7 +79,7 @@ static int parse(const char *json, size_t bytes, json_t **ret_root, struct reaso
 
     *ret_root = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &error);
     if (*ret_root == NULL)
-        return reason_set(reterr_why, -EBADMSG, "not JSON: %s at byte %d", error.text,
+        return reason_set(reterr_why, -EBADMSG, "not JSON: %s at byte %d", problem_of_json(&error),
                           error.position);
     return 0;
 }

@@ -72,7 +72,7 @@ static bool read_body(struct call *call)
     }
     if (!call->body) {
         call_refuse(call, 400, "json", "line %d, column %d: %s", error.line, error.column,
-                    error.text);
+                    problem_of_json(&error));
         return false;
     }
     if (!json_is_object(call->body)) {

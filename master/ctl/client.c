@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/auto.h"
+#include "common/problem.h"
 #include "master/ctl/show.h"
 #include "master/ctl/text.h"
 
@@ -173,7 +174,8 @@ int ctl_read_file(struct ctl *ctl, const char *file, json_t **ret_object)
     *ret_object = json_loadb(data, bytes, JSON_REJECT_DUPLICATES, &error);
     explicit_bzero(data, bytes); /* it may hold a password */
     if (!*ret_object)
-        return ctl_refuse(ctl, CTL_REFUSED, "%s:%d: %s", shown, error.line, error.text);
+        return ctl_refuse(ctl, CTL_REFUSED, "%s:%d: %s", shown, error.line,
+                          problem_of_json(&error));
     if (!json_is_object(*ret_object)) {
         json_decref(*ret_object);
         *ret_object = NULL;

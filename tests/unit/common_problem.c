@@ -52,6 +52,28 @@ Test(problem, long_values_are_cut_between_characters)
     problems_done(&problems);
 }
 
+/* A quote that is missing in a file lets a password stand where the error is. */
+Test(problem, SP60_what_is_no_json_is_not_quoted)
+{
+    static const struct {
+        const char *text, *problem;
+    } rows[] = {
+        { "{\"password\": \"hunter2", "premature end of input" },
+        { "{\"password\": \"hunter2\n\"}", "unexpected newline" },
+        { "{\"password\": hunter2}", "invalid token" },
+        { "{\"password\": \"\", \"hunter2\"}", "':' expected" },
+        { "{\"hunter2\": 1, \"hunter2\": 2}", "duplicate object key" },
+        { "", "'[' or '{' expected near end of file" },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        json_error_t error;
+
+        cr_assert_null(json_loads(rows[i].text, JSON_REJECT_DUPLICATES, &error));
+        cr_expect_str_eq(problem_of_json(&error), rows[i].problem);
+    }
+}
+
 Test(problem, SP60_what_lists_and_objects_hold_is_not_shown)
 {
     struct problems problems;
