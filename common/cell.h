@@ -62,8 +62,8 @@ struct cell_key { /* seeds the checksum, so that a recycled file's old cells are
     uint32_t group;
 };
 
-/* Beyond CELL_RECIPIENTS (a group that an older build wrote) everybody is open, and stays so: such a
- * group may be delivered twice and is never lost. */
+/* Beyond CELL_RECIPIENTS (a group that an older build wrote) everybody is open, and stays so: such
+ * a group may be delivered twice and is never lost. */
 enum cell_recipient cell_recipient_get(const struct cell *cell, unsigned index);
 void cell_recipient_set(struct cell *cell, unsigned index, enum cell_recipient state);
 

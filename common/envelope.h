@@ -2,7 +2,8 @@
  *
  * Recipients are kept group by group (a group: at most CELL_RECIPIENTS of those under one rule), so
  * that group g is the slice [first, first + count). The packed form is little-endian,
- * length-prefixed, and lies in the message's record in the spool between its header and its body. */
+ * length-prefixed, and lies in the message's record in the spool between its header and its body.
+ */
 #ifndef COMMON_ENVELOPE_H
 #define COMMON_ENVELOPE_H
 
