@@ -39,6 +39,7 @@ class Client:
     def __init__(self, port, seconds=20, greet=True, helo="client.test"):
         self.socket = socket.create_connection(("127.0.0.1", port), seconds)
         self.socket.settimeout(seconds)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         if greet:
             self.greeting = self.reply()
