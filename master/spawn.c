@@ -50,9 +50,8 @@ static bool is_kept(const char *variable)
         "UBSAN_OPTIONS=",
         "LSAN_OPTIONS=",
         "LD_PRELOAD=",
-        "POSTERN_HOOK=",
-        "POSTERN_FAULT=",
-        "POSTERN_FAULT_LOG=",
+        "POSTERN_HOOK", /* and what begins so */
+        "POSTERN_FAULT",
 #endif
     };
 
