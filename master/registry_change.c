@@ -212,6 +212,8 @@ static void tell_watchers(struct registry *registry, uint32_t profile, bool is_g
 /* Profiles before the rules that name them, and gone only after these. */
 static void announce(struct registry *registry, const struct draft *draft)
 {
+    if (draft->is_quiet)
+        return;
     for (size_t i = 0; i < draft->made_profiles.count; i++) {
         const struct registry_profile *entry = draft->made_profiles.items[i];
 
@@ -252,10 +254,10 @@ static void on_worked(int result, void *arg)
     struct registry *registry = request->registry;
 
     registry->running = NULL;
-    if (request->is_committed)
-        request_make_current(request);
     if (request->after != NULL)
         request->after(registry, request);
+    if (request->is_committed)
+        request_make_current(request);
     tell(request, result == 0 ? REGISTRY_OK : REGISTRY_STORE);
     TAILQ_INSERT_TAIL(&registry->retired, request, link);
     loop_timer_set_ms(registry->sweep, 0);

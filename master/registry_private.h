@@ -110,6 +110,7 @@ struct draft {
     char *postmaster;
     uint32_t postmaster_profile;
     bool rules_changed, settings_changed;
+    bool is_quiet;   /* nothing that a watcher could see has changed */
     bool has_failed; /* memory was short at some step; or no id is left */
 };
 
@@ -142,7 +143,8 @@ struct request;
 typedef enum registry_result request_prepare(struct registry *registry, struct request *request);
 /* Instead of a mere commit, in the I/O thread. */
 typedef int request_work(struct request *request);
-/* What belongs to the change beside the draft, in the loop, whatever the result. */
+/* What belongs to the change beside the draft, in the loop, whatever the result; before the draft
+ * becomes current. */
 typedef void request_after(struct registry *registry, struct request *request);
 
 struct request {

@@ -60,6 +60,7 @@ static enum registry_result prepare(struct registry *registry, struct request *r
         return request_fail(request, REGISTRY_STORE, -ENOMEM, "out of memory");
     if (choose_keys(registry, &request->keys) < 0)
         return request_fail(request, REGISTRY_STORE, -EIO, "there is no randomness for a key");
+    draft->is_quiet = true; /* workers have the secrets in clear */
     for (size_t i = 0; i < registry->now.profiles.count; i++)
         draft_put_profile(
             draft, registry_profile_reseal(&request->keys, state_profile_at(&registry->now, i)));
@@ -86,11 +87,11 @@ int registry_finish_rotation(struct registry *registry, struct reason *why)
         err = request_write_all(request);
     if (err == 0)
         err = rotate(request);
-    if (request->is_committed)
-        request_make_current(request);
     if (err == 0)
         after_rotation(registry, request);
-    else if (*request->answer.why.text != '\0')
+    if (request->is_committed)
+        request_make_current(request);
+    if (err < 0 && *request->answer.why.text != '\0')
         *why = request->answer.why;
     request_free(request);
     return err;

@@ -176,6 +176,29 @@ Test(registry_key, SP61_rotation_reseals_everything_and_drops_the_old_key)
     cr_assert_eq(read_keys().count, 1);
 }
 
+static void count_change(uint32_t profile, bool gone, void *arg)
+{
+    unsigned *changes = arg;
+
+    (void)profile;
+    (void)gone;
+    (*changes)++;
+}
+
+/* Workers hold the secrets in clear: to them a profile is the same under whatever key. */
+Test(registry_key, SP61_a_rotation_is_no_change_for_workers)
+{
+    uint32_t one = have_secret("a", "one");
+    unsigned changes = 0;
+
+    registry_watch(registry, count_change, &changes);
+    EXPECT(rotate_key(), REGISTRY_OK);
+    cr_assert_eq(changes, 0);
+    expect_secret(one, "api_key", "one");
+    have_secret("a", "two");
+    cr_assert_eq(changes, 1);
+}
+
 /* A registry at the point where a crash after step `steps` (0 to 3) of a rotation leaves it. */
 static void cut_rotation_after(unsigned steps)
 {
