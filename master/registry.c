@@ -40,10 +40,11 @@ static int make_parts(struct registry *registry, struct loop *loop, const struct
 {
     registry->key_path = strdup(conf->top_key_file);
     registry->kick = loop_timer_new(loop, registry_on_kick, registry);
+    registry->announce = loop_timer_new(loop, registry_on_announce, registry);
     registry->sweep = loop_timer_new(loop, registry_on_sweep, registry);
     registry->forget = loop_timer_new(loop, registry_on_forget, registry);
-    return registry->key_path != NULL && registry->kick != NULL && registry->sweep != NULL &&
-                   registry->forget != NULL
+    return registry->key_path != NULL && registry->kick != NULL && registry->announce != NULL &&
+                   registry->sweep != NULL && registry->forget != NULL
                ? 0
                : -ENOMEM;
 }
@@ -108,6 +109,7 @@ void registry_free(struct registry **registry)
     registry_write_last_audit(r);
     registry_on_sweep(r);
     loop_timer_free(&r->kick);
+    loop_timer_free(&r->announce);
     loop_timer_free(&r->sweep);
     loop_timer_free(&r->forget);
     registry_forget_rules_fd(r);

@@ -42,7 +42,8 @@ enum registry_result {
  * REGISTRY_MAIL_UNKNOWN: the queue is not complete yet; nothing that mail may need is deleted. */
 #define REGISTRY_MAIL_UNKNOWN UINT64_MAX
 typedef uint64_t registry_mail_count(uint32_t profile, uint32_t rule, void *arg);
-/* Something became current: profile 0 means the rules or settings; `gone`: it was deleted. */
+/* Something became current: profile 0 means the rules or settings; `gone`: it was deleted. Profiles
+ * come before the rules that name them; a change of many is told over several turns of the loop. */
 typedef void registry_watch_cb(uint32_t profile, bool gone, void *arg);
 
 /* Opens <state_dir>/store and the key file (both are made at first start). A missing or wrong key
@@ -55,6 +56,10 @@ void registry_reload(struct registry *registry, const struct conf *conf);
 /* The end begins: what waits is answered (REGISTRY_STORE, from inside this call), and so is all
  * that still comes, from the loop. What is with the I/O thread is finished by io_thread_free(). */
 void registry_stop(struct registry *registry);
+
+/* What became current and is still being told is told to the end, at once: for whoever is about to
+ * look at everything. */
+void registry_announce_rest(struct registry *registry);
 void registry_free(struct registry **registry); /* after io_thread_free(); NULL inside is allowed */
 void registry_set_mail_count(struct registry *registry, registry_mail_count *count, void *arg);
 void registry_watch(struct registry *registry, registry_watch_cb *cb, void *arg);
@@ -83,6 +88,7 @@ struct registry_answer {
     uint64_t version;         /* the new one */
     struct problems problems; /* errors and warnings */
     struct reason why;
+    struct registry_import *import; /* of registry_import_check() */
 };
 typedef void registry_done_cb(struct registry_answer *answer, void *arg); /* answer: borrowed */
 
@@ -147,12 +153,15 @@ json_t *registry_export(const struct registry *registry);
  * `incomplete` (OP07). */
 struct registry_import;
 
-/* NULL with the errors in `problems`. */
-struct registry_import *registry_import_check(struct registry *registry, const json_t *input,
-                                              struct problems *problems);
+/* The check waits for its turn behind the changes that were asked for earlier. `done` finds the
+ * import in the answer, and may take it out; REGISTRY_INVALID: the errors. */
+void registry_import_check(struct registry *registry, json_t *input, registry_done_cb *done,
+                           void *arg);
 /* Profiles that must be tested: the incomplete ones are not among them. */
 size_t registry_import_count(const struct registry_import *import);
 const struct profile *registry_import_profile(const struct registry_import *import, size_t index);
+/* Names of the others. */
+json_t *registry_import_incomplete(const struct registry_import *import);
 void registry_import_free(struct registry_import **import);
 
 /* Takes `import` over. REGISTRY_STALE if anything changed since the check. */

@@ -1,9 +1,10 @@
 /* master/registry_change.c: the one road of every change.
  *
- *   submit -> (its turn) prepare: a draft -> I/O thread: commit -> the draft is current -> watchers
- *          -> done
+ *   submit -> (its turn) prepare: a draft -> I/O thread: records, commit -> the draft is current
+ *          -> watchers -> done
  *
- * One request is under way at a time, so that what it was checked against is what it replaces. */
+ * One request is under way at a time, so that what it was checked against is what it replaces, and
+ * the I/O thread may read the present state: nobody else changes it meanwhile. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -21,7 +22,7 @@ struct request *request_new(struct registry *registry, request_prepare *prepare,
         abort();
     request->registry = registry;
     request->prepare = prepare;
-    request->work = request_commit;
+    request->work = request_store;
     request->done = done;
     request->arg = arg;
     if (actor != NULL)
@@ -39,6 +40,7 @@ void request_free(struct request *request)
     json_decref(request->input);
     profile_free(&request->profile);
     registry_import_free(&request->import);
+    registry_import_free(&request->answer.import);
     secret_wipe(&request->keys, sizeof(request->keys));
     problems_done(&request->answer.problems);
     free(request);
@@ -55,18 +57,18 @@ static void log_unwritten(const struct request *request)
               LOG_STR("reason", request->answer.why.text));
 }
 
-static void tell(struct request *request, enum registry_result result)
+static void tell(struct request *request)
 {
-    request->answer.result = result;
     if (request->done != NULL)
         request->done(&request->answer, request->arg);
-    else if (result != REGISTRY_OK && request->audit != NULL)
+    else if (request->answer.result != REGISTRY_OK && request->audit != NULL)
         log_unwritten(request);
 }
 
 static void answer(struct request *request, enum registry_result result)
 {
-    tell(request, result);
+    request->answer.result = result;
+    tell(request);
     request_free(request);
 }
 
@@ -162,6 +164,7 @@ void registry_stop(struct registry *registry)
     struct request *request, *next;
 
     registry->is_stopping = true;
+    registry_announce_rest(registry);
     for (request = TAILQ_FIRST(&registry->waiting); request != NULL; request = next) {
         next = TAILQ_NEXT(request, link);
         if (request->done == NULL)
@@ -178,8 +181,7 @@ void registry_write_last_audit(struct registry *registry)
     struct request *request;
 
     while ((request = take_waiting(registry)) != NULL) {
-        if (request->audit != NULL && request_write_all(request) == 0 &&
-            request_commit(request) == 0)
+        if (request->audit != NULL && request_store(request) == 0)
             registry->last_audit = request->last_audit;
         request_free(request);
     }
@@ -196,37 +198,18 @@ int request_commit(struct request *request)
     return err;
 }
 
+int request_store(struct request *request)
+{
+    int err = request_write_all(request);
+
+    return err == 0 ? request_commit(request) : err;
+}
+
 static int work_in_thread(void *arg)
 {
     struct request *request = arg;
 
     return request->work(request);
-}
-
-static void tell_watchers(struct registry *registry, uint32_t profile, bool is_gone)
-{
-    for (unsigned i = 0; i < registry->watcher_count; i++)
-        registry->watchers[i].cb(profile, is_gone, registry->watchers[i].arg);
-}
-
-/* Profiles before the rules that name them, and gone only after these. */
-static void announce(struct registry *registry, const struct draft *draft)
-{
-    if (draft->is_quiet)
-        return;
-    for (size_t i = 0; i < draft->made_profiles.count; i++) {
-        const struct registry_profile *entry = draft->made_profiles.items[i];
-
-        tell_watchers(registry, entry->profile->id, false);
-    }
-    if (draft->rules_changed || draft->settings_changed)
-        tell_watchers(registry, 0, false);
-    for (size_t i = 0; i < draft->old_profiles.count; i++) {
-        const struct registry_profile *entry = draft->old_profiles.items[i];
-
-        if (state_profile(&registry->now, entry->profile->id) == NULL)
-            tell_watchers(registry, entry->profile->id, true);
-    }
 }
 
 /* What was present is freed with the draft. */
@@ -245,46 +228,48 @@ void request_make_current(struct request *request)
     if (draft->rules_changed || draft->settings_changed)
         registry_forget_rules_fd(registry);
     registry_watch_hidden(registry);
-    announce(registry, draft);
 }
 
-static void on_worked(int result, void *arg)
+void request_conclude(struct request *request)
 {
-    struct request *request = arg;
     struct registry *registry = request->registry;
 
     registry->running = NULL;
-    if (request->after != NULL)
-        request->after(registry, request);
-    if (request->is_committed)
-        request_make_current(request);
-    tell(request, result == 0 ? REGISTRY_OK : REGISTRY_STORE);
+    tell(request);
     TAILQ_INSERT_TAIL(&registry->retired, request, link);
     loop_timer_set_ms(registry->sweep, 0);
     if (registry->waiting_count > 0)
         loop_timer_set_ms(registry->kick, 0);
 }
 
+static void on_worked(int result, void *arg)
+{
+    struct request *request = arg;
+
+    if (result < 0)
+        request->answer.result = REGISTRY_STORE;
+    if (request->after != NULL)
+        request->after(request->registry, request);
+    if (request->is_committed)
+        request_make_current(request);
+    registry_announce(request);
+}
+
 /* True: it is with the I/O thread. */
 static bool start(struct registry *registry, struct request *request)
 {
     enum registry_result result = request->prepare(registry, request);
-    int err = 0;
+    bool has_work =
+        request->draft != NULL || request->audit != NULL || request->work != request_store;
 
-    if (result == REGISTRY_OK) {
-        err = request_write_all(request);
-        if (err == 0 && request->change_count == 0 && request->work == request_commit) {
-            answer(request, REGISTRY_OK); /* there was nothing to do */
-            return false;
-        }
-        registry->running = request;
-        if (err == 0)
-            err = io_thread_run(registry->io, work_in_thread, on_worked, request);
-        if (err == 0)
+    if (result == REGISTRY_OK && has_work) {
+        int err = io_thread_run(registry->io, work_in_thread, on_worked, request);
+
+        if (err == 0) {
+            registry->running = request;
             return true;
-        registry->running = NULL;
-        result = request_fail(request, REGISTRY_STORE, err,
-                              err == -EOVERFLOW ? "no id is left" : "out of memory");
+        }
+        result = request_fail(request, REGISTRY_STORE, err, "out of memory");
     }
     answer(request, result);
     return false;

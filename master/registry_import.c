@@ -1,7 +1,8 @@
-/* master/registry_import.c: export, and import in two steps (OP07).
+/* master/registry_import.c: import, in two steps (OP07).
  *
- * The check makes the whole draft: every profile, rule and setting of the file as a change of the
- * present state. The store step only makes sure that the present state is still the same. */
+ * The check makes the whole draft, in the I/O thread: every profile, rule and setting of the file
+ * as a change of the present state. The store step only makes sure that the present state is still
+ * the same. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,50 +16,13 @@ struct registry_import {
     struct draft *draft;
     struct pointers to_test; /* struct profile, secrets in clear */
     uint64_t generation;
+    bool has_digital_id;
 };
-
-/* ---- export ---- */
-
-static json_t *export_profiles(const struct registry_state *now)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < now->profiles.count; i++) {
-        const struct profile *profile = state_profile_at(now, i)->profile;
-
-        if (json_array_append_new(list, profile_to_json(profile, PROFILE_FORM_SHOWN)) < 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static json_t *export_rules(const struct registry_state *now)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < now->set->count; i++) {
-        json_t *rule = rule_to_shown(now->set->rules[i], state_name_of, (void *)now);
-
-        if (json_array_append_new(list, rule) < 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-json_t *registry_export(const struct registry *registry)
-{
-    return json_pack("{so so so}", "profiles", export_profiles(&registry->now), "rules",
-                     export_rules(&registry->now), "settings", registry_settings_shown(registry));
-}
 
 /* ---- the check ---- */
 
 struct checking {
-    struct registry *registry;
+    const struct registry *registry;
     struct registry_import *import;
     struct problems *problems;
 };
@@ -153,7 +117,7 @@ static void check_profile(const struct checking *c, const json_t *given, struct 
 
     if (!open_stored(c, input, &stored, own))
         return;
-    profile_check_digital_id(input, c->registry->has_digital_id, own);
+    profile_check_digital_id(input, c->import->has_digital_id, own);
     profile = profile_from_import(input, stored, own);
     profile_free(&stored);
     if (profile != NULL)
@@ -264,24 +228,50 @@ static void check_all(const struct checking *c, const json_t *input)
     c->problems->out_of_memory |= c->import->draft->has_failed;
 }
 
-struct registry_import *registry_import_check(struct registry *registry, const json_t *input,
-                                              struct problems *problems)
+/* In the I/O thread. */
+static int check(struct request *request)
 {
-    struct registry_import *import = calloc(1, sizeof(*import));
-    const struct checking c = { registry, import, problems };
+    struct problems *problems = &request->answer.problems;
+    const struct checking c = { request->registry, request->import, problems };
 
-    if (import == NULL)
-        return NULL;
-    import->generation = registry->generation;
-    import->draft = draft_new(registry);
-    check_shape(input, problems);
-    if (import->draft == NULL)
+    request->import->draft = draft_new(request->registry);
+    check_shape(request->input, problems);
+    if (request->import->draft == NULL)
         problems->out_of_memory = true;
     else if (!problems_any(problems))
-        check_all(&c, input);
+        check_all(&c, request->input);
     if (problems_any(problems))
-        registry_import_free(&import);
-    return import;
+        request->answer.result = REGISTRY_INVALID;
+    return 0;
+}
+
+static void hand_over(struct registry *registry, struct request *request)
+{
+    (void)registry;
+    if (request->answer.result == REGISTRY_OK)
+        request->answer.import = TAKE_PTR(request->import);
+}
+
+static enum registry_result prepare_check(struct registry *registry, struct request *request)
+{
+    struct registry_import *import = request->import = calloc(1, sizeof(*import));
+
+    if (import == NULL)
+        return request_fail(request, REGISTRY_STORE, -ENOMEM, "out of memory");
+    import->generation = registry->generation;
+    import->has_digital_id = registry->has_digital_id;
+    request->work = check;
+    request->after = hand_over;
+    return REGISTRY_OK;
+}
+
+void registry_import_check(struct registry *registry, json_t *input, registry_done_cb *done,
+                           void *arg)
+{
+    struct request *request = request_new(registry, prepare_check, NULL, done, arg);
+
+    request->input = json_incref(input);
+    request_submit(request);
 }
 
 size_t registry_import_count(const struct registry_import *import)
@@ -292,6 +282,20 @@ size_t registry_import_count(const struct registry_import *import)
 const struct profile *registry_import_profile(const struct registry_import *import, size_t index)
 {
     return index < import->to_test.count ? import->to_test.items[index] : NULL;
+}
+
+json_t *registry_import_incomplete(const struct registry_import *import)
+{
+    const struct pointers *made = &import->draft->made_profiles;
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < made->count; i++) {
+        const struct registry_profile *entry = made->items[i];
+
+        if (entry->profile->incomplete)
+            (void)json_array_append_new(names, json_string(entry->profile->name));
+    }
+    return names;
 }
 
 void registry_import_free(struct registry_import **import)

@@ -6,11 +6,13 @@
  *   registry_state.c     what the registry holds at one moment
  *   registry_draft.c     the next state, made from the present one
  *   registry_change.c    the one road of every change: serialised, one transaction, audited
+ *   registry_announce.c  watchers hear of it
  *   registry_write.c     what a change writes
  *   registry_profile.c   profiles: found, checked, put, deleted
  *   registry_rule.c      rules: found, put, moved, deleted, forgotten
  *   registry_settings.c  settings; standing warnings
- *   registry_import.c    import and export
+ *   registry_export.c    what goes into a file
+ *   registry_import.c    what comes out of one
  *   registry_audit.c     who changed what
  *   registry_rotate.c    a new key
  *   registry_worker.c    what a worker is given */
@@ -138,10 +140,11 @@ int draft_finish(struct draft *draft);
 
 struct request;
 
-/* Looks at the present state and makes the draft (or leaves it NULL). Anything but REGISTRY_OK ends
- * the request with that answer, and nothing has changed. */
+/* In the loop: looks at the present state and makes the draft (or leaves it NULL). Anything but
+ * REGISTRY_OK ends the request with that answer, and nothing has changed. */
 typedef enum registry_result request_prepare(struct registry *registry, struct request *request);
-/* Instead of a mere commit, in the I/O thread. */
+/* In the I/O thread: all that takes its time. It may read the present state, as nothing changes it
+ * meanwhile, and say why in the answer. */
 typedef int request_work(struct request *request);
 /* What belongs to the change beside the draft, in the loop, whatever the result; before the draft
  * becomes current. */
@@ -169,7 +172,8 @@ struct request {
 
     /* what is written, and what then holds */
     struct draft *draft;
-    json_t *audit; /* entries without number, time and author */
+    size_t announced; /* steps of registry_announce() */
+    json_t *audit;    /* entries without number, time and author */
     uint64_t last_audit;
     struct store_change *changes;
     size_t change_count, change_room;
@@ -187,9 +191,12 @@ struct request *request_new(struct registry *registry, request_prepare *prepare,
 /* It runs when it is its turn, at the earliest in the next turn of the loop. */
 void request_submit(struct request *request);
 void request_free(struct request *request);
-int request_commit(struct request *request); /* the usual work */
-/* The draft and the present state change places; watchers hear of it. */
+int request_store(struct request *request); /* the usual work: writes all, and commits it */
+int request_commit(struct request *request);
+/* The draft and the present state change places. */
 void request_make_current(struct request *request);
+/* It is answered, and the next one's turn has come. */
+void request_conclude(struct request *request);
 
 /* For REGISTRY_STORE and the like. */
 enum registry_result request_fail(struct request *request, enum registry_result result, int err,
@@ -214,9 +221,10 @@ void request_delete_number(struct request *request, enum store_table table, uint
 struct registry {
     struct loop *loop;
     struct io_thread *io;
-    struct loop_timer *kick;   /* the next request, outside of its caller's stack */
-    struct loop_timer *sweep;  /* frees what was replaced, a turn later */
-    struct loop_timer *forget; /* looks after hidden rules */
+    struct loop_timer *kick;     /* the next request, outside of its caller's stack */
+    struct loop_timer *announce; /* goes on telling the watchers */
+    struct loop_timer *sweep;    /* frees what was replaced, a turn later */
+    struct loop_timer *forget;   /* looks after hidden rules */
     struct store *store;
     struct secret_keys keys; /* what the key file holds; the first one seals */
     char *key_path;
@@ -239,10 +247,15 @@ struct registry {
     struct request_list waiting, retired;
     unsigned waiting_count;
     struct request *running;
+    struct request *announcing; /* the running one, once it is current */
     bool is_stopping;
 };
 
 void registry_write_last_audit(struct registry *registry);
+/* Tells the watchers what the request has made current, then concludes it. A long list is told over
+ * several turns of the loop. */
+void registry_announce(struct request *request);
+void registry_on_announce(void *arg);
 void registry_on_kick(void *arg);
 void registry_on_sweep(void *arg);
 void registry_on_forget(void *arg);

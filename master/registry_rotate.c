@@ -13,22 +13,35 @@
 #include "master/key_file.h"
 #include "master/registry_private.h"
 
+static int reseal_all(struct request *request)
+{
+    const struct registry *registry = request->registry;
+    struct draft *draft = request->draft = draft_new(registry);
+
+    if (draft == NULL)
+        return reason_set(&request->answer.why, -ENOMEM, "out of memory");
+    draft->is_quiet = true; /* workers have the secrets in clear */
+    for (size_t i = 0; i < registry->now.profiles.count; i++)
+        draft_put_profile(
+            draft, registry_profile_reseal(&request->keys, state_profile_at(&registry->now, i)));
+    return request_write_all(request);
+}
+
 static int rotate(struct request *request)
 {
-    struct registry *registry = request->registry;
+    const struct registry *registry = request->registry;
     struct reason *why = &request->answer.why;
     struct secret_keys only_new = { .count = 1, .keys = { request->keys.keys[0] } };
-    int err = 0;
+    int err = reseal_all(request);
 
-    if (registry->keys.count == 1) {
+    if (err == 0 && registry->keys.count == 1)
         err = key_file_write(registry->key_path, &request->keys, why);
-        if (err < 0)
-            request->keys = registry->keys;
-    }
-    if (err == 0)
+    if (err < 0) {
+        request->keys = registry->keys;
+    } else {
         err = request_commit(request);
-    if (err == 0) {
-        err = key_file_write(registry->key_path, &only_new, why);
+        if (err == 0)
+            err = key_file_write(registry->key_path, &only_new, why);
         if (err == 0)
             request->keys = only_new;
     }
@@ -54,16 +67,8 @@ static int choose_keys(const struct registry *registry, struct secret_keys *ret_
 
 static enum registry_result prepare(struct registry *registry, struct request *request)
 {
-    struct draft *draft = request->draft = draft_new(registry);
-
-    if (draft == NULL)
-        return request_fail(request, REGISTRY_STORE, -ENOMEM, "out of memory");
     if (choose_keys(registry, &request->keys) < 0)
         return request_fail(request, REGISTRY_STORE, -EIO, "there is no randomness for a key");
-    draft->is_quiet = true; /* workers have the secrets in clear */
-    for (size_t i = 0; i < registry->now.profiles.count; i++)
-        draft_put_profile(
-            draft, registry_profile_reseal(&request->keys, state_profile_at(&registry->now, i)));
     request_audit(request, "key rotated", NULL, NULL);
     request->work = rotate;
     request->after = after_rotation;
@@ -81,12 +86,8 @@ int registry_finish_rotation(struct registry *registry, struct reason *why)
 {
     static const struct registry_actor actor = { "start" };
     struct request *request = request_new(registry, prepare, &actor, NULL, NULL);
-    int err = -ENOMEM;
+    int err = prepare(registry, request) == REGISTRY_OK ? rotate(request) : -EIO;
 
-    if (prepare(registry, request) == REGISTRY_OK)
-        err = request_write_all(request);
-    if (err == 0)
-        err = rotate(request);
     if (err == 0)
         after_rotation(registry, request);
     if (request->is_committed)

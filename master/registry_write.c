@@ -159,10 +159,11 @@ static void write_audit(struct request *request)
 
 int request_write_all(struct request *request)
 {
+    struct reason *why = &request->answer.why;
     int err = request->draft != NULL ? draft_finish(request->draft) : 0;
 
     if (err < 0)
-        return err;
+        return reason_set(why, err, err == -EOVERFLOW ? "no id is left" : "out of memory");
     if (request->draft != NULL) {
         write_profiles(request);
         if (request->draft->rules_changed)
@@ -172,5 +173,5 @@ int request_write_all(struct request *request)
         write_counters(request);
     }
     write_audit(request);
-    return request->has_failed ? -ENOMEM : 0;
+    return request->has_failed ? reason_set(why, -ENOMEM, "out of memory") : 0;
 }

@@ -18,10 +18,12 @@
 
 struct import {
     struct call *call;
+    bool skips_tests;
     struct registry_import *checked; /* until it is stored */
     json_t *warnings;
-    json_t *tests; /* [{"profile", "test"}] */
-    size_t next;   /* profile to be tested */
+    json_t *incomplete; /* names of those that came without a secret they need and wait for it */
+    json_t *tests;      /* [{"profile", "test"}] */
+    size_t next;        /* profile to be tested */
     size_t running;
     size_t failed;
     int err; /* a test could not be run */
@@ -41,6 +43,7 @@ static struct call *end_import(struct import *import)
 
     registry_import_free(&import->checked);
     json_decref(import->warnings);
+    json_decref(import->incomplete);
     json_decref(import->tests);
     free(import);
     return call;
@@ -57,24 +60,6 @@ static json_t *add_findings(json_t *body, const struct import *import)
 
 /* ---- store ---- */
 
-/* Names of those that came without a secret they need and now wait for it. */
-static json_t *list_incomplete(const struct call *call)
-{
-    const json_t *input;
-    json_t *names = json_array();
-    size_t i;
-
-    json_array_foreach (json_object_get(call->body, "profiles"), i, input) {
-        const char *name = json_string_value(json_object_get(input, "name"));
-        const struct profile *profile =
-            name ? registry_profile_named(call->control->registry, name) : NULL;
-
-        if (profile && profile->incomplete)
-            json_array_append_new(names, json_string(profile->name));
-    }
-    return names;
-}
-
 static void on_stored(struct registry_answer *answer, void *arg)
 {
     struct import *import = arg;
@@ -86,10 +71,10 @@ static void on_stored(struct registry_answer *answer, void *arg)
         call_refuse_registry(end_import(import), answer, "import", body);
         return;
     }
-    body = json_pack("{s:I, s:I, s:o}", "profiles",
+    body = json_pack("{s:I, s:I, s:O}", "profiles",
                      (json_int_t)json_array_size(json_object_get(input, "profiles")), "rules",
                      (json_int_t)json_array_size(json_object_get(input, "rules")), "incomplete",
-                     list_incomplete(import->call));
+                     import->incomplete);
     body = add_findings(body, import);
     call_answer(end_import(import), 200, body);
 }
@@ -193,40 +178,36 @@ static void test_more(struct import *import)
 
 /* ---- check ---- */
 
-static void refuse_invalid(struct call *call, struct problems *problems)
+static void refuse_unchecked(struct call *call, const struct registry_answer *answer)
 {
-    size_t count = json_array_size(problems->errors);
+    size_t count = json_array_size(answer->problems.errors);
 
-    if (count == 0)
+    if (answer->result != REGISTRY_INVALID)
+        call_refuse_registry(call, answer, "import", NULL);
+    else if (count == 0)
         call_refuse_memory(call);
     else
-        call_refuse_with(call, 422, "invalid", call_problems(problems),
+        call_refuse_with(call, 422, "invalid", call_problems(&answer->problems),
                          "the import has %zu mistake%s; nothing was stored", count,
                          count == 1 ? "" : "s");
 }
 
-static struct import *begin_import(struct call *call)
+static void on_checked(struct registry_answer *answer, void *arg)
 {
-    struct import *import = calloc(1, sizeof(*import));
-    struct problems problems;
+    struct import *import = arg;
 
-    if (!import || problems_init(&problems) < 0) {
-        free(import);
-        call_refuse_memory(call);
-        return NULL;
+    if (answer->result != REGISTRY_OK) {
+        refuse_unchecked(end_import(import), answer);
+        return;
     }
-    import->call = call;
-    import->checked = registry_import_check(call->control->registry, call->body, &problems);
-    if (import->checked) {
-        import->warnings = json_incref(problems.warnings);
-        import->tests = json_array();
-    } else {
-        refuse_invalid(call, &problems);
-        free(import);
-        import = NULL;
-    }
-    problems_done(&problems);
-    return import;
+    import->checked = TAKE_PTR(answer->import);
+    import->warnings = json_incref(answer->problems.warnings);
+    import->incomplete = registry_import_incomplete(import->checked);
+    import->tests = json_array();
+    if (import->skips_tests)
+        store(import, "not tested");
+    else
+        test_more(import);
 }
 
 void serve_import_post(struct call *call)
@@ -236,11 +217,12 @@ void serve_import_post(struct call *call)
 
     if (!call_query_test(call, &skip))
         return;
-    import = begin_import(call);
-    if (!import)
+    import = calloc(1, sizeof(*import));
+    if (!import) {
+        call_refuse_memory(call);
         return;
-    if (skip)
-        store(import, "not tested");
-    else
-        test_more(import);
+    }
+    import->call = call;
+    import->skips_tests = skip;
+    registry_import_check(call->control->registry, call->body, on_checked, import);
 }

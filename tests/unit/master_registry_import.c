@@ -5,36 +5,13 @@ TestSuite(registry_import, .init = start_registry, .fini = stop_registry, .timeo
 /* Takes `input` over. */
 static struct registry_import *check(json_t *input, char *errors, char *warnings)
 {
-    struct problems problems;
-    struct registry_import *import;
+    struct told told = check_import(input);
 
-    cr_assert_eq(problems_init(&problems), 0);
-    import = registry_import_check(registry, input, &problems);
-    cr_assert_eq(import == NULL, problems_any(&problems));
     if (errors != NULL)
-        print_list(problems.errors, errors, 4096);
+        strcpy(errors, told.errors);
     if (warnings != NULL)
-        print_list(problems.warnings, warnings, 4096);
-    problems_done(&problems);
-    json_decref(input);
-    return import;
-}
-
-static struct told store(struct registry_import *import)
-{
-    struct told told = { 0 };
-
-    registry_import_store(registry, import, "not tested", &actor, on_told, &told);
-    wait_for(&told);
-    return told;
-}
-
-static struct told take_in(json_t *input)
-{
-    struct told told = { .is_there = true, .result = REGISTRY_INVALID };
-    struct registry_import *import = check(input, told.errors, NULL);
-
-    return import != NULL ? store(import) : told;
+        strcpy(warnings, told.warnings);
+    return told.import;
 }
 
 static json_t *fill(void)
@@ -97,7 +74,7 @@ Test(registry_import, OP07_on_another_machine_what_lacks_its_secret_is_incomplet
     cr_assert_eq(registry_import_count(import), 1);
     cr_assert_str_eq(registry_import_profile(import, 0)->name, "Plain");
     cr_assert_null(registry_import_profile(import, 1));
-    EXPECT(store(import), REGISTRY_OK);
+    EXPECT(store_import(import), REGISTRY_OK);
     for (unsigned round = 0; round < 2; round++) {
         cr_assert(registry_profile_named(registry, "Exchange")->incomplete);
         cr_assert(registry_profile_named(registry, "Archive")->incomplete);
@@ -158,7 +135,7 @@ Test(registry_import, OP07_secrets_that_are_given_are_taken_and_tested_in_clear)
 
     cr_assert_eq(registry_import_count(import), 1);
     cr_assert_str_eq(registry_import_profile(import, 0)->secrets[SECRET_API_KEY], "given-key");
-    EXPECT(store(import), REGISTRY_OK);
+    EXPECT(store_import(import), REGISTRY_OK);
     expect_secret(registry_profile_named(registry, "a")->id, "api_key", "given-key");
 }
 
@@ -307,14 +284,14 @@ Test(registry_import, SP54_a_change_after_the_check_makes_it_stale)
                    NULL, NULL);
     have_smtp("c");
     before = registry_export(registry);
-    EXPECT(store(import), REGISTRY_STALE);
+    EXPECT(store_import(import), REGISTRY_STALE);
     expect_unchanged(before);
     json_decref(before);
     import = check(json_of("{'profiles': [{'name': 'b', 'type': 'core', 'servers': ['1.1.1.1'], "
                            "'api_key': 'k'}]}"),
                    NULL, NULL);
     EXPECT(rotate_key(), REGISTRY_OK); /* it was sealed with a key that is gone */
-    EXPECT(store(import), REGISTRY_STALE);
+    EXPECT(store_import(import), REGISTRY_STALE);
 }
 
 Test(registry_import, what_changes_nothing_does_not_make_it_stale)
@@ -325,7 +302,7 @@ Test(registry_import, what_changes_nothing_does_not_make_it_stale)
 
     registry_audit_add(registry, &actor, "queue retried", "06AB", NULL);
     EXPECT(delete_profile(99, 0), REGISTRY_NOT_FOUND);
-    EXPECT(store(import), REGISTRY_OK);
+    EXPECT(store_import(import), REGISTRY_OK);
 }
 
 Test(registry_import, a_check_that_is_thrown_away_leaves_nothing)
@@ -357,4 +334,114 @@ Test(registry_import, SP52_everything_in_it_is_audited)
     cr_assert(json_has_text(audit, "rule imported"));
     cr_assert(json_has_text(audit, "settings imported"));
     json_decref(audit);
+}
+
+/* ---- many at once ---- */
+
+#define MANY 100
+
+static json_t *many(void)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < MANY; i++)
+        json_array_append_new(list, json_of("{'name': 'p%u', 'type': 'core', 'servers': "
+                                            "['1.1.1.1'], 'api_key': 'k%u'}",
+                                            i, i));
+    return json_pack("{so, so}", "profiles", list, "rules",
+                     json_pack("[o]", json_of("{'name': 'r', 'relay': 'relay', 'core': 'p7', "
+                                              "'match': {'recipients': ['*@a.b']}}")));
+}
+
+static struct {
+    unsigned profiles, rules, in_turn, most_in_turn;
+    struct told *told;
+} heard;
+
+/* As slow as with many workers. */
+static void hear_slowly(uint32_t profile, bool gone, void *arg)
+{
+    int64_t began_us = clock_mono_us();
+
+    (void)arg;
+    cr_assert_not(gone);
+    cr_assert(!heard.told->is_there || profile == 0, "the answer comes after everybody was told");
+    heard.profiles += profile != 0;
+    if (profile == 0) {
+        heard.rules++;
+        cr_assert_eq(heard.profiles, MANY, "before the rules that name them");
+    }
+    heard.in_turn++;
+    heard.most_in_turn = heard.in_turn > heard.most_in_turn ? heard.in_turn : heard.most_in_turn;
+    while (clock_mono_us() - began_us < 1000)
+        ;
+}
+
+static void begin_many(struct told *told)
+{
+    struct registry_import *import;
+
+    have_smtp("relay");
+    import = check(many(), NULL, NULL);
+    heard.told = told;
+    registry_watch(registry, hear_slowly, NULL);
+    registry_import_store(registry, import, "not tested", &actor, on_told, told);
+}
+
+static void turn_once(void)
+{
+    heard.in_turn = 0;
+    loop_turn(loop, 100);
+}
+
+Test(registry_import, OP07_many_profiles_are_told_over_several_turns)
+{
+    struct told told = { 0 }, next = { 0 };
+    uint32_t id;
+
+    begin_many(&told);
+    while (heard.profiles == 0)
+        turn_once();
+    cr_assert_not(told.is_there);
+    id = registry_profile_named(registry, "p99")->id; /* what is told is current as a whole */
+    expect_secret(id, "api_key", "k99");
+    registry_profile_delete(registry, 77777, 0, &actor, on_told, &next);
+    while (!told.is_there)
+        turn_once();
+    EXPECT(told, REGISTRY_OK);
+    cr_assert_eq(heard.rules, 1);
+    cr_assert_leq(heard.most_in_turn, 2, "%u in one turn, of 1 ms each", heard.most_in_turn);
+    wait_for(&next); /* its turn came after all was told */
+    EXPECT(next, REGISTRY_NOT_FOUND);
+}
+
+Test(registry_import, OP07_what_is_being_told_is_told_to_the_end_at_the_end)
+{
+    struct told told = { 0 };
+
+    begin_many(&told);
+    while (heard.profiles == 0)
+        turn_once();
+    cr_assert_not(told.is_there);
+    registry_stop(registry);
+    cr_assert(told.is_there);
+    EXPECT(told, REGISTRY_OK);
+    cr_assert_eq(heard.profiles, MANY);
+    cr_assert_eq(heard.rules, 1);
+}
+
+Test(registry_import, OP07_who_needs_everything_now_has_the_rest_told_at_once)
+{
+    struct told told = { 0 };
+
+    begin_many(&told);
+    while (heard.profiles == 0)
+        turn_once();
+    cr_assert_not(told.is_there);
+    registry_announce_rest(registry);
+    cr_assert(told.is_there);
+    cr_assert_eq(heard.profiles, MANY);
+    registry_announce_rest(registry); /* there is none */
+    cr_assert_eq(heard.rules, 1);
+    EXPECT(delete_rule(registry_rule_named(registry, "r")->id, 0), REGISTRY_OK);
 }

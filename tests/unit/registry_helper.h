@@ -120,6 +120,7 @@ struct told {
     uint32_t id;
     uint64_t version;
     char errors[4096], warnings[4096], why[384];
+    struct registry_import *import; /* of a check: the test's */
 };
 
 static inline void print_list(const json_t *list, char *out, size_t size)
@@ -142,6 +143,8 @@ static inline void on_told(struct registry_answer *answer, void *arg)
     (void)snprintf(told->why, sizeof(told->why), "%s", answer->why.text);
     print_list(answer->problems.errors, told->errors, sizeof(told->errors));
     print_list(answer->problems.warnings, told->warnings, sizeof(told->warnings));
+    told->import = answer->import;
+    answer->import = NULL;
 }
 
 static inline void wait_for(struct told *told)
@@ -267,6 +270,34 @@ static inline struct told put_settings(json_t *input, uint64_t if_match)
     json_decref(input);
     wait_for(&told);
     return told;
+}
+
+/* Takes `input` over. */
+static inline struct told check_import(json_t *input)
+{
+    struct told told = { 0 };
+
+    registry_import_check(registry, input, on_told, &told);
+    json_decref(input);
+    wait_for(&told);
+    cr_assert_eq(told.result == REGISTRY_OK, told.import != NULL);
+    return told;
+}
+
+static inline struct told store_import(struct registry_import *import)
+{
+    struct told told = { 0 };
+
+    registry_import_store(registry, import, "not tested", &actor, on_told, &told);
+    wait_for(&told);
+    return told;
+}
+
+static inline struct told take_in(json_t *input)
+{
+    struct told told = check_import(input);
+
+    return told.import != NULL ? store_import(told.import) : told;
 }
 
 static inline struct told rotate_key(void)
