@@ -1,8 +1,10 @@
 #include "master/pusher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/channel.h"
 #include "common/log.h"
@@ -34,10 +36,11 @@ static struct ipc_profile describe(const struct pusher *pusher, const struct pro
                                      pusher_share(size, pusher->workers->wanted, worker->slot) };
 }
 
-static int push_profile(struct pusher *pusher, const struct profile *profile, struct worker *worker)
+/* `fd` is taken over, an error instead of it passed on. */
+static int push_profile(struct pusher *pusher, const struct profile *profile, struct worker *worker,
+                        int fd)
 {
     const struct ipc_profile message = describe(pusher, profile, worker);
-    int fd = registry_profile_memfd(pusher->registry, profile->id);
 
     if (fd < 0)
         return fd;
@@ -58,8 +61,11 @@ static int push_rules(struct pusher *pusher, struct worker *worker)
 
 int pusher_push_all(struct pusher *pusher, struct worker *worker)
 {
+    registry_announce_rest(pusher->registry); /* a delivery names a version that this worker has */
     for (size_t i = 0; i < registry_profile_count(pusher->registry); i++) {
-        int err = push_profile(pusher, registry_profile_at(pusher->registry, i), worker);
+        const struct profile *profile = registry_profile_at(pusher->registry, i);
+        int err = push_profile(pusher, profile, worker,
+                               registry_profile_memfd(pusher->registry, profile->id));
 
         if (err < 0)
             return err;
@@ -73,17 +79,27 @@ static bool is_listening(const struct worker *worker)
            (worker->state == WORKER_RUNNING || worker->state == WORKER_DRAINING);
 }
 
-/* One worker hears of one change. */
-static void push_change(struct pusher *pusher, struct worker *worker, uint32_t id, bool gone)
+static int copy_fd(int fd)
 {
-    const struct profile *profile = gone ? NULL : registry_profile(pusher->registry, id);
+    int copy;
+
+    if (fd < 0)
+        return fd;
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy >= 0 ? copy : -errno;
+}
+
+/* One worker hears of one change; `memfd` is the profile's, if it is one's. */
+static void push_change(struct pusher *pusher, struct worker *worker, uint32_t id,
+                        const struct profile *profile, int memfd)
+{
     int err = 0;
 
     if (id == 0)
         err = push_rules(pusher, worker);
     else if (profile != NULL)
-        err = push_profile(pusher, profile, worker);
-    else if (gone) {
+        err = push_profile(pusher, profile, worker, copy_fd(memfd));
+    else {
         channel_send(worker->channel, IPC_PROFILE_GONE, &(struct ipc_profile){ .id = id });
         worker_drop_running(worker, id);
     }
@@ -98,11 +114,14 @@ static void on_change(uint32_t id, bool gone, void *arg)
     struct pusher *pusher = arg;
     const struct profile *profile =
         id != 0 && !gone ? registry_profile(pusher->registry, id) : NULL;
+    int memfd = profile != NULL ? registry_profile_memfd(pusher->registry, id) : -ENOENT;
 
     for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
         if (is_listening(pusher->workers->slots[slot]))
-            push_change(pusher, pusher->workers->slots[slot], id, gone);
+            push_change(pusher, pusher->workers->slots[slot], id, profile, memfd);
     }
+    if (memfd >= 0)
+        close(memfd);
     /* After the workers: a delivery names a version that its worker has been sent. */
     if (profile != NULL && dispatch_set_profile(pusher->dispatch, profile, NULL) != 0)
         log_error("pusher", "no memory for the new version of a profile", LOG_INT("profile", id));
