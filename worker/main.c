@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/process.h"
+#include "common/secret.h"
 #include "worker/worker.h"
 
 static bool has_channel(void)
@@ -40,6 +41,7 @@ int main(void)
         log_error("worker", "cannot harden the process", LOG_STR("reason", why.text));
         return 1;
     }
+    secret_guard_json(); /* profiles come with their secrets in clear */
     loop = loop_new();
     if (loop == NULL) {
         log_error("worker", "cannot make the event loop", LOG_INT("errno", errno));
