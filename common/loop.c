@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "common/clock.h"
+#include "common/secret.h"
 
 enum { SIGNALS_MAX = 8 };
 
@@ -127,6 +128,11 @@ static void on_posted(int fd, unsigned what, void *arg)
         free(post);
         post = next;
     }
+}
+
+void loop_guard_memory(void)
+{
+    event_set_mem_functions(secret_block_new, secret_block_resize, secret_block_free);
 }
 
 struct loop *loop_new(void)

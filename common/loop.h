@@ -15,6 +15,10 @@ struct loop;
 struct loop_watch;
 struct loop_timer;
 
+/* From now on libevent wipes what it frees: its buffers may have held secrets. For the start of a
+ * process, before anything else here. */
+void loop_guard_memory(void);
+
 /* NULL when memory or descriptors are short. */
 struct loop *loop_new(void);
 void loop_free(struct loop *loop); /* everything made on it must be gone; NULL is allowed */

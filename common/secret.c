@@ -169,12 +169,12 @@ void secret_wipe(void *bytes, size_t count)
     explicit_bzero(bytes, count);
 }
 
-static void *wiping_malloc(size_t bytes)
+void *secret_block_new(size_t bytes)
 {
     return malloc(bytes);
 }
 
-static void wiping_free(void *block)
+void secret_block_free(void *block)
 {
     if (block == NULL)
         return;
@@ -182,7 +182,21 @@ static void wiping_free(void *block)
     free(block);
 }
 
+/* Never in place: realloc() would leave a copy where it moved from. */
+void *secret_block_resize(void *block, size_t bytes)
+{
+    size_t held = block != NULL ? malloc_usable_size(block) : 0;
+    void *moved = malloc(bytes);
+
+    if (moved == NULL)
+        return NULL;
+    if (held > 0)
+        memcpy(moved, block, held < bytes ? held : bytes);
+    secret_block_free(block);
+    return moved;
+}
+
 void secret_guard_json(void)
 {
-    json_set_alloc_funcs(wiping_malloc, wiping_free);
+    json_set_alloc_funcs(secret_block_new, secret_block_free);
 }

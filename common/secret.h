@@ -41,6 +41,12 @@ int secret_open(const struct secret_keys *keys, const char *place, const char *s
 /* The id of the key a sealed value names; 0 if it is none. */
 uint32_t secret_key_id(const char *sealed);
 
+/* malloc() and its kin, but what is given back is wiped: for libraries that secrets pass through.
+ */
+void *secret_block_new(size_t bytes);
+void *secret_block_resize(void *block, size_t bytes);
+void secret_block_free(void *block);
+
 /* From now on jansson wipes what it frees: requests and records hold secrets for a while. What it
  * gave out (json_dumps) is still free()d as before. For the start of a process. */
 void secret_guard_json(void);

@@ -323,6 +323,7 @@ int master_run(struct conf *conf, const char *conf_path, int report_fd)
     master->log_fd = STDERR_FILENO;
     master->lock_fd = -1;
     master->started_wall_ms = clock_wall_ms();
+    loop_guard_memory(); /* what the control API is sent holds secrets */
     err = process_harden(&why);
     if (err == 0)
         err = master_open_log(conf, &master->log_fd, &why);

@@ -253,6 +253,23 @@ Test(secret, SP60_a_secret_is_wiped_before_it_is_freed)
     free(sealed);
 }
 
+Test(secret, SP60_a_block_that_is_resized_or_given_back_is_wiped)
+{
+    char *block = secret_block_resize(NULL, 16);
+
+    strcpy(block, "hunter2");
+    wiped_with_secret = 0;
+    block = secret_block_resize(block, 100000);
+    cr_assert_eq(wiped_with_secret, 1);
+    cr_assert_str_eq(block, "hunter2");
+    block = secret_block_resize(block, 8);
+    cr_assert_eq(wiped_with_secret, 2);
+    cr_assert_str_eq(block, "hunter2");
+    secret_block_free(block);
+    cr_assert_eq(wiped_with_secret, 3);
+    secret_block_free(NULL);
+}
+
 Test(secret, SP60_json_wipes_what_it_frees)
 {
     json_t *json, *kept;
