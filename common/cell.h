@@ -24,6 +24,7 @@ enum cell_stage {
     CELL_DONE,    /* delivered to all: nothing is left of it */
     CELL_FAILED,  /* final; kept and listed */
     CELL_DELETED, /* by an operator: as done */
+    CELL_MOVED,   /* it goes on in another copy of the record, with a cell of its own */
     CELL_STAGE_COUNT
 };
 
@@ -55,6 +56,12 @@ struct cell {
     struct cell_note_place note;
     uint8_t recipients[CELL_RECIPIENTS / 4]; /* two bits each, enum cell_recipient */
 };
+
+/* Something is left to do, or to keep and list. */
+static inline bool cell_is_live(const struct cell *cell)
+{
+    return cell->stage == CELL_OPEN || cell->stage == CELL_FAILED;
+}
 
 struct cell_key { /* seeds the checksum, so that a recycled file's old cells are never believed */
     uint64_t incarnation;

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         1
+#define IPC_VERSION         2
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_CHANNEL_FD      3 /* where a worker finds its channel */
@@ -95,8 +95,8 @@ struct ipc_mail_queued {
     uint32_t crashes;
     uint32_t note_segment; /* where the group's newest note lies, 0: none */
     uint16_t note_slot;
-    uint16_t reserved;
-    uint32_t reserved2;
+    uint16_t copy;         /* of the record: of several the highest counts */
+    uint32_t record_bytes; /* this group's share of what the record takes in its segment */
 };
 
 struct ipc_credit {
@@ -211,6 +211,38 @@ struct ipc_segment {
     uint32_t segment;
 };
 
+struct ipc_segment_sealed {
+    uint32_t slot;
+    uint32_t segment;
+    uint32_t bytes;      /* what emptying it would give back; 0: one message has it for itself */
+    uint32_t is_retired; /* 1: the disk refused a write or sync: what it holds should leave it */
+};
+
+/* Groups of which nothing happens until they are told as moved, or the whole as ended. */
+struct ipc_segment_compact { /* fd: an array of struct ipc_place, by slot, segment, offset, group */
+    uint32_t slot;
+    uint32_t segment; /* records and notes in it are to be copied elsewhere */
+    uint32_t count;
+    uint32_t reserved;
+};
+
+struct ipc_mail_moved { /* durable, and the old cell says so */
+    struct ipc_place from;
+    struct ipc_place place; /* the same if only the note was moved */
+    uint32_t record_bytes;
+    uint32_t note_segment;
+    uint16_t note_slot;
+    uint16_t copy;
+    uint32_t reserved;
+};
+
+struct ipc_segment_compacted {
+    uint32_t slot;
+    uint32_t segment;
+    uint32_t moved; /* groups */
+    int32_t err;    /* 0, or why the rest stays where it is */
+};
+
 /* ---- life ---- */
 
 struct ipc_heartbeat {
@@ -227,36 +259,39 @@ struct ipc_heartbeat {
     uint32_t rss_kib;
 };
 
-#define IPC_MESSAGES(X)                                                 \
-    /* name             from    to      fd           payload */         \
-    X(WORKER_READY, WORKER, MASTER, IPC_NO_FD, struct ipc_worker_ready) \
-    X(CONFIGURE, MASTER, WORKER, IPC_WITH_FD, struct ipc_configure)     \
-    X(LISTENER, MASTER, WORKER, IPC_WITH_FD, struct ipc_listener)       \
-    X(LISTENER_CLOSE, MASTER, WORKER, IPC_NO_FD, struct ipc_listener)   \
-    X(PROFILE, MASTER, WORKER, IPC_WITH_FD, struct ipc_profile)         \
-    X(PROFILE_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)      \
-    X(SLOTS, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)             \
-    X(RULES, MASTER, WORKER, IPC_WITH_FD, struct ipc_rules)             \
-    X(RUNNING, WORKER, MASTER, IPC_NO_FD, struct ipc_running)           \
-    X(MAIL_QUEUED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_queued)   \
-    X(CREDIT, MASTER, WORKER, IPC_NO_FD, struct ipc_credit)             \
-    X(MAIL_DELIVER, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_deliver) \
-    X(MAIL_CANCEL, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_cancel)   \
-    X(MAIL_OUTCOME, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_outcome) \
-    X(CONNECTIONS, WORKER, MASTER, IPC_NO_FD, struct ipc_connections)   \
-    X(PROBE, MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)             \
-    X(PROBE_STEP, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_step)     \
-    X(PROBE_DONE, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_done)     \
-    X(QUERY, MASTER, WORKER, IPC_WITH_FD, struct ipc_query)             \
-    X(QUERY_ROWS, WORKER, MASTER, IPC_WITH_FD, struct ipc_query_rows)   \
-    X(RESCAN, MASTER, WORKER, IPC_NO_FD, struct ipc_rescan)             \
-    X(RESCANNED, WORKER, MASTER, IPC_NO_FD, struct ipc_rescanned)       \
-    X(SEGMENT_SEALED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment)    \
-    X(SEGMENT_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)      \
-    X(SEGMENT_RELEASED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment)  \
-    X(SEGMENT_REUSE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)     \
-    X(DRAIN, MASTER, WORKER, IPC_NO_FD, struct ipc_empty)               \
-    X(DRAINED, WORKER, MASTER, IPC_NO_FD, struct ipc_empty)             \
+#define IPC_MESSAGES(X)                                                           \
+    /* name             from    to      fd           payload */                   \
+    X(WORKER_READY, WORKER, MASTER, IPC_NO_FD, struct ipc_worker_ready)           \
+    X(CONFIGURE, MASTER, WORKER, IPC_WITH_FD, struct ipc_configure)               \
+    X(LISTENER, MASTER, WORKER, IPC_WITH_FD, struct ipc_listener)                 \
+    X(LISTENER_CLOSE, MASTER, WORKER, IPC_NO_FD, struct ipc_listener)             \
+    X(PROFILE, MASTER, WORKER, IPC_WITH_FD, struct ipc_profile)                   \
+    X(PROFILE_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)                \
+    X(SLOTS, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)                       \
+    X(RULES, MASTER, WORKER, IPC_WITH_FD, struct ipc_rules)                       \
+    X(RUNNING, WORKER, MASTER, IPC_NO_FD, struct ipc_running)                     \
+    X(MAIL_QUEUED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_queued)             \
+    X(CREDIT, MASTER, WORKER, IPC_NO_FD, struct ipc_credit)                       \
+    X(MAIL_DELIVER, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_deliver)           \
+    X(MAIL_CANCEL, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_cancel)             \
+    X(MAIL_OUTCOME, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_outcome)           \
+    X(CONNECTIONS, WORKER, MASTER, IPC_NO_FD, struct ipc_connections)             \
+    X(PROBE, MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)                       \
+    X(PROBE_STEP, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_step)               \
+    X(PROBE_DONE, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_done)               \
+    X(QUERY, MASTER, WORKER, IPC_WITH_FD, struct ipc_query)                       \
+    X(QUERY_ROWS, WORKER, MASTER, IPC_WITH_FD, struct ipc_query_rows)             \
+    X(RESCAN, MASTER, WORKER, IPC_NO_FD, struct ipc_rescan)                       \
+    X(RESCANNED, WORKER, MASTER, IPC_NO_FD, struct ipc_rescanned)                 \
+    X(SEGMENT_SEALED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment_sealed)       \
+    X(SEGMENT_COMPACT, MASTER, WORKER, IPC_WITH_FD, struct ipc_segment_compact)   \
+    X(MAIL_MOVED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_moved)               \
+    X(SEGMENT_COMPACTED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment_compacted) \
+    X(SEGMENT_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)                \
+    X(SEGMENT_RELEASED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment)            \
+    X(SEGMENT_REUSE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)               \
+    X(DRAIN, MASTER, WORKER, IPC_NO_FD, struct ipc_empty)                         \
+    X(DRAINED, WORKER, MASTER, IPC_NO_FD, struct ipc_empty)                       \
     X(HEARTBEAT, WORKER, MASTER, IPC_NO_FD, struct ipc_heartbeat)
 
 enum ipc_kind {

@@ -104,6 +104,14 @@ static inline uint64_t spool_block_align(uint64_t bytes)
     return (bytes + SPOOL_BLOCK - 1) & ~(uint64_t)(SPOOL_BLOCK - 1);
 }
 
+/* What each of so many groups counts for of a record's bytes. */
+static inline uint32_t spool_share(uint64_t bytes, uint32_t groups)
+{
+    const uint64_t share = groups > 0 ? (bytes + groups - 1) / groups : 0;
+
+    return share < UINT32_MAX ? (uint32_t)share : UINT32_MAX;
+}
+
 /* Cells that a shared segment of that size has. */
 uint32_t spool_cells_for(uint64_t segment_bytes);
 

@@ -92,6 +92,8 @@ static void apply(const struct cell_change *change, struct cell *cell)
         reopen(cell);
     if (change->remove)
         cell->stage = CELL_DELETED;
+    if (change->move)
+        cell->stage = CELL_MOVED;
     if (change->set_crashes)
         cell->crashes = change->crashes;
     if (change->set_next_attempt)
@@ -109,8 +111,7 @@ static int change_cell(const struct state_file *file, struct cell_item *item)
     int err = cell_read(file->fd, item->place.cell, &key, &item->cell, &sequence);
 
     /* What is finished stays finished, whatever was meant to be changed. */
-    if (err != 0 || !item->change.is_write || item->cell.stage == CELL_DONE ||
-        item->cell.stage == CELL_DELETED)
+    if (err != 0 || !item->change.is_write || !cell_is_live(&item->cell))
         return err;
     apply(&item->change, &item->cell);
     return cell_write(file->fd, item->place.cell, &key, &item->cell, &sequence);

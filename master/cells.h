@@ -22,6 +22,7 @@ struct cell_change { /* all zero changes nothing: the cell is only read */
     bool set_held, clear_held;
     bool reopen; /* a failed one: stage open, recipients that were refused or expired open again */
     bool remove; /* stage deleted */
+    bool move;   /* stage moved: another copy of the record counts */
     bool set_crashes;
     bool set_next_attempt;
     uint8_t crashes;

@@ -36,10 +36,12 @@ struct dispatch_hooks {
     void (*on_overrun)(struct worker *worker, void *arg);
     /* A round-robin cursor moved. */
     void (*on_cursor)(void *arg);
+    /* A group that is known was reported once more, perhaps at another place. */
+    void (*on_copy)(const struct ipc_mail_queued *queued, void *arg);
     /* What dispatch_recall() asked for has come to an end: the group is in its new state, or gone.
      */
     void (*on_recalled)(uint64_t id, unsigned group, void *arg);
-    void *overrun_arg, *cursor_arg, *recalled_arg;
+    void *overrun_arg, *cursor_arg, *copy_arg, *recalled_arg;
 };
 
 /* Works at the end of each turn of the loop: make it before the channels. NULL: no memory. */

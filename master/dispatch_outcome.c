@@ -29,6 +29,11 @@ int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
         return -EBADMSG;
     worker->credit_owed++;
     err = queue_add(dispatch->queue, queued);
+    if (err == -EEXIST && dispatch->hooks.on_copy != NULL)
+        dispatch->hooks.on_copy(queued, dispatch->hooks.copy_arg);
+    if (err == -ENOMEM) /* for good: what is not known must not be taken for finished */
+        segments_pin(queue_segments(dispatch->queue), queued->place.slot, queued->place.segment,
+                     queued->record_bytes);
     if (err == -ENOMEM && !dispatch->is_queue_short) {
         dispatch->is_queue_short = true;
         log_alert("queue", "no memory for more queued mail: some waits on disk until a restart",

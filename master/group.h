@@ -46,7 +46,9 @@ struct group {
     uint8_t crashes;      /* workers that died while they held it */
     uint8_t misses;       /* in a row: workers that could not read it */
     bool has_kept_turn;
-    bool is_recalled; /* an order waits for it to come back */
+    bool is_recalled;      /* an order waits for it to come back */
+    uint8_t copy;          /* of the record, modulo 256 */
+    uint32_t record_bytes; /* its share of what the record takes in its segment */
 };
 
 TAILQ_HEAD(group_list, group);
@@ -99,6 +101,9 @@ int64_t queue_wake(struct queue *queue, size_t max);
 /* ---- other properties ---- */
 
 void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uint32_t segment);
+/* To another copy of its record. */
+void queue_set_place(struct queue *queue, struct group *group, const struct ipc_place *place,
+                     unsigned copy, uint32_t record_bytes);
 /* To another profile; the group must be neither ready nor out. 0 or -ENOMEM. */
 int queue_set_profile(struct queue *queue, struct group *group, uint32_t profile);
 

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/prober.h"
 #include "master/querier.h"
@@ -128,16 +129,36 @@ static void on_rescanned(void *owner, const void *payload, int fd)
 static void on_sealed(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
-    const struct ipc_segment *segment = payload;
+    const struct ipc_segment_sealed *sealed = payload;
     struct supervisor *s = worker->supervisor;
 
     (void)fd;
     if (!is_believed(worker))
         return;
-    if (!scans_may_report(s->scans, worker, segment->slot) || segment->segment == 0)
+    if (!scans_may_report(s->scans, worker, sealed->slot) || sealed->segment == 0)
         supervisor_fault(worker, "SEGMENT_SEALED");
     else
-        segments_sealed(s->parts.segments, segment->slot, segment->segment);
+        segments_sealed(s->parts.segments, sealed);
+}
+
+static void on_moved(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, compactor_moved(worker->supervisor->parts.compactor, worker, payload),
+              "MAIL_MOVED");
+}
+
+static void on_compacted(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, compactor_ended(worker->supervisor->parts.compactor, worker, payload),
+              "SEGMENT_COMPACTED");
 }
 
 static void on_released(void *owner, const void *payload, int fd)
@@ -184,5 +205,6 @@ channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_PROBE_DONE] = on_probe_done,     [IPC_QUERY_ROWS] = on_query_rows,
     [IPC_RESCANNED] = on_rescanned,       [IPC_SEGMENT_SEALED] = on_sealed,
     [IPC_SEGMENT_RELEASED] = on_released, [IPC_DRAINED] = on_drained,
+    [IPC_MAIL_MOVED] = on_moved,          [IPC_SEGMENT_COMPACTED] = on_compacted,
     [IPC_HEARTBEAT] = on_heartbeat,
 };

@@ -14,6 +14,7 @@
 #include "common/process.h"
 #include "master/alerts.h"
 #include "master/cells.h"
+#include "master/compactor.h"
 #include "master/cursor_file.h"
 #include "master/dispatch.h"
 #include "master/io_thread.h"
@@ -83,6 +84,11 @@ static void on_overrun(struct worker *worker, void *arg)
     supervisor_stuck(worker, "it keeps a delivery beyond its deadline");
 }
 
+static void on_copy(const struct ipc_mail_queued *queued, void *arg)
+{
+    compactor_found_copy(arg, queued);
+}
+
 /* Parts that need no disk and no name: only memory can be missing. */
 static int make_memory_parts(struct master *master, struct reason *why)
 {
@@ -99,16 +105,20 @@ static int make_memory_parts(struct master *master, struct reason *why)
     master->dispatch = dispatch_new(master->loop, master->queue, &master->workers, master->cells);
     if (master->dispatch == NULL)
         return reason_set(why, -ENOMEM, "no memory");
+    master->compactor = compactor_new(master->loop, master->queue, master->segments,
+                                      &master->workers, master->cells);
     master->cursors = cursor_file_new(master->loop, master->io, master->conf->top_state_dir);
     master->orders = queue_orders_new(master->loop, master->queue, master->cells, master->dispatch);
     master->prober = prober_new(master->loop, &master->workers);
     master->querier = querier_new(master->loop, &master->workers);
     if (master->cursors == NULL || master->orders == NULL || master->prober == NULL ||
-        master->querier == NULL)
+        master->querier == NULL || master->compactor == NULL)
         return reason_set(why, -ENOMEM, "no memory");
     dispatch_hooks(master->dispatch)->on_cursor = on_cursor;
     dispatch_hooks(master->dispatch)->cursor_arg = master;
     dispatch_hooks(master->dispatch)->on_overrun = on_overrun;
+    dispatch_hooks(master->dispatch)->on_copy = on_copy;
+    dispatch_hooks(master->dispatch)->copy_arg = master->compactor;
     return 0;
 }
 
@@ -155,6 +165,7 @@ static int make_supervisor(struct master *master, struct reason *why)
                                        .queue = master->queue,
                                        .dispatch = master->dispatch,
                                        .segments = master->segments,
+                                       .compactor = master->compactor,
                                        .prober = master->prober,
                                        .querier = master->querier,
                                        .pusher = master->pusher,
@@ -254,6 +265,7 @@ static void free_parts(struct master *master)
     registry_free(&master->registry);
     cursor_file_free(&master->cursors);
     dispatch_free(&master->dispatch);
+    compactor_free(&master->compactor);
     queue_free(&master->queue);
     cells_free(&master->cells);
     segments_free(&master->segments);

@@ -26,6 +26,7 @@ struct master {
     struct segments *segments;
     struct queue *queue;
     struct cells *cells;
+    struct compactor *compactor;
     struct dispatch *dispatch;
     struct cursor_file *cursors;
     struct queue_orders *orders;

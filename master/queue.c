@@ -15,6 +15,8 @@
 /* The longest retry.max and lifetime there is (SP11): a cell that says more is not believed. */
 #define WAIT_MAX_MS (2592000 * INT64_C(1000))
 
+#define NOTE_BYTES 1024U /* what a note counts for in its segment */
+
 struct queue {
     struct loop *loop;
     struct segments *segments;
@@ -278,7 +280,9 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     count(queue, group, QUEUE_CHECKING, 1);
     queue->total++;
     queue_lanes_count_rule(&queue->lanes, group->rule, 1);
-    segments_pin(queue->segments, group->place.slot, group->place.segment);
+    group->copy = (uint8_t)queued->copy;
+    group->record_bytes = queued->record_bytes;
+    segments_pin(queue->segments, group->place.slot, group->place.segment, group->record_bytes);
     queue_set_note(queue, group, queued->note_slot, queued->note_segment);
     settle_new(queue, group, queued->flags);
     return 0;
@@ -294,7 +298,7 @@ static void forget(struct queue *queue, struct group *group)
 
 void queue_drop(struct queue *queue, struct group *group)
 {
-    segments_unpin(queue->segments, group->place.slot, group->place.segment);
+    segments_unpin(queue->segments, group->place.slot, group->place.segment, group->record_bytes);
     queue_set_note(queue, group, 0, 0);
     queue_lanes_count_rule(&queue->lanes, group->rule, -1);
     queue->total--;
@@ -323,10 +327,20 @@ void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uin
 {
     if (segment == group->note_segment && slot == group->note_slot)
         return;
-    segments_pin(queue->segments, slot, segment);
-    segments_unpin(queue->segments, group->note_slot, group->note_segment);
+    segments_pin(queue->segments, slot, segment, NOTE_BYTES);
+    segments_unpin(queue->segments, group->note_slot, group->note_segment, NOTE_BYTES);
     group->note_slot = (uint16_t)slot;
     group->note_segment = segment;
+}
+
+void queue_set_place(struct queue *queue, struct group *group, const struct ipc_place *place,
+                     unsigned copy, uint32_t record_bytes)
+{
+    segments_pin(queue->segments, place->slot, place->segment, record_bytes);
+    segments_unpin(queue->segments, group->place.slot, group->place.segment, group->record_bytes);
+    group->place = *place;
+    group->copy = (uint8_t)copy;
+    group->record_bytes = record_bytes;
 }
 
 int queue_set_profile(struct queue *queue, struct group *group, uint32_t profile)

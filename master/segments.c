@@ -11,6 +11,7 @@
 #include "master/worker.h"
 
 #define LOOK_AGAIN_MS 1000
+#define MIN_AGE_MS    1000 /* sealed so long: what was on its way then has mostly left */
 
 enum phase {
     IN_USE,    /* written to, or pinned, or held */
@@ -23,10 +24,13 @@ struct segment_entry {
     struct hash_node node;
     size_t at; /* in items */
     uint64_t pins;
+    uint64_t live;  /* bytes: the pins' weights */
+    uint32_t bytes; /* of a sealed one that may be emptied, 0: no */
     uint32_t number;
     uint16_t slot;
     bool is_sealed;
-    int64_t sealed_ms;
+    bool is_retired;
+    int64_t sealed_ms, rest_until_ms;
     TAILQ_ENTRY(segment_entry) link; /* postponed */
     enum phase phase;
     unsigned open_answers;
@@ -40,6 +44,7 @@ struct segments {
     struct loop_timer *look_again;
     struct entry_list postponed;
     unsigned holds;
+    bool is_compacting[ID_SLOTS];
     struct hash_index index;
     struct segment_entry **items; /* all of them, for the walks */
     size_t count, room;
@@ -173,11 +178,13 @@ static void announce(struct segments *segments, struct segment_entry *entry)
 }
 
 /* Jobs of a worker are in the order in which they were sent. */
-static bool may_get_a_note(const struct segments *segments, const struct segment_entry *entry)
+static bool may_get_more(const struct segments *segments, const struct segment_entry *entry)
 {
     const struct worker *worker = segments->workers->slots[entry->slot];
     const struct job *oldest = worker != NULL ? TAILQ_FIRST(&worker->jobs) : NULL;
 
+    if (segments->is_compacting[entry->slot])
+        return true;
     return oldest != NULL && oldest->sent_ms <= entry->sealed_ms;
 }
 
@@ -193,7 +200,7 @@ static void consider(struct segments *segments, struct segment_entry *entry)
 {
     if (entry->pins > 0 || !entry->is_sealed || entry->phase != IN_USE || segments->holds > 0)
         return;
-    if (may_get_a_note(segments, entry))
+    if (may_get_more(segments, entry))
         postpone(segments, entry);
     else
         announce(segments, entry);
@@ -224,31 +231,37 @@ static bool take_answer(struct segment_entry *entry, unsigned slot)
     return true;
 }
 
-void segments_pin(struct segments *segments, unsigned slot, uint32_t number)
+void segments_pin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes)
 {
     struct segment_entry *entry = number != 0 ? find_or_add(segments, slot, number) : NULL;
 
-    if (entry != NULL)
-        entry->pins++;
+    if (entry == NULL)
+        return;
+    entry->pins++;
+    entry->live += bytes;
 }
 
-void segments_unpin(struct segments *segments, unsigned slot, uint32_t number)
+void segments_unpin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes)
 {
     struct segment_entry *entry = number != 0 ? find(segments, slot, number) : NULL;
 
     if (entry == NULL || entry->pins == 0)
         return;
     entry->pins--;
+    entry->live -= bytes < entry->live ? bytes : entry->live;
     consider(segments, entry);
 }
 
-void segments_sealed(struct segments *segments, unsigned slot, uint32_t number)
+void segments_sealed(struct segments *segments, const struct ipc_segment_sealed *sealed)
 {
-    struct segment_entry *entry = number != 0 ? find_or_add(segments, slot, number) : NULL;
+    struct segment_entry *entry =
+        sealed->segment != 0 ? find_or_add(segments, sealed->slot, sealed->segment) : NULL;
 
     if (entry == NULL)
         return;
     entry->is_sealed = true;
+    entry->is_retired = sealed->is_retired != 0;
+    entry->bytes = sealed->bytes;
     entry->sealed_ms = loop_now_ms(segments->workers->loop);
     consider(segments, entry);
 }
@@ -264,6 +277,78 @@ int segments_released(struct segments *segments, const struct worker *worker, un
         hand_back(segments, entry);
     return 0;
 }
+
+/* ---- what should be emptied ---- */
+
+struct slot_sum {
+    uint64_t bytes, live; /* of sealed segments */
+};
+
+static bool may_be_chosen(const struct segment_entry *entry, int64_t now_ms)
+{
+    return entry->is_sealed && entry->bytes > 0 && entry->pins > 0 && entry->phase == IN_USE &&
+           now_ms >= entry->rest_until_ms &&
+           (entry->is_retired || now_ms - entry->sealed_ms >= MIN_AGE_MS);
+}
+
+static bool is_worth_it(const struct segment_entry *entry, const struct slot_sum *sum)
+{
+    return entry->is_retired || (sum->bytes > 2 * sum->live && 2 * entry->live <= entry->bytes);
+}
+
+static bool is_better(const struct segment_entry *a, const struct segment_entry *b)
+{
+    if (b == NULL || a->is_retired != b->is_retired)
+        return b == NULL || a->is_retired;
+    return a->live * b->bytes < b->live * a->bytes;
+}
+
+bool segments_choose(const struct segments *segments, int64_t now_ms, segments_may *may, void *arg,
+                     struct ipc_segment *ret_segment)
+{
+    struct slot_sum sums[ID_SLOTS] = { { 0, 0 } };
+    const struct segment_entry *best = NULL;
+
+    for (size_t i = 0; i < segments->count; i++) {
+        const struct segment_entry *entry = segments->items[i];
+
+        if (entry->is_sealed && entry->bytes > 0) {
+            sums[entry->slot].bytes += entry->bytes;
+            sums[entry->slot].live += entry->live;
+        }
+    }
+    for (size_t i = 0; i < segments->count; i++) {
+        const struct segment_entry *entry = segments->items[i];
+
+        if (may_be_chosen(entry, now_ms) && is_worth_it(entry, &sums[entry->slot]) &&
+            is_better(entry, best) && may(entry->slot, arg))
+            best = entry;
+    }
+    if (best == NULL)
+        return false;
+    *ret_segment = (struct ipc_segment){ .slot = best->slot, .segment = best->number };
+    return true;
+}
+
+void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms)
+{
+    struct segment_entry *entry = find(segments, slot, number);
+
+    if (entry != NULL)
+        entry->rest_until_ms = loop_now_ms(segments->workers->loop) + for_ms;
+}
+
+void segments_set_compacting(struct segments *segments, unsigned slot, bool is_compacting)
+{
+    segments->is_compacting[slot] = is_compacting; /* what is postponed is looked at every second */
+}
+
+bool segments_is_held(const struct segments *segments)
+{
+    return segments->holds > 0;
+}
+
+/* ---- holds ---- */
 
 void segments_hold(struct segments *segments)
 {

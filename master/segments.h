@@ -5,9 +5,12 @@
  * answered SEGMENT_RELEASED (a dead one counts as having done so), its slot's worker is told
  * SEGMENT_REUSE. If that worker is not there, it is told when it next starts.
  *
- * Two things could make a segment look unused too early, so nothing is announced while they last: a
- * scan that may still find mail with a note in it (segments_hold()), and a job that was under way
- * at its worker when it was sealed and may have left a note in it. */
+ * Three things could make a segment look unused too early, so nothing is announced while they last:
+ * a scan that may still find mail with a note in it (segments_hold()), a job that was under way at
+ * its worker when it was sealed and may have left a note in it, and a compaction that may have
+ * written copies to it.
+ *
+ * Each pin has a weight, so that it is known what emptying a segment would cost and bring. */
 #ifndef MASTER_SEGMENTS_H
 #define MASTER_SEGMENTS_H
 
@@ -15,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ipc_segment;
+struct ipc_segment_sealed;
 struct segments;
 struct worker;
 struct workers;
@@ -28,10 +33,19 @@ void segments_free(struct segments **segments);
 
 /* Segment 0 means none and is ignored. Without memory for an entry the segment is never recycled
  * before a restart, which costs room and loses nothing. */
-void segments_pin(struct segments *segments, unsigned slot, uint32_t number);
-void segments_unpin(struct segments *segments, unsigned slot, uint32_t number);
+void segments_pin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes);
+void segments_unpin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes);
 
-void segments_sealed(struct segments *segments, unsigned slot, uint32_t number);
+void segments_sealed(struct segments *segments, const struct ipc_segment_sealed *sealed);
+
+/* The segment that should be emptied first, among those of slots that `may` allows: one that the
+ * disk refused; else, where a slot's sealed segments take more than twice what is alive in them,
+ * the one with the least alive, at most half. False: none. */
+typedef bool segments_may(unsigned slot, void *arg);
+bool segments_choose(const struct segments *segments, int64_t now_ms, segments_may *may, void *arg,
+                     struct ipc_segment *ret_segment);
+/* Not chosen again for so long. */
+void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms);
 /* 0, or -EBADMSG: nobody asked this worker. */
 int segments_released(struct segments *segments, const struct worker *worker, unsigned slot,
                       uint32_t number);
@@ -44,6 +58,10 @@ void segments_unhold(struct segments *segments);
 void segments_worker_gone(struct segments *segments, const struct worker *worker);
 void segments_worker_ready(struct segments *segments, const struct worker *worker);
 
+/* A compaction of this worker has begun or ended: what was sealed meanwhile waits for that. */
+void segments_set_compacting(struct segments *segments, unsigned slot, bool is_compacting);
+
+bool segments_is_held(const struct segments *segments);
 uint64_t segments_pins(const struct segments *segments, unsigned slot, uint32_t number);
 
 #endif

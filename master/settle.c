@@ -4,6 +4,8 @@
 #include "common/clock.h"
 #include "master/group.h"
 
+#define MOVED_WAIT_MS 60000
+
 static bool is_due(uint32_t next_attempt_s)
 {
     return next_attempt_s <= clock_to_epoch_s(clock_wall_ms());
@@ -13,6 +15,10 @@ void settle_by_cell(struct queue *queue, struct group *group, const struct cell 
 {
     if (cell->stage == CELL_DONE || cell->stage == CELL_DELETED) {
         queue_drop(queue, group);
+        return;
+    }
+    if (cell->stage == CELL_MOVED) { /* a scan finds the copy */
+        queue_set_waiting_ms(queue, group, MOVED_WAIT_MS);
         return;
     }
     if (cell->profile != 0 && cell->profile != group->lane->profile)

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/memfd.h"
+#include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
 #include "master/prober.h"
@@ -376,6 +377,7 @@ static void bury(struct worker *worker, int status)
     scans_expect(s->scans, worker->slot);
     dispatch_worker_lost(s->parts.dispatch, worker, is_crash(worker, status));
     segments_worker_gone(s->parts.segments, worker);
+    compactor_worker_gone(s->parts.compactor, worker);
     prober_worker_gone(s->parts.prober, worker);
     querier_worker_gone(s->parts.querier, worker);
     scans_worker_gone(s->scans, worker);

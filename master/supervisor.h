@@ -20,6 +20,7 @@
 #include "common/conf.h"
 #include "common/reason.h"
 
+struct compactor;
 struct dispatch;
 struct listeners;
 struct loop;
@@ -38,6 +39,7 @@ struct supervisor_parts {
     struct queue *queue;
     struct dispatch *dispatch;
     struct segments *segments;
+    struct compactor *compactor;
     struct prober *prober;
     struct querier *querier;
     struct pusher *pusher;

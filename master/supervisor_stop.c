@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
 #include "master/pusher.h"
@@ -68,6 +69,7 @@ void supervisor_stop(struct supervisor *s, supervisor_cb *on_stopped, void *arg)
     s->on_stopped = on_stopped;
     s->stopped_arg = arg;
     dispatch_stop(s->parts.dispatch);
+    compactor_stop(s->parts.compactor);
     for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
         struct worker *worker = s->parts.workers->slots[slot];
 

@@ -189,6 +189,7 @@ static bool is_settled_already(struct job *job)
         [CELL_DONE] = IPC_OUTCOME_DONE,
         [CELL_FAILED] = IPC_OUTCOME_FAILED,
         [CELL_DELETED] = IPC_OUTCOME_DONE,
+        [CELL_MOVED] = IPC_OUTCOME_NOT_HELD,
     };
 
     if (job->message->cell.stage == CELL_OPEN)

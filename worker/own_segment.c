@@ -160,7 +160,7 @@ void own_segment_settle(struct spool_disk *disk, struct spool_item *item, int er
     item->err = err == 0 || err == -ENOMEM ? err : is_full ? -ENOSPC : -EIO;
     sync_list_add(&disk->out, &item->job);
     if (err == 0)
-        spool_disk_sealed(item->segment, disk);
+        spool_disk_sealed(item->segment, 0, false, disk);
 }
 
 static void write_whole(struct sync_job *job, void *arg)

@@ -124,8 +124,21 @@ static void fill_queued(struct ipc_mail_queued *queued, const struct cell *cell)
         queued->flags |= IPC_QUEUED_FAILED;
 }
 
+static uint32_t count_live(const struct recovery *recovery, const struct spool_record *record)
+{
+    uint32_t live = 0;
+
+    for (uint32_t i = 0; i < record->group_count; i++) {
+        struct cell cell;
+
+        segment_image_cell(&recovery->image, record, i, &cell);
+        live += cell_is_live(&cell);
+    }
+    return live;
+}
+
 static int add_group(struct recovery *recovery, const struct spool_record *record,
-                     const struct envelope_group *group, uint32_t index)
+                     const struct envelope_group *group, uint32_t index, uint32_t share)
 {
     struct recovery_chunk *chunk = open_chunk(recovery);
     struct ipc_mail_queued *queued;
@@ -134,7 +147,7 @@ static int add_group(struct recovery *recovery, const struct spool_record *recor
     if (chunk == NULL)
         return -ENOMEM;
     segment_image_cell(&recovery->image, record, index, &cell);
-    if (cell.stage == CELL_DONE || cell.stage == CELL_DELETED)
+    if (!cell_is_live(&cell))
         return 0;
     queued = &chunk->queued[chunk->count++];
     *queued = (struct ipc_mail_queued){ .place = { .id = record->id,
@@ -147,7 +160,9 @@ static int add_group(struct recovery *recovery, const struct spool_record *recor
                                         .profile = group->profile,
                                         .rule = group->rule,
                                         .recipients = group->count,
-                                        .received_s = clock_to_epoch_s(record->received_ms) };
+                                        .received_s = clock_to_epoch_s(record->received_ms),
+                                        .copy = (uint16_t)record->copy,
+                                        .record_bytes = share };
     fill_queued(queued, &cell);
     if (index + 1 == record->group_count)
         queued->flags |= IPC_QUEUED_LAST;
@@ -169,6 +184,8 @@ static void keep_damage(struct recovery *recovery, uint64_t offset, uint64_t end
 
 static int add_record(struct recovery *recovery, const struct spool_record *record)
 {
+    const uint64_t bytes = spool_record_end(record) - record->offset;
+    const uint32_t share = spool_share(bytes, count_live(recovery, record));
     struct envelope *envelope;
     int err = envelope_unpack(recovery->image.data + spool_record_envelope_at(record),
                               record->envelope_bytes, &envelope);
@@ -184,7 +201,7 @@ static int add_record(struct recovery *recovery, const struct spool_record *reco
     if (record->id > recovery->result.max_id)
         recovery->result.max_id = record->id;
     for (uint32_t i = 0; err == 0 && i < record->group_count; i++)
-        err = add_group(recovery, record, &envelope->groups[i], i);
+        err = add_group(recovery, record, &envelope->groups[i], i, share);
     free(envelope);
     return err;
 }
@@ -313,6 +330,8 @@ static int step_close(struct recovery *recovery)
         tell(recovery, LOG_LEVEL_ALERT, "the disk could not read parts of a segment", -EIO);
     }
     chunk->sealed = recovery->numbers[recovery->at];
+    chunk->sealed_bytes =
+        segment_image_is_own(&recovery->image) ? 0 : (uint32_t)recovery->image.bytes;
     post_chunk(recovery);
     segment_image_close(&recovery->image);
     recovery->at++;

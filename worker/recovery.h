@@ -26,6 +26,7 @@ struct recovery_chunk {
     struct spooler *spooler;
     unsigned count;
     uint32_t sealed;             /* number of the segment that was read to its end, 0: not yet */
+    uint32_t sealed_bytes;       /* as struct ipc_segment_sealed has it */
     bool is_last;                /* RESCANNED follows */
     struct ipc_rescanned result; /* its slot is set in every chunk */
     struct ipc_mail_queued queued[RECOVERY_CHUNK];

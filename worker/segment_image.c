@@ -60,6 +60,23 @@ int segment_image_read(struct segment_image *image, uint64_t until)
     return image->present >= until || image->present == image->bytes;
 }
 
+void segment_image_fetch(struct segment_image *image, uint64_t from, uint64_t end)
+{
+    size_t n;
+
+    from -= from % SPOOL_BLOCK;
+    if (end > image->bytes)
+        end = image->bytes;
+    if (from < end && disk_read(image->fd, image->data + from, (size_t)(end - from), from, &n) < 0)
+        read_hard(image, from, end);
+}
+
+void segment_image_forget(struct segment_image *image)
+{
+    if (image->data != NULL)
+        (void)madvise(image->data, (size_t)image->bytes, MADV_DONTNEED);
+}
+
 static bool is_zero(const unsigned char *data, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {

@@ -1,4 +1,4 @@
-/* worker/segment_image.h: a segment read into memory, for recovery.
+/* worker/segment_image.h: a segment read into memory, for recovery and compaction.
  *
  * Read with pread, not mapped: what the disk refuses to give becomes zeros, which the scan takes
  * for damage, instead of a signal that ends the process. */
@@ -31,6 +31,10 @@ void segment_image_close(struct segment_image *image);
 
 /* Reads on: 1 when `until` (at most the file's end) is there, 0 when there is more to read. */
 int segment_image_read(struct segment_image *image, uint64_t until);
+
+/* For those who want parts of it, in any order: reads a range, and forgets all that was read. */
+void segment_image_fetch(struct segment_image *image, uint64_t from, uint64_t end);
+void segment_image_forget(struct segment_image *image);
 
 /* Reads the state file. One that is missing or short reads as cells never written to. */
 int segment_image_read_cells(struct segment_image *image, int slot_fd, uint32_t number);

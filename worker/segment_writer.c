@@ -1,11 +1,15 @@
 #include "worker/segment_writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/auto.h"
 #include "common/hook.h"
 #include "common/spool_format.h"
+#include "common/spool_path.h"
 #include "worker/disk.h"
 
 #define BATCH_ITEMS 1024U
@@ -130,6 +134,42 @@ static size_t gather(struct segment_writer *writer, const struct batch *batch,
     return (size_t)(part - writer->parts);
 }
 
+static int write_states_of(int fd, const struct segment_file *file, const struct spool_item *item)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; err == 0 && i < item->cells; i++) {
+        const struct cell_key key = { .incarnation = file->incarnation,
+                                      .id = item->id,
+                                      .group = i };
+        uint16_t sequence = 0;
+
+        err = cell_write(fd, item->first_cell + i, &key, &item->states[i], &sequence);
+    }
+    return err;
+}
+
+/* The cells of copies: synced before the copies are there, because those count from then on. */
+static int write_states(struct segment_writer *writer, const struct batch *batch)
+{
+    const struct segment_file *file = writer->current;
+    char name[SPOOL_NAME_SIZE];
+    AUTO(close) int fd = -1;
+    int err = 0;
+
+    for (struct sync_job *job = batch->items.first; err == 0 && job != NULL; job = job->next) {
+        const struct spool_item *item = (const struct spool_item *)job;
+
+        if (item->states == NULL)
+            continue;
+        if (fd < 0)
+            fd = openat(writer->settings.dir->fd, spool_name(file->number, SPOOL_FILE_STATE, name),
+                        O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        err = fd >= 0 ? write_states_of(fd, file, item) : -errno;
+    }
+    return err == 0 && fd >= 0 ? disk_sync_data(fd) : err;
+}
+
 static int write_batch(struct segment_writer *writer, const struct batch *batch)
 {
     struct segment_file *file = writer->current;
@@ -143,7 +183,9 @@ static int write_batch(struct segment_writer *writer, const struct batch *batch)
 
     spool_commit_seal(&commit);
     count = gather(writer, batch, &commit);
-    err = disk_writev(file->fd, writer->parts, count, file->position);
+    err = write_states(writer, batch);
+    if (err == 0)
+        err = disk_writev(file->fd, writer->parts, count, file->position);
     if (err == 0)
         err = disk_sync_data(file->fd);
     if (err < 0)
@@ -165,12 +207,13 @@ static void settle(struct segment_writer *writer, struct sync_list *items, int e
     *items = (struct sync_list){ 0 };
 }
 
-static void seal_current(struct segment_writer *writer)
+static void seal_current(struct segment_writer *writer, bool is_retired)
 {
     const uint32_t number = writer->current->number;
+    const uint64_t bytes = writer->current->bytes;
 
     segment_file_free(&writer->current);
-    writer->callbacks.on_sealed(number, writer->settings.arg);
+    writer->callbacks.on_sealed(number, bytes, is_retired, writer->settings.arg);
 }
 
 /* False: what waits must wait longer. */
@@ -190,7 +233,7 @@ static bool write_some(struct segment_writer *writer, int64_t now_ms)
     }
     lay_out(writer, &batch);
     if (batch.count == 0) {
-        seal_current(writer);
+        seal_current(writer, false);
         return true;
     }
     err = write_batch(writer, &batch);
@@ -200,7 +243,7 @@ static bool write_some(struct segment_writer *writer, int64_t now_ms)
         hook_stop("after_sync");
     settle(writer, &batch.items, err < 0 ? -EIO : 0);
     if (err < 0)
-        seal_current(writer);
+        seal_current(writer, true);
     return true;
 }
 

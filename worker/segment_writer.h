@@ -19,8 +19,9 @@ struct segment_writer;
 struct segment_writer_callbacks { /* in the sync thread, with the `arg` of the settings */
     /* Written and synced, or failed: item->err says. In the order of adding. */
     void (*on_settled)(struct sync_list *items, void *arg);
-    /* Nothing more comes into this segment. After on_settled of all that is in it. */
-    void (*on_sealed)(uint32_t number, void *arg);
+    /* Nothing more comes into this segment of `bytes`, `is_retired` because the disk refused it.
+     * After on_settled of all that is in it. */
+    void (*on_sealed)(uint32_t number, uint64_t bytes, bool is_retired, void *arg);
 };
 
 struct segment_writer *segment_writer_new(const struct segment_settings *settings,

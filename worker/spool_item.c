@@ -88,6 +88,34 @@ int spool_item_new_note(uint64_t id, uint32_t group, struct cell_note_place prev
     return 0;
 }
 
+int spool_item_new_copy(const struct spool_record *record, const void *content, struct cell *states,
+                        struct spool_item **ret_item)
+{
+    const size_t more = (size_t)spool_align(record->envelope_bytes);
+    struct spool_record copy = *record;
+    struct spool_item *item = item_new(sizeof(copy) + more, 0);
+    void *body = record->body_bytes > 0 ? malloc(record->body_bytes) : NULL;
+
+    if (item == NULL || (body == NULL && record->body_bytes > 0)) {
+        free(item);
+        free(body);
+        return -ENOMEM;
+    }
+    copy.copy++;
+    item->id = copy.id;
+    item->cells = copy.group_count;
+    item->states = states;
+    item->received_s = clock_to_epoch_s(copy.received_ms);
+    memcpy(item->head, &copy, sizeof(copy));
+    memcpy(item->head + sizeof(copy), content, more);
+    if (body != NULL)
+        memcpy(body, (const unsigned char *)content + more, record->body_bytes);
+    item->body = body;
+    item->body_bytes = record->body_bytes;
+    *ret_item = item;
+    return 0;
+}
+
 void spool_item_set_facts(struct spool_item *item, const struct spooler_body_facts *facts)
 {
     struct spool_record record;
@@ -103,6 +131,7 @@ void spool_item_free(struct spool_item **item)
     if (*item == NULL)
         return;
     free((void *)(uintptr_t)(*item)->body);
+    free((*item)->states);
     free(*item);
     *item = NULL;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/cell.h"
 #include "common/envelope.h"
 #include "common/spool_format.h"
 #include "worker/spooler.h"
@@ -25,6 +26,8 @@ struct spool_item {
     size_t body_bytes;
     uint64_t body_sum; /* of a body that is in the segment already */
     uint32_t cells;    /* so many groups; 0 of a note */
+    struct cell
+        *states; /* malloc'd, of a copy: its cells are written before it is; NULL: of none */
     bool is_note;
     uint64_t id;
 
@@ -51,6 +54,11 @@ int spool_item_new_message(uint64_t id, int64_t received_ms, const struct envelo
                            const struct spooler_body_facts *facts, struct spool_item **ret_item);
 int spool_item_new_note(uint64_t id, uint32_t group, struct cell_note_place previous,
                         const char *text, size_t bytes, struct spool_item **ret_item);
+/* The same message once more (`record` was read, and its checksums hold): what follows the record's
+ * header lies at `content`. `states`, malloc'd, are the `record->group_count` cells of the copy;
+ * taken over if it is made. -ENOMEM. */
+int spool_item_new_copy(const struct spool_record *record, const void *content, struct cell *states,
+                        struct spool_item **ret_item);
 void spool_item_set_facts(struct spool_item *item, const struct spooler_body_facts *facts);
 void spool_item_free(struct spool_item **item); /* and the body */
 

@@ -108,7 +108,9 @@ static void send_queued(struct spooler *spooler, const struct spool_item *item)
                                                  .segment = item->segment,
                                                  .slot = (uint16_t)spooler->dir.slot },
                                       .body_bytes = item->body_bytes,
-                                      .received_s = item->received_s };
+                                      .received_s = item->received_s,
+                                      .record_bytes =
+                                          spool_share(spool_item_bytes(item), item->cells) };
 
     for (uint32_t i = 0; i < item->cells; i++) {
         queued.place.group = (uint16_t)i;
@@ -263,7 +265,6 @@ void spooler_figures(const struct spooler *spooler, struct spooler_figures *ret_
 int spooler_new(struct loop *loop, struct channel *channel, const struct conf *conf, unsigned slot,
                 struct spooler **ret_spooler, struct reason *reterr_why)
 {
-    char spool_dir[SPOOL_PATH_SIZE];
     struct spooler *spooler = calloc(1, sizeof(*spooler));
     int err;
 
@@ -272,8 +273,8 @@ int spooler_new(struct loop *loop, struct channel *channel, const struct conf *c
     spooler->loop = loop;
     spooler->channel = channel;
     spooler->memory_limit = (size_t)conf->spool_memory;
-    (void)snprintf(spool_dir, sizeof(spool_dir), "%s/spool", conf->top_state_dir);
-    err = slot_dir_open(spool_dir, slot, &spooler->dir, reterr_why);
+    (void)snprintf(spooler->spool_dir, sizeof(spooler->spool_dir), "%s/spool", conf->top_state_dir);
+    err = slot_dir_open(spooler->spool_dir, slot, &spooler->dir, reterr_why);
     if (err < 0) {
         free(spooler);
         return err;
@@ -285,8 +286,9 @@ int spooler_new(struct loop *loop, struct channel *channel, const struct conf *c
         err = sync_thread_new(loop, spool_disk_round, &spooler->disk, &spooler->disk.thread);
     loop_at_turn_end(loop, on_turn_end, spooler);
     if (err < 0) {
+        (void)reason_set(reterr_why, err, "%s/%u: %s", spooler->spool_dir, slot, strerror(-err));
         spooler_free(&spooler);
-        return reason_set(reterr_why, err, "%s/%u: %s", spool_dir, slot, strerror(-err));
+        return err;
     }
     *ret_spooler = spooler;
     return 0;
@@ -316,6 +318,7 @@ void spooler_free(struct spooler **spooler)
     run_done(&left);
     run_done(&s->given); /* also what a callback has added just now */
     spooler_drop_reports(s);
+    spooler_compaction_done(s);
     spooler_touch_done(s);
     sync_thread_free(&s->disk.thread);
     slot_dir_close(&s->dir);

@@ -18,6 +18,7 @@
 #include "common/cell.h"
 #include "common/conf.h"
 #include "common/envelope.h"
+#include "common/ipc.h"
 #include "common/reason.h"
 
 struct channel;
@@ -95,6 +96,10 @@ void spooler_state_touched(struct spooler *spooler, int state_fd);
 /* SEGMENT_REUSE of the master: nobody reads the segment any more. One of the own slot is written
  * anew or removed; one of another slot (whose worker is gone for good) is removed. */
 void spooler_segment_reuse(struct spooler *spooler, unsigned slot, uint32_t segment);
+
+/* SEGMENT_COMPACT of the master: copies what `fd` lists out of the segment, reporting each group as
+ * MAIL_MOVED and the end as SEGMENT_COMPACTED. */
+void spooler_compact(struct spooler *spooler, const struct ipc_segment_compact *order, int fd);
 
 /* The ids that a MAIL_QUEUED was sent for count against IPC_QUEUED_CREDIT until CREDIT. */
 void spooler_credit(struct spooler *spooler, uint32_t queued);

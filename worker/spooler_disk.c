@@ -26,6 +26,8 @@ struct notice {
     const char *what;
     uint32_t segment;
     int err;
+    uint64_t bytes;
+    bool is_retired;
 };
 
 static void post_notice(struct spool_disk *disk, const struct notice *content,
@@ -61,8 +63,10 @@ void spool_disk_tell(enum log_level level, const char *what, uint32_t segment, i
 static void on_sealed_told(struct sync_job *job)
 {
     struct notice *notice = (struct notice *)job;
-    const struct ipc_segment sealed = { .slot = notice->spooler->dir.slot,
-                                        .segment = notice->segment };
+    const struct ipc_segment_sealed sealed = { .slot = notice->spooler->dir.slot,
+                                               .segment = notice->segment,
+                                               .bytes = (uint32_t)notice->bytes,
+                                               .is_retired = notice->is_retired };
 
     /* Frames of different kinds do not keep their order within a turn, and the master must hear of
      * every message and note in the segment first. */
@@ -71,9 +75,9 @@ static void on_sealed_told(struct sync_job *job)
     free(notice);
 }
 
-void spool_disk_sealed(uint32_t number, void *arg)
+void spool_disk_sealed(uint32_t number, uint64_t bytes, bool is_retired, void *arg)
 {
-    const struct notice notice = { .segment = number };
+    const struct notice notice = { .segment = number, .bytes = bytes, .is_retired = is_retired };
 
     post_notice(arg, &notice, on_sealed_told);
 }
@@ -276,6 +280,7 @@ int spool_disk_open(struct spool_disk *disk, struct spooler *spooler, const stru
     free(numbers);
     settings.segment_bytes -= settings.segment_bytes % SPOOL_BLOCK;
     disk->spooler = spooler;
+    disk->spool_dir = spooler->spool_dir;
     disk->dir = dir;
     disk->segment_bytes = settings.segment_bytes;
     disk->limit = (uint64_t)conf->spool_limit;

@@ -10,6 +10,7 @@
 #include "common/id.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/spool_path.h"
 #include "worker/segment_writer.h"
 #include "worker/slot_dir.h"
 #include "worker/spool_item.h"
@@ -19,6 +20,7 @@
 #define SPOOLER_RETRY_MS  10000
 #define SPOOLER_WINDOW_MS 60000
 
+struct compaction;
 struct own_segment;
 struct recovery;
 
@@ -26,6 +28,7 @@ struct recovery;
 
 struct spool_disk {
     struct spooler *spooler; /* for what is posted; never looked into */
+    const char *spool_dir;
     struct sync_thread *thread;
     const struct slot_dir *dir;
     struct segment_writer *writer;
@@ -58,7 +61,7 @@ void spool_disk_write_item(struct sync_job *job, void *arg);
 void spool_disk_write_own(struct sync_job *job, void *arg);
 
 void spool_disk_tell(enum log_level level, const char *what, uint32_t segment, int err, void *arg);
-void spool_disk_sealed(uint32_t number, void *arg);
+void spool_disk_sealed(uint32_t number, uint64_t bytes, bool is_retired, void *arg);
 /* Is this segment of the own slot in use by the writer, or by a large message on its way? */
 bool spool_disk_is_writing(const struct spool_disk *disk, uint32_t number);
 int spool_disk_open_slot(const struct spool_disk *disk, unsigned slot);
@@ -89,6 +92,8 @@ struct spooler {
     struct sync_list given; /* leaves at the end of the turn */
     struct spooler_touch *touch;
     struct loop_timer *touch_timer;
+    struct compaction *compaction; /* under way, NULL: none */
+    char spool_dir[SPOOL_PATH_SIZE];
     bool is_ending;
 
     size_t memory_limit, memory_used;
@@ -111,6 +116,9 @@ void spooler_give(struct spooler *spooler, struct sync_job *job);
 void spooler_take_message(struct spooler *spooler, struct spool_item *item);
 
 void spooler_touch_done(struct spooler *spooler); /* at the end: syncs what is left */
+
+/* At the end: what it has under way comes to nothing. */
+void spooler_compaction_done(struct spooler *spooler);
 
 /* Credit came back: reports of scans that waited for it go on. At the end: are dropped. */
 void spooler_report(struct spooler *spooler);

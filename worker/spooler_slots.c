@@ -51,7 +51,9 @@ static void send_chunk(struct spooler *spooler, const struct recovery_chunk *chu
         channel_send(spooler->channel, IPC_MAIL_QUEUED, &chunk->queued[i]);
     spooler->credit_used += chunk->count;
     if (chunk->sealed != 0) {
-        const struct ipc_segment sealed = { .slot = chunk->result.slot, .segment = chunk->sealed };
+        const struct ipc_segment_sealed sealed = { .slot = chunk->result.slot,
+                                                   .segment = chunk->sealed,
+                                                   .bytes = chunk->sealed_bytes };
 
         channel_flush(spooler->channel);
         channel_send(spooler->channel, IPC_SEGMENT_SEALED, &sealed);

@@ -415,6 +415,14 @@ static void on_delivery_empty(void *arg)
         loop_stop(worker->loop);
 }
 
+static void on_segment_compact(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        spooler_compact(worker->spooler, payload, fd);
+}
+
 static void on_drain(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -469,6 +477,7 @@ static channel_handler *const from_master[IPC_KIND_COUNT] = {
     [IPC_RESCAN] = on_rescan,
     [IPC_SEGMENT_GONE] = on_segment_gone,
     [IPC_SEGMENT_REUSE] = on_segment_reuse,
+    [IPC_SEGMENT_COMPACT] = on_segment_compact,
     [IPC_DRAIN] = on_drain,
 };
 

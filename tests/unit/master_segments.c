@@ -88,6 +88,13 @@ static void settle(void)
         loop_turn(loop, 5);
 }
 
+static void seal(unsigned slot, uint32_t number)
+{
+    const struct ipc_segment_sealed sealed = { .slot = slot, .segment = number, .bytes = 1 << 20 };
+
+    segments_sealed(segments, &sealed);
+}
+
 static void release(unsigned slot)
 {
     cr_assert_eq(segments_released(segments, workers.slots[slot], 1, 5), 0);
@@ -95,11 +102,11 @@ static void release(unsigned slot)
 
 Test(segments, goes_back_to_its_worker_when_all_have_let_go)
 {
-    segments_pin(segments, 1, 5);
-    segments_sealed(segments, 1, 5);
+    segments_pin(segments, 1, 5, 1000);
+    seal(1, 5);
     settle();
     cr_assert_eq(heard[0].gone, 0, "something lives in it");
-    segments_unpin(segments, 1, 5);
+    segments_unpin(segments, 1, 5, 1000);
     settle();
     for (int i = 0; i < 3; i++)
         cr_assert_eq(heard[i].gone, 1);
@@ -116,18 +123,18 @@ Test(segments, goes_back_to_its_worker_when_all_have_let_go)
 
 Test(segments, is_not_announced_before_it_is_sealed)
 {
-    segments_pin(segments, 1, 5);
-    segments_unpin(segments, 1, 5);
+    segments_pin(segments, 1, 5, 1000);
+    segments_unpin(segments, 1, 5, 1000);
     settle();
     cr_assert_eq(heard[0].gone, 0);
-    segments_sealed(segments, 1, 5);
+    seal(1, 5);
     settle();
     cr_assert_eq(heard[0].gone, 1);
 }
 
 Test(segments, a_dead_worker_has_let_go)
 {
-    segments_sealed(segments, 1, 5);
+    seal(1, 5);
     release(0);
     release(1);
     workers.slots[2]->state = WORKER_DOWN;
@@ -138,7 +145,7 @@ Test(segments, a_dead_worker_has_let_go)
 
 Test(segments, waits_for_a_worker_when_none_is_there)
 {
-    segments_sealed(segments, 1, 5);
+    seal(1, 5);
     for (unsigned slot = 0; slot < 3; slot++)
         workers.slots[slot]->state = WORKER_DOWN;
     for (unsigned slot = 0; slot < 3; slot++)
@@ -153,7 +160,7 @@ Test(segments, waits_for_a_worker_when_none_is_there)
 
 Test(segments, of_a_surplus_slot_goes_to_somebody_else)
 {
-    segments_sealed(segments, 9, 5);
+    seal(9, 5);
     for (unsigned slot = 0; slot < 3; slot++)
         cr_assert_eq(segments_released(segments, workers.slots[slot], 9, 5), 0);
     settle();
@@ -164,8 +171,8 @@ Test(segments, nothing_is_recycled_while_not_all_mail_is_known)
 {
     segments_hold(segments);
     segments_hold(segments);
-    segments_sealed(segments, 1, 5);
-    segments_sealed(segments, 1, 6);
+    seal(1, 5);
+    seal(1, 6);
     settle();
     cr_assert_eq(heard[0].gone, 0);
     segments_unhold(segments);
@@ -180,20 +187,20 @@ Test(segments, an_answer_that_nobody_asked_for_is_refused)
 {
     cr_assert_eq(segments_released(segments, workers.slots[0], 1, 5), -EBADMSG);
     cr_assert_eq(segments_released(segments, workers.slots[0], 70000, 5), -EBADMSG);
-    segments_sealed(segments, 1, 5);
+    seal(1, 5);
     release(0);
     cr_assert_eq(segments_released(segments, workers.slots[0], 1, 5), -EBADMSG);
 }
 
 Test(segments, one_that_is_needed_again_is_kept)
 {
-    segments_sealed(segments, 1, 5);
-    segments_pin(segments, 1, 5);
+    seal(1, 5);
+    segments_pin(segments, 1, 5, 1000);
     for (unsigned slot = 0; slot < 3; slot++)
         release(slot);
     settle();
     cr_assert_eq(heard[1].reuse, 0);
-    segments_unpin(segments, 1, 5);
+    segments_unpin(segments, 1, 5, 1000);
     settle();
     cr_assert_eq(heard[1].gone, 2, "announced afresh");
 }
@@ -204,8 +211,8 @@ Test(segments, waits_for_jobs_that_were_under_way_when_it_was_sealed)
     struct job job = { .sent_ms = loop_now_ms(loop) };
 
     TAILQ_INSERT_TAIL(&workers.slots[1]->jobs, &job, link);
-    segments_sealed(segments, 1, 5);
-    segments_sealed(segments, 2, 5);
+    seal(1, 5);
+    seal(2, 5);
     settle();
     cr_assert_eq(heard[0].gone, 1, "that of another worker");
     TAILQ_REMOVE(&workers.slots[1]->jobs, &job, link);
@@ -220,11 +227,11 @@ Test(segments, many_at_once)
     enum { MANY = 5000 };
 
     for (uint32_t number = 1; number <= MANY; number++)
-        segments_pin(segments, 1, number);
+        segments_pin(segments, 1, number, 1000);
     for (uint32_t number = 1; number <= MANY; number++)
-        segments_sealed(segments, 1, number);
+        seal(1, number);
     for (uint32_t number = MANY; number >= 1; number--)
-        segments_unpin(segments, 1, number);
+        segments_unpin(segments, 1, number, 1000);
     for (uint32_t number = 1; number <= MANY; number++) {
         for (unsigned slot = 0; slot < 3; slot++)
             cr_assert_eq(segments_released(segments, workers.slots[slot], 1, number), 0);
@@ -233,4 +240,91 @@ Test(segments, many_at_once)
         loop_turn(loop, 5);
     cr_assert_eq(heard[1].reuse, MANY);
     cr_assert_eq(segments_pins(segments, 1, 17), 0);
+}
+
+/* ---- what should be emptied ---- */
+
+static bool is_any(unsigned slot, void *arg)
+{
+    (void)arg;
+    return slot != 2;
+}
+
+static void seal_as(unsigned slot, uint32_t number, uint32_t bytes, bool is_retired)
+{
+    const struct ipc_segment_sealed sealed = {
+        .slot = slot, .segment = number, .bytes = bytes, .is_retired = is_retired
+    };
+
+    segments_sealed(segments, &sealed);
+}
+
+/* Number of the segment that would be emptied, 0: none. */
+static uint32_t chosen(int64_t later_ms)
+{
+    struct ipc_segment segment;
+
+    if (!segments_choose(segments, loop_now_ms(loop) + later_ms, is_any, NULL, &segment))
+        return 0;
+    return segment.segment;
+}
+
+Test(segments, the_one_with_the_least_alive_is_emptied_once_it_is_old)
+{
+    segments_pin(segments, 1, 5, 400);
+    segments_pin(segments, 1, 6, 100);
+    segments_pin(segments, 1, 7, 300);
+    for (uint32_t number = 5; number <= 7; number++)
+        seal_as(1, number, 1000, false);
+    cr_assert_eq(chosen(0), 0, "what was on its way is still leaving");
+    cr_assert_eq(chosen(6000), 6);
+    segments_rest(segments, 1, 6, 10000);
+    cr_assert_eq(chosen(6000), 7);
+    cr_assert_eq(chosen(11000), 6);
+}
+
+Test(segments, a_slot_whose_segments_are_half_full_is_left_alone)
+{
+    segments_pin(segments, 1, 5, 100);
+    segments_pin(segments, 1, 6, 900);
+    seal_as(1, 5, 1000, false);
+    seal_as(1, 6, 1000, false);
+    cr_assert_eq(chosen(6000), 0, "2000 for 1000 alive");
+    segments_unpin(segments, 1, 6, 900);
+    segments_pin(segments, 1, 6, 800);
+    cr_assert_eq(chosen(6000), 5, "2000 for 900 alive");
+}
+
+Test(segments, MQ02_what_the_disk_refused_is_emptied_at_once_however_full)
+{
+    segments_pin(segments, 1, 5, 10);
+    segments_pin(segments, 1, 6, 990);
+    seal_as(1, 5, 1000, false);
+    seal_as(1, 6, 1000, true);
+    cr_assert_eq(chosen(0), 6);
+    cr_assert_eq(chosen(6000), 6);
+}
+
+Test(segments, what_cannot_be_emptied_is_not_chosen)
+{
+    segments_pin(segments, 1, 5, 10); /* still written to */
+    segments_pin(segments, 1, 6, 10); /* of one large message */
+    seal_as(1, 6, 0, false);
+    segments_pin(segments, 2, 7, 10); /* its slot's worker has no time */
+    seal_as(2, 7, 1000, true);
+    seal_as(1, 8, 1000, true); /* nothing is alive in it: it goes by itself */
+    cr_assert_eq(chosen(6000), 0);
+}
+
+Test(segments, what_was_sealed_during_a_compaction_waits_for_its_end)
+{
+    segments_set_compacting(segments, 1, true);
+    seal(1, 5);
+    for (int i = 0; i < 4; i++)
+        loop_turn(loop, 300);
+    cr_assert_eq(heard[0].gone, 0, "copies may be on their way into it");
+    segments_set_compacting(segments, 1, false);
+    for (int i = 0; i < 8 && heard[0].gone == 0; i++)
+        loop_turn(loop, 300);
+    cr_assert_eq(heard[0].gone, 1);
 }

@@ -21,6 +21,7 @@
 #include "common/loop.h"
 #include "common/profile.h"
 #include "master/cells.h"
+#include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/group.h"
 #include "master/listeners.h"
@@ -297,6 +298,7 @@ static void start_program(const char *program, unsigned count, const char *fake_
     parts.workers = &workers;
     parts.segments = segments_new(&workers);
     parts.queue = queue_new(loop, parts.segments);
+    parts.compactor = compactor_new(loop, parts.queue, parts.segments, &workers, NULL);
     parts.dispatch = dispatch_new(loop, parts.queue, &workers, NULL);
     parts.prober = prober_new(loop, &workers);
     parts.querier = querier_new(loop, &workers);
@@ -345,6 +347,7 @@ static void tear_down(void)
     querier_free(&parts.querier);
     dispatch_free(&parts.dispatch);
     queue_free(&parts.queue);
+    compactor_free(&parts.compactor);
     segments_free(&parts.segments);
     loop_free(loop);
     conf_free(&conf);

@@ -22,6 +22,7 @@
 
 #define WORLD_QUEUED_MAX   70000
 #define WORLD_SEGMENTS_MAX 256
+#define WORLD_MOVED_MAX    4096
 
 struct world {
     char state_dir[64], spool_dir[80];
@@ -36,6 +37,10 @@ struct world {
     unsigned sealed_count, released_count;
     struct ipc_rescanned rescanned[8];
     unsigned rescanned_count;
+    struct ipc_mail_moved moved[WORLD_MOVED_MAX];
+    unsigned moved_count;
+    struct ipc_segment_compacted compacted;
+    unsigned compacted_count;
 
     unsigned done, stored;
     int last_err;
@@ -77,6 +82,24 @@ static void world_on_rescanned(void *owner, const void *payload, int fd)
     memcpy(&world->rescanned[world->rescanned_count++ % 8], payload, sizeof(struct ipc_rescanned));
 }
 
+static void world_on_moved(void *owner, const void *payload, int fd)
+{
+    struct world *world = owner;
+
+    (void)fd;
+    cr_assert_lt(world->moved_count, WORLD_MOVED_MAX);
+    memcpy(&world->moved[world->moved_count++], payload, sizeof(struct ipc_mail_moved));
+}
+
+static void world_on_compacted(void *owner, const void *payload, int fd)
+{
+    struct world *world = owner;
+
+    (void)fd;
+    world->compacted = *(const struct ipc_segment_compacted *)payload;
+    world->compacted_count++;
+}
+
 static void world_on_end(void *owner, int err)
 {
     (void)owner;
@@ -84,10 +107,9 @@ static void world_on_end(void *owner, int err)
 }
 
 static channel_handler *const world_at_master[IPC_KIND_COUNT] = {
-    [IPC_MAIL_QUEUED] = world_on_queued,
-    [IPC_SEGMENT_SEALED] = world_on_sealed,
-    [IPC_SEGMENT_RELEASED] = world_on_released,
-    [IPC_RESCANNED] = world_on_rescanned,
+    [IPC_MAIL_QUEUED] = world_on_queued,          [IPC_SEGMENT_SEALED] = world_on_sealed,
+    [IPC_SEGMENT_RELEASED] = world_on_released,   [IPC_MAIL_MOVED] = world_on_moved,
+    [IPC_SEGMENT_COMPACTED] = world_on_compacted, [IPC_RESCANNED] = world_on_rescanned,
 };
 static channel_handler *const world_at_worker[IPC_KIND_COUNT] = { NULL };
 

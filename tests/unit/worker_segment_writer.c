@@ -30,7 +30,7 @@ static struct {
     uint32_t segment;
     uint64_t offset;
 } settled[ITEMS_MAX];
-static unsigned settled_count, sealed_count, alert_count;
+static unsigned settled_count, sealed_count, retired_count, alert_count;
 static uint32_t sealed[64];
 
 static void on_settled(struct sync_list *items, void *arg)
@@ -50,9 +50,11 @@ static void on_settled(struct sync_list *items, void *arg)
     }
 }
 
-static void on_sealed(uint32_t number, void *arg)
+static void on_sealed(uint32_t number, uint64_t bytes, bool is_retired, void *arg)
 {
     (void)arg;
+    cr_assert_eq(bytes, SEGMENT_BYTES);
+    retired_count += is_retired;
     sealed[sealed_count++ % 64] = number;
 }
 

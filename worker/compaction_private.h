@@ -1,0 +1,71 @@
+/* worker/compaction_private.h: one compaction under way: compaction.c (the loop's side: its phases)
+ * and compaction_disk.c (the sync thread's: reading and marking). */
+#ifndef WORKER_COMPACTION_PRIVATE_H
+#define WORKER_COMPACTION_PRIVATE_H
+
+#include <stdbool.h>
+
+#include "worker/segment_image.h"
+#include "worker/spooler_private.h"
+
+#define COMPACTION_GROUPS 1024U      /* in one batch; a record has at most 1,000 */
+#define COMPACTION_BYTES  (4U << 20) /* the same, unless one record is larger */
+
+/*   READING -> NOTES -> RECORDS -> MARKING -> READING ... -> over
+ *
+ * NOTES and RECORDS are written to this worker's own segment like new mail, and share its syncs.
+ * From the moment a record's copy is synced it is what counts in recovery; its cells were synced
+ * before it (worker/segment_writer.c). MARKING tells the old cells so; only then the master hears
+ * of it, so that no old cell can be found open once its copy has come further. */
+enum compaction_phase {
+    COMPACTION_READING,
+    COMPACTION_NOTES,
+    COMPACTION_RECORDS,
+    COMPACTION_MARKING,
+    COMPACTION_PHASE_COUNT
+};
+
+struct record_copy {
+    struct spool_item *item;
+    struct spool_record was;
+};
+
+struct group_move {
+    struct ipc_mail_moved told;
+    struct spool_item *note; /* written anew, NULL: stays where it is */
+    uint32_t copy;           /* index of its record's, NO_COPY: the record stays */
+    bool is_lost;            /* could not be moved after all */
+};
+
+#define NO_COPY UINT32_MAX
+
+struct compaction {
+    struct sync_job job; /* READING and MARKING */
+    struct spooler *spooler;
+    enum compaction_phase phase;
+    unsigned slot;
+    uint32_t segment;
+    struct ipc_place *places; /* by slot, segment, offset, group */
+    size_t count, at;
+
+    /* the sync thread's */
+    struct segment_image image;
+    int slot_fd, state_fd;
+
+    /* the batch */
+    struct record_copy copies[COMPACTION_GROUPS];
+    struct group_move moves[COMPACTION_GROUPS];
+    uint32_t copy_count, move_count;
+    uint64_t bytes;
+    unsigned items_out;
+
+    uint32_t moved;
+    int err;
+};
+
+/* The `work` of the two phases. */
+void compaction_read(struct sync_job *job, void *arg);
+void compaction_mark(struct sync_job *job, void *arg);
+void compaction_close(struct compaction *compaction); /* its files */
+
+#endif
