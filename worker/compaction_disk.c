@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hook.h"
 #include "worker/disk.h"
 
 static void tell(const struct compaction *c, struct spool_disk *disk, enum log_level level,
@@ -378,6 +379,7 @@ static void mark_later(struct sync_job *job, void *arg)
     struct compaction *c = (struct compaction *)job;
     struct spool_disk *disk = arg;
 
+    hook_stop("compaction");
     mark_copies(c, disk);
     mark_notes(c, disk);
     sync_list_add(&disk->out, job);

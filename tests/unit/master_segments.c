@@ -324,7 +324,7 @@ Test(segments, what_was_sealed_during_a_compaction_waits_for_its_end)
         loop_turn(loop, 300);
     cr_assert_eq(heard[0].gone, 0, "copies may be on their way into it");
     segments_set_compacting(segments, 1, false);
-    for (int i = 0; i < 8 && heard[0].gone == 0; i++)
-        loop_turn(loop, 300);
+    for (int i = 0; i < 200 && heard[0].gone == 0; i++)
+        loop_turn(loop, 100);
     cr_assert_eq(heard[0].gone, 1);
 }
