@@ -73,15 +73,26 @@ static void clean_environment(char **out, size_t max)
     out[count] = NULL;
 }
 
+/* Who stops or reloads Postern means the master, and may well send the signal to every process (a
+ * service manager, a terminal): what becomes of a worker is the master's decision. */
+static void leave_signals_to_master(void)
+{
+    static const int masters[] = { SIGTERM, SIGINT, SIGHUP };
+    sigset_t none;
+
+    for (size_t i = 0; i < ARRAY_LEN(masters); i++)
+        signal(masters[i], SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* In the child of a process with threads: only calls that are safe in a signal handler. */
 _Noreturn static void become_worker(const char *path, int channel_fd, int log_fd,
                                     char **environment)
 {
     char *arguments[] = { (char *)(uintptr_t)path, NULL };
-    sigset_t none;
 
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    leave_signals_to_master();
     setpgid(0, 0);
     if (log_fd != STDERR_FILENO && dup2(log_fd, STDERR_FILENO) < 0)
         _exit(EXEC_FAILED);

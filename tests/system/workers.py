@@ -116,5 +116,24 @@ def test_OP02_a_bad_file_at_reload_changes_nothing(t):
     gateway.write_conf(workers=2)
 
 
+@suite.deadline(180)
+def test_OP02_a_stop_sent_to_every_process_drains_and_loses_nothing(t):
+    """As a service manager or a terminal may do it: the workers leave the decision to the master."""
+    sink = ScriptedServer(t)
+    gateway = start(t, [sink], workers=2)
+    load = Load(t, gateway.port, threads=8, per_connection=5)
+    suite.wait_for("mail flows", lambda: len(load.acknowledged) >= 300, 60)
+    for pid in sorted(gateway.pids(), reverse=True): # workers first
+        os.kill(pid, signal.SIGINT)
+    assert gateway.process.wait(20) == 0
+    load.stop()
+    log = gateway.log_text()
+    assert log.count("worker has ended") == 2 and "worker has died" not in log, log[-2000:]
+    gateway.start()
+    suite.wait_for("all that was promised", lambda: not missing(load.acknowledged, [sink]), 60)
+    assert doubles([sink]) == 0
+    return f"{len(load.acknowledged)} promised"
+
+
 if __name__ == "__main__":
     suite.run(globals())

@@ -167,6 +167,8 @@ static channel_handler *const fake_handlers[IPC_KIND_COUNT] = {
     [IPC_RESCAN] = fake_rescan,         [IPC_DRAIN] = fake_drain,
 };
 
+static const int masters_signals[] = { SIGTERM, SIGINT, SIGHUP };
+
 static void check_inheritance(void)
 {
     /* Standard descriptors and the channel, nothing else. */
@@ -176,6 +178,12 @@ static void check_inheritance(void)
     }
     if (getenv("HOME") != NULL || getpgrp() != getpid())
         _exit(4);
+    for (size_t i = 0; i < sizeof(masters_signals) / sizeof(masters_signals[0]); i++) {
+        struct sigaction action;
+
+        if (sigaction(masters_signals[i], NULL, &action) != 0 || action.sa_handler != SIG_IGN)
+            _exit(5);
+    }
 }
 
 __attribute__((constructor)) static void play_worker(void)
@@ -426,6 +434,22 @@ Test(supervisor, OP02_stop_kills_who_does_not_drain)
     supervisor_stop(supervisor, note_stopped, NULL);
     WAIT_FOR(is_stopped);
     cr_assert_not_null(strstr(workers.slots[0]->last_exit, "signal 9"));
+}
+
+Test(supervisor, OP02_what_ends_a_worker_is_the_master_s_decision)
+{
+    pid_t pid;
+    int64_t beat_ms;
+
+    start(1, "");
+    WAIT_FOR(is_started);
+    pid = workers.slots[0]->pid;
+    for (size_t i = 0; i < sizeof(masters_signals) / sizeof(masters_signals[0]); i++)
+        kill(pid, masters_signals[i]);
+    beat_ms = workers.slots[0]->heartbeat_ms;
+    WAIT_FOR(workers.slots[0]->heartbeat_ms > beat_ms + 200);
+    cr_assert_eq(workers.slots[0]->pid, pid);
+    cr_assert_eq(workers.slots[0]->restarts, 0);
 }
 
 /* ---- deaths ---- */
