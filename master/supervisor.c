@@ -333,6 +333,7 @@ void supervisor_forget_slot(struct worker *worker)
 
     worker_free(&s->parts.workers->slots[slot]);
     scans_want(s->scans, slot); /* what it left is somebody else's from now on */
+    supervisor_grow(s);
 }
 
 static void plan_successor(struct worker *worker, int64_t lived_ms)

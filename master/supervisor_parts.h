@@ -46,6 +46,8 @@ void supervisor_spawn(struct worker *worker);
 void supervisor_forget_slot(struct worker *worker);
 int supervisor_configure(struct worker *worker, bool is_first);
 void supervisor_drain(struct worker *worker);
+/* As many as the configuration says, as far as their slots are free: a leaving one has ended. */
+void supervisor_grow(struct supervisor *supervisor);
 void supervisor_check_stopped(struct supervisor *supervisor);
 
 #endif

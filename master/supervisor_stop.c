@@ -148,9 +148,12 @@ static int shrink(struct supervisor *s, unsigned wanted, unsigned before, struct
     if (err != 0)
         return err;
     s->parts.workers->wanted = wanted;
+    if (s->close_first == s->close_end) { /* otherwise more join those of an earlier reload */
+        s->close_end = before;
+        s->close_by =
+            worker_is_running(s->parts.workers->slots[0]) ? s->parts.workers->slots[0] : NULL;
+    }
     s->close_first = wanted;
-    s->close_end = before;
-    s->close_by = worker_is_running(s->parts.workers->slots[0]) ? s->parts.workers->slots[0] : NULL;
     for (unsigned slot = wanted; slot < before; slot++) {
         if (s->close_by != NULL &&
             listeners_give(s->parts.listeners, slot, s->close_by->channel) != 0)
@@ -159,41 +162,81 @@ static int shrink(struct supervisor *s, unsigned wanted, unsigned before, struct
         leave_out(s, slot);
     }
     loop_timer_set_ms(s->close_timer, LEFT_OVER_MS);
+    pusher_push_slots(s->parts.pusher);
     return 0;
 }
 
-static int grow(struct supervisor *s, unsigned wanted, unsigned before, struct reason *reterr_why)
+/* ---- more workers ---- */
+
+/* The slot is in use again before its sockets were closed. */
+static void end_leaving_out(struct supervisor *s, unsigned slot)
 {
-    for (unsigned slot = before; slot < wanted; slot++) {
-        const struct worker *leaving = s->parts.workers->slots[slot];
-
-        if (leaving != NULL && leaving->pid > 0)
-            return reason_set(reterr_why, -EBUSY,
-                              "worker %u is still leaving; reload again when it has ended", slot);
-    }
-    for (unsigned slot = before; slot < wanted; slot++) {
-        int err = supervisor_open_slot(s, slot, reterr_why);
-
-        if (err != 0)
-            return err;
-        s->parts.workers->wanted = slot + 1;
-    }
-    return 0;
+    if (slot != s->close_first || s->close_first == s->close_end)
+        return;
+    if (s->close_by != NULL && s->close_by->channel != NULL)
+        listeners_take_back(s->parts.listeners, slot, s->close_by->channel);
+    s->close_first++;
 }
 
-static int resize(struct supervisor *s, unsigned wanted, struct reason *reterr_why)
+/* One that was to leave and has not been told to drain yet: it stays. */
+static bool keep(struct worker *worker)
 {
-    unsigned before = s->parts.workers->wanted;
+    const struct supervisor *s = worker->supervisor;
+    struct reason why;
+
+    if (worker->state != WORKER_DRAINING || worker->is_drain_sent || worker->channel == NULL ||
+        listeners_open(s->parts.listeners, worker->slot, &why) != 0 ||
+        listeners_give(s->parts.listeners, worker->slot, worker->channel) != 0)
+        return false;
+    worker->is_unwanted = false;
+    supervisor_set_state(worker, WORKER_RUNNING);
+    return true;
+}
+
+/* Slot by slot, upwards: one that is still being left has to wait for its process to end. */
+static int grow(struct supervisor *s, struct reason *reterr_why)
+{
+    const unsigned target = conf_workers(s->conf), before = s->parts.workers->wanted;
     int err = 0;
 
-    if (s->close_end > s->close_first)
-        on_left_over(s); /* of the reload before this one */
-    if (wanted < before)
-        err = shrink(s, wanted, before, reterr_why);
-    else if (wanted > before)
-        err = grow(s, wanted, before, reterr_why);
-    if (wanted != before)
+    while (s->parts.workers->wanted < target) {
+        unsigned slot = s->parts.workers->wanted;
+        struct worker *leaving = s->parts.workers->slots[slot];
+
+        if (leaving != NULL && leaving->pid > 0) {
+            if (!keep(leaving))
+                break; /* its end comes here again */
+        } else if ((err = supervisor_open_slot(s, slot, reterr_why)) != 0) {
+            break;
+        }
+        end_leaving_out(s, slot);
+        s->parts.workers->wanted++;
+    }
+    if (s->parts.workers->wanted > before)
         pusher_push_slots(s->parts.pusher);
+    if (s->parts.workers->wanted > before && err == 0)
+        err = listeners_limit(s->parts.listeners, s->parts.workers->wanted, reterr_why);
+    return err;
+}
+
+void supervisor_grow(struct supervisor *s)
+{
+    struct reason why;
+
+    if (!s->is_stopping && grow(s, &why) != 0)
+        log_error("supervisor", why.text, LOG_INT("workers", s->parts.workers->wanted));
+}
+
+/* ---- reload ---- */
+
+static int resize(struct supervisor *s, struct reason *reterr_why)
+{
+    unsigned wanted = conf_workers(s->conf), before = s->parts.workers->wanted;
+    int err = wanted < before ? shrink(s, wanted, before, reterr_why) : grow(s, reterr_why);
+
+    if (err == 0 && s->parts.workers->wanted < wanted)
+        log_info("supervisor", "more workers follow when those that leave have ended",
+                 LOG_INT("workers", s->parts.workers->wanted), LOG_INT("wanted", wanted));
     return err;
 }
 
@@ -208,7 +251,7 @@ int supervisor_reload(struct supervisor *s, const struct conf *conf, struct reas
     if (s->close_timer == NULL)
         return reason_set(reterr_why, -ENOMEM, "no memory");
     s->conf = conf;
-    err = resize(s, conf_workers(conf), reterr_why);
+    err = resize(s, reterr_why);
     for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
         struct worker *worker = s->parts.workers->slots[slot];
 

@@ -106,6 +106,29 @@ def test_OP01_reload_changes_the_worker_count_without_losing_a_connection(t):
     return f"{len(load.acknowledged)} messages, 2 -> 4 -> 1 -> 3 workers"
 
 
+@suite.deadline(180)
+def test_OP01_reloads_in_a_row_end_as_the_last_one_says(t):
+    """A slot that is wanted again while its worker leaves needs no second reload."""
+    sink = ScriptedServer(t)
+    gateway = start(t, [sink], workers=3)
+    load = Load(t, gateway.port, threads=8)
+    for number, count in enumerate((1, 4, 2, 4, 1, 3), start=1):
+        before = len(load.acknowledged)
+        gateway.reload(workers=count)
+        suite.wait_for("the reload is through",
+                       lambda: gateway.log_text().count("msg=reloaded") == number)
+        suite.wait_for("mail flows", lambda: len(load.acknowledged) >= before + 50, 30)
+    suite.wait_for("3 workers run, nobody else", lambda: [
+        w["state"] for w in gateway.worker_rows()] == ["running"] * 3
+        and len(gateway.worker_pids()) == 3, 60)
+    gateway.wait_rules("to@example.test")
+    load.stop()
+    assert not load.broken, load.broken
+    suite.wait_for("all arrived", lambda: not missing(load.acknowledged, [sink]), 30)
+    assert doubles([sink]) == 0
+    return f"{len(load.acknowledged)} messages"
+
+
 def test_OP02_a_bad_file_at_reload_changes_nothing(t):
     sink = ScriptedServer(t)
     gateway = start(t, [sink], workers=2)

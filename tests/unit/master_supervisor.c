@@ -53,7 +53,8 @@ static const char *role(void)
 
 static void fake_beat(void *arg)
 {
-    const struct ipc_heartbeat beat = { .accepted = 1 };
+    const struct ipc_heartbeat beat = { .accepted = 1,
+                                        .connections_in = strcmp(role(), "busy") == 0 };
 
     (void)arg;
     channel_send(fake.channel, IPC_HEARTBEAT, &beat);
@@ -133,15 +134,23 @@ static void fake_rescan(void *owner, const void *payload, int fd)
     channel_send(fake.channel, IPC_RESCANNED, &scanned);
 }
 
-static void fake_drain(void *owner, const void *payload, int fd)
+static void fake_drained(void *arg)
 {
     const struct ipc_empty nothing = { 0 };
 
+    (void)arg;
+    channel_send(fake.channel, IPC_DRAINED, &nothing);
+}
+
+static void fake_drain(void *owner, const void *payload, int fd)
+{
     (void)owner;
     (void)payload;
     (void)fd;
-    if (strcmp(role(), "stubborn") != 0)
-        channel_send(fake.channel, IPC_DRAINED, &nothing);
+    if (strcmp(role(), "slow") == 0)
+        loop_timer_set_ms(loop_timer_new(fake.loop, fake_drained, NULL), 500);
+    else if (strcmp(role(), "stubborn") != 0)
+        fake_drained(NULL);
 }
 
 static void fake_ignore(void *owner, const void *payload, int fd)
@@ -583,27 +592,32 @@ Test(supervisor, OP02_a_successor_greets_those_who_waited)
     }
 }
 
-Test(supervisor, OP01_a_reload_adds_workers)
+static void reload(unsigned count)
 {
+    struct conf *before = second_conf;
     struct reason why = { "" };
 
+    second_conf = make_conf(count);
+    cr_assert_eq(supervisor_reload(supervisor, second_conf, &why), 0, "%s", why.text);
+    conf_free(&before);
+}
+
+Test(supervisor, OP01_a_reload_adds_workers)
+{
     start(1, "");
     WAIT_FOR(is_started);
-    second_conf = make_conf(3);
-    cr_assert_eq(supervisor_reload(supervisor, second_conf, &why), 0, "%s", why.text);
+    reload(3);
     WAIT_FOR(running() == 3);
     cr_assert_eq(slot_pushes, 1, "the pools are split anew");
 }
 
 Test(supervisor, OP01_a_reload_takes_workers_away_and_loses_nobody)
 {
-    struct reason why = { "" };
     int fds[60];
 
     start(3, "");
     WAIT_FOR(is_started);
-    second_conf = make_conf(1);
-    cr_assert_eq(supervisor_reload(supervisor, second_conf, &why), 0, "%s", why.text);
+    reload(1);
     for (size_t i = 0; i < 60; i++)
         fds[i] = dial();
     for (size_t i = 0; i < 60; i++) {
@@ -615,4 +629,87 @@ Test(supervisor, OP01_a_reload_takes_workers_away_and_loses_nobody)
     cr_assert_eq(running(), 1);
     WAIT_FOR(queue_group(parts.queue, 1001, 0) != NULL &&
              queue_group(parts.queue, 1002, 0) != NULL);
+}
+
+/* Somebody of each slot below `count` greets. */
+static void expect_greetings_of(unsigned count)
+{
+    unsigned seen = 0;
+    int64_t until_ms = clock_mono_ms() + 10000;
+
+    while (seen != (1U << count) - 1 && clock_mono_ms() < until_ms) {
+        int fd = dial();
+
+        WAIT_FOR(greeting(fd) >= 0);
+        seen |= 1U << greeting(fd);
+        close(fd);
+    }
+    cr_assert_eq(seen, (1U << count) - 1);
+}
+
+Test(supervisor, OP01_one_that_has_not_left_yet_stays_when_it_is_wanted_again)
+{
+    pid_t pid;
+
+    start(3, "busy");
+    WAIT_FOR(is_started);
+    pid = workers.slots[2]->pid;
+    reload(1);
+    cr_assert_eq(running(), 1);
+    reload(3);
+    cr_assert_eq(running(), 3);
+    cr_assert_eq(workers.slots[2]->pid, pid);
+    cr_assert_eq(slot_pushes, 2);
+    expect_greetings_of(3);
+}
+
+Test(supervisor, OP01_one_reload_is_enough_while_a_worker_is_leaving)
+{
+    pid_t pid;
+
+    start(2, "slow");
+    WAIT_FOR(is_started);
+    pid = workers.slots[1]->pid;
+    reload(1);
+    WAIT_FOR(workers.slots[1]->is_drain_sent);
+    reload(3);
+    cr_assert_eq(running(), 1, "the slot is not free");
+    WAIT_FOR(running() == 3);
+    cr_assert_neq(workers.slots[1]->pid, pid);
+    expect_greetings_of(3);
+}
+
+/* What was asked for last counts. */
+Test(supervisor, OP01_a_slot_that_becomes_free_is_not_filled_when_nobody_wants_it_any_more)
+{
+    start(3, "slow");
+    WAIT_FOR(is_started);
+    reload(1);
+    WAIT_FOR(workers.slots[1]->is_drain_sent && workers.slots[2]->is_drain_sent);
+    reload(3);
+    reload(2);
+    WAIT_FOR(workers.slots[2] == NULL && running() == 2);
+    expect_greetings_of(2);
+    cr_assert_null(workers.slots[2]);
+}
+
+Test(supervisor, OP01_reloads_in_a_row_lose_nobody)
+{
+    static const unsigned counts[] = { 3, 2, 1, 3, 2, 4, 1, 2 };
+    int fds[8][20];
+
+    start(4, "busy");
+    WAIT_FOR(is_started);
+    for (size_t i = 0; i < 8; i++) {
+        reload(counts[i]);
+        for (size_t k = 0; k < 20; k++)
+            fds[i][k] = dial();
+    }
+    for (size_t i = 0; i < 8; i++) {
+        for (size_t k = 0; k < 20; k++) {
+            WAIT_FOR(greeting(fds[i][k]) >= 0);
+            close(fds[i][k]);
+        }
+    }
+    cr_assert_eq(running(), 2);
 }
