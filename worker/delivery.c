@@ -253,7 +253,8 @@ void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *or
     char text[160];
     const char *why;
 
-    if (!delivery->is_draining && delivery->job_count < IPC_JOBS_PER_WORKER)
+    if (!delivery->is_draining && delivery->unrecorded == 0 &&
+        delivery->job_count < IPC_JOBS_PER_WORKER)
         job = job_new(delivery);
     if (job == NULL) {
         answer_no_room(delivery, order);
@@ -337,13 +338,10 @@ void delivery_cancel(struct delivery *delivery, uint64_t id)
     }
 }
 
-void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *arg)
+static void give_back_all(struct delivery *delivery)
 {
     struct job *job, *next;
 
-    delivery->is_draining = true;
-    delivery->drained = done;
-    delivery->drained_arg = arg;
     for (job = TAILQ_FIRST(&delivery->jobs); job != NULL; job = next) {
         next = TAILQ_NEXT(job, link);
         if (!may_be_cut(job))
@@ -351,6 +349,22 @@ void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *
         job_disconnect(job);
         job_settle_no_room(job);
     }
+}
+
+static void on_pause_timer(void *arg)
+{
+    struct delivery *delivery = arg;
+
+    if (delivery->unrecorded > 0)
+        give_back_all(delivery);
+}
+
+void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *arg)
+{
+    delivery->is_draining = true;
+    delivery->drained = done;
+    delivery->drained_arg = arg;
+    give_back_all(delivery);
     look_whether_drained(delivery);
 }
 
@@ -375,13 +389,14 @@ struct delivery *delivery_new(struct loop *loop, struct channel *channel, const 
         .resolver = resolver,
         .pool = pool,
         .drained_timer = loop_timer_new(loop, on_drained_timer, delivery),
+        .record_timer = loop_timer_new(loop, delivery_on_record_timer, delivery),
+        .pause_timer = loop_timer_new(loop, on_pause_timer, delivery),
     };
     TAILQ_INIT(&delivery->jobs);
     TAILQ_INIT(&delivery->spare);
-    if (delivery->drained_timer == NULL) {
-        free(delivery);
-        return NULL;
-    }
+    if (delivery->drained_timer == NULL || delivery->record_timer == NULL ||
+        delivery->pause_timer == NULL)
+        delivery_free(&delivery);
     return delivery;
 }
 
@@ -405,6 +420,8 @@ void delivery_free(struct delivery **delivery)
         job_free(job);
     }
     loop_timer_free(&d->drained_timer);
+    loop_timer_free(&d->record_timer);
+    loop_timer_free(&d->pause_timer);
     free(d);
 }
 

@@ -3,6 +3,7 @@
  *   delivery.c         jobs come, are cut, and go
  *   delivery_walk.c    from server to server: resolve, connect, next
  *   delivery_talk.c    transactions, and what their results mean for the recipients
+ *   delivery_record.c  outcomes into cells
  *   delivery_settle.c  the end of an attempt: cell, note, outcome
  *   delivery_note.c    the note's JSON
  */
@@ -26,11 +27,12 @@ struct worker_profile;
 #define DELIVERY_JOBS_KEPT 64  /* job structs kept for the next ones */
 #define DELIVERY_TRAIL_MAX 100 /* entries of one attempt */
 
-/*   WALKING -> TALKING -> WALKING ... -> NOTING */
+/*   WALKING -> TALKING -> WALKING ... -> NOTING (-> RECORDING) */
 enum job_stage {
-    JOB_WALKING, /* looking for a connection */
-    JOB_TALKING, /* a transaction is under way */
-    JOB_NOTING,  /* the attempt is over; its note is being written */
+    JOB_WALKING,   /* looking for a connection */
+    JOB_TALKING,   /* a transaction is under way */
+    JOB_NOTING,    /* the attempt is over; its note is being written */
+    JOB_RECORDING, /* it is over, but its cell could not be written yet */
 };
 
 enum recipient_fate {            /* of an open recipient, in this attempt */
@@ -85,8 +87,9 @@ struct job {
     json_t *note;  /* the one that earlier attempts left, NULL: none */
     int64_t began_ms, server_began_ms, talk_ms;
     int64_t phase_connect_ms, phase_handshake_ms;
-    bool has_changed; /* recipients' states, since the cell was written */
-    bool is_final;    /* the cell says DONE or FAILED */
+    bool has_changed;   /* recipients' states, since the cell was written */
+    bool is_final;      /* the cell says DONE or FAILED */
+    bool is_unrecorded; /* the cell could not be written */
     struct ipc_mail_outcome outcome;
 };
 
@@ -103,6 +106,8 @@ struct delivery {
     TAILQ_HEAD(, job) spare;
     unsigned job_count, spare_count;
     struct delivery_figures figures;
+    struct loop_timer *record_timer, *pause_timer;
+    unsigned unrecorded; /* jobs whose cell could not be written: all others pause */
     struct loop_timer *drained_timer;
     delivery_drained_cb *drained;
     void *drained_arg;
@@ -134,12 +139,19 @@ void job_talk(struct job *job);
 /* Some recipient has no fate in this attempt yet. */
 bool job_has_more(const struct job *job);
 
+/* ---- delivery_record.c ---- */
+
+/* Brings the recipients' states into the cell and writes it, if they have changed. */
+void job_record(struct job *job);
+void job_write_cell(struct job *job); /* the cell as it is */
+void job_make_final(struct job *job); /* nobody is left */
+uint32_t job_count_open(const struct job *job);
+void delivery_on_record_timer(void *arg);
+
 /* ---- delivery_settle.c ---- */
 
 /* Reads what earlier attempts left: cell and note. */
 void job_read_recipients(struct job *job);
-/* Brings the recipients' states into the cell and writes it. */
-void job_record(struct job *job);
 /* The attempt is over; whoever is still open is deferred, or expired. */
 void job_settle(struct job *job);
 /* Neither failure nor attempt: come again. */

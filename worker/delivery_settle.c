@@ -1,5 +1,5 @@
-/* worker/delivery_settle.c: what an attempt leaves behind: the cell at once (MQ03), then a note,
- * then the outcome. */
+/* worker/delivery_settle.c: what an attempt leaves behind: the cell, then a note, then the outcome.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,62 +26,6 @@ void job_read_recipients(struct job *job)
                               job->order.place.group);
 }
 
-/* ---- the cell ---- */
-
-static uint32_t count_open(const struct job *job)
-{
-    uint32_t open = 0;
-
-    for (uint32_t i = 0; i < job->count; i++)
-        open += job->recipients[i].state == CELL_RCPT_OPEN;
-    return open;
-}
-
-static bool is_all_delivered(const struct job *job)
-{
-    for (uint32_t i = 0; i < job->count; i++) {
-        if (job->recipients[i].state != CELL_RCPT_DELIVERED)
-            return false;
-    }
-    return true;
-}
-
-static void write_cell(struct job *job)
-{
-    struct cell *cell = &job->message->cell;
-    int err;
-
-    for (uint32_t i = 0; i < job->count; i++)
-        cell_recipient_set(cell, i, (enum cell_recipient)job->recipients[i].state);
-    cell->crashes = 0; /* whatever killed a worker, it was not this */
-    err = message_record(job->message);
-    if (err < 0)
-        log_error("delivery", "cannot record an outcome: it may be repeated after a crash",
-                  LOG_ID(job->order.place.id), LOG_STR("reason", strerror(-err)));
-    spooler_state_touched(job->delivery->spooler, message_state_fd(job->message));
-    job->has_changed = false;
-}
-
-/* Nobody is left: the group's end belongs into the same write as the reply that brought it. */
-static void make_final(struct job *job)
-{
-    struct cell *cell = &job->message->cell;
-
-    cell->stage = is_all_delivered(job) ? CELL_DONE : CELL_FAILED;
-    cell->attempts = (uint16_t)(job->order.attempts + 1);
-    cell->next_attempt_s = 0;
-    job->is_final = true;
-}
-
-void job_record(struct job *job)
-{
-    if (!job->has_changed)
-        return;
-    if (count_open(job) == 0)
-        make_final(job);
-    write_cell(job);
-}
-
 /* ---- notes ---- */
 
 static const char *outcome_name(const struct job *job)
@@ -101,7 +45,10 @@ static void finish(struct job *job)
 
     job->outcome.note_segment = cell->note.segment;
     job->outcome.note_slot = cell->note.slot;
-    job_end(job);
+    if (job->is_unrecorded)
+        job->stage = JOB_RECORDING; /* ends when it is recorded */
+    else
+        job_end(job);
 }
 
 static void on_note(int err, struct cell_note_place place, void *arg)
@@ -114,7 +61,7 @@ static void on_note(int err, struct cell_note_place place, void *arg)
     }
     if (err == 0) {
         job->message->cell.note = place;
-        write_cell(job);
+        job_write_cell(job);
     } else {
         log_warning("delivery", "cannot write a note about a message", LOG_ID(job->order.place.id),
                     LOG_STR("reason", strerror(-err)));
@@ -208,7 +155,7 @@ void job_settle(struct job *job)
     loop_timer_clear(job->deadline);
     job->outcome.attempts = (uint16_t)(job->order.attempts + 1);
     settle_the_rest(job);
-    open = count_open(job);
+    open = job_count_open(job);
     if (open > 0 && !retry_next(retry, job->order.place.id, job->outcome.attempts,
                                 job->message->received_ms, now_ms, &next_ms)) {
         expire(job);
@@ -218,7 +165,7 @@ void job_settle(struct job *job)
         cell->attempts = job->outcome.attempts;
         cell->next_attempt_s = clock_to_epoch_s(next_ms + 999);
     } else if (!is_recorded) {
-        make_final(job);
+        job_make_final(job);
     }
     job->outcome.next_attempt_s = cell->next_attempt_s;
     job->outcome.recipients = open;
@@ -226,7 +173,7 @@ void job_settle(struct job *job)
                            : cell->stage == CELL_DONE ? IPC_OUTCOME_DONE
                                                       : IPC_OUTCOME_FAILED;
     if (!is_recorded)
-        write_cell(job);
+        job_write_cell(job);
     log_end(job, open, next_ms - now_ms);
     if (job->outcome.outcome == IPC_OUTCOME_DONE || !write_note(job))
         finish(job);
@@ -239,6 +186,6 @@ void job_settle_no_room(struct job *job)
     job->stage = JOB_NOTING;
     loop_timer_clear(job->deadline);
     job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
-    job->outcome.recipients = count_open(job);
+    job->outcome.recipients = job_count_open(job);
     finish(job);
 }
