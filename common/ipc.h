@@ -287,6 +287,8 @@ struct ipc_heartbeat {
     X(SEGMENT_COMPACT, MASTER, WORKER, IPC_WITH_FD, struct ipc_segment_compact)   \
     X(MAIL_MOVED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_moved)               \
     X(SEGMENT_COMPACTED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment_compacted) \
+    X(SEGMENT_FAILED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment)              \
+    X(SEGMENT_RETIRE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)              \
     X(SEGMENT_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)                \
     X(SEGMENT_RELEASED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment)            \
     X(SEGMENT_REUSE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)               \

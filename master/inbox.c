@@ -141,6 +141,20 @@ static void on_sealed(void *owner, const void *payload, int fd)
         segments_sealed(s->parts.segments, sealed);
 }
 
+static void on_failed(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_segment *segment = payload;
+
+    (void)fd;
+    if (!is_believed(worker))
+        return;
+    if (segment->slot >= ID_SLOTS || segment->segment == 0)
+        supervisor_fault(worker, "SEGMENT_FAILED");
+    else
+        segments_retire(worker->supervisor->parts.segments, segment->slot, segment->segment);
+}
+
 static void on_moved(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -199,12 +213,12 @@ static void on_heartbeat(void *owner, const void *payload, int fd)
 }
 
 channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
-    [IPC_WORKER_READY] = on_ready,        [IPC_RUNNING] = on_running,
-    [IPC_MAIL_QUEUED] = on_queued,        [IPC_MAIL_OUTCOME] = on_outcome,
-    [IPC_CONNECTIONS] = on_connections,   [IPC_PROBE_STEP] = on_probe_step,
-    [IPC_PROBE_DONE] = on_probe_done,     [IPC_QUERY_ROWS] = on_query_rows,
-    [IPC_RESCANNED] = on_rescanned,       [IPC_SEGMENT_SEALED] = on_sealed,
-    [IPC_SEGMENT_RELEASED] = on_released, [IPC_DRAINED] = on_drained,
-    [IPC_MAIL_MOVED] = on_moved,          [IPC_SEGMENT_COMPACTED] = on_compacted,
-    [IPC_HEARTBEAT] = on_heartbeat,
+    [IPC_WORKER_READY] = on_ready,          [IPC_RUNNING] = on_running,
+    [IPC_MAIL_QUEUED] = on_queued,          [IPC_MAIL_OUTCOME] = on_outcome,
+    [IPC_CONNECTIONS] = on_connections,     [IPC_PROBE_STEP] = on_probe_step,
+    [IPC_PROBE_DONE] = on_probe_done,       [IPC_QUERY_ROWS] = on_query_rows,
+    [IPC_RESCANNED] = on_rescanned,         [IPC_SEGMENT_SEALED] = on_sealed,
+    [IPC_SEGMENT_RELEASED] = on_released,   [IPC_DRAINED] = on_drained,
+    [IPC_SEGMENT_FAILED] = on_failed,       [IPC_MAIL_MOVED] = on_moved,
+    [IPC_SEGMENT_COMPACTED] = on_compacted, [IPC_HEARTBEAT] = on_heartbeat,
 };

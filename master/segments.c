@@ -260,7 +260,7 @@ void segments_sealed(struct segments *segments, const struct ipc_segment_sealed 
     if (entry == NULL)
         return;
     entry->is_sealed = true;
-    entry->is_retired = sealed->is_retired != 0;
+    entry->is_retired = entry->is_retired || sealed->is_retired != 0;
     entry->bytes = sealed->bytes;
     entry->sealed_ms = loop_now_ms(segments->workers->loop);
     consider(segments, entry);
@@ -279,6 +279,19 @@ int segments_released(struct segments *segments, const struct worker *worker, un
 }
 
 /* ---- what should be emptied ---- */
+
+void segments_retire(struct segments *segments, unsigned slot, uint32_t number)
+{
+    const struct ipc_segment retire = { .slot = slot, .segment = number };
+    struct segment_entry *entry = find(segments, slot, number);
+    const struct worker *owner = segments->workers->slots[slot];
+
+    if (entry == NULL || entry->is_retired)
+        return;
+    entry->is_retired = true;
+    if (worker_is_running(owner))
+        channel_send(owner->channel, IPC_SEGMENT_RETIRE, &retire);
+}
 
 struct slot_sum {
     uint64_t bytes, live; /* of sealed segments */

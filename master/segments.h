@@ -38,6 +38,9 @@ void segments_unpin(struct segments *segments, unsigned slot, uint32_t number, u
 
 void segments_sealed(struct segments *segments, const struct ipc_segment_sealed *sealed);
 
+/* The disk refused its states: it is emptied, and its slot's worker told to leave it. */
+void segments_retire(struct segments *segments, unsigned slot, uint32_t number);
+
 /* The segment that should be emptied first, among those of slots that `may` allows: one that the
  * disk refused; else, where a slot's sealed segments take more than twice what is alive in them,
  * the one with the least alive, at most half. False: none. */

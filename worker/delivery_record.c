@@ -76,7 +76,8 @@ void job_write_cell(struct job *job)
         begin_pause(job, err);
     else
         end_pause(job);
-    spooler_state_touched(job->delivery->spooler, message_state_fd(job->message));
+    spooler_state_touched(job->delivery->spooler, &job->message->place,
+                          message_state_fd(job->message));
     job->has_changed = false;
 }
 

@@ -268,6 +268,13 @@ bool segment_writer_owns(const struct segment_writer *writer, uint32_t number)
            segment_supply_owns(writer->supply, number);
 }
 
+void segment_writer_retire(struct segment_writer *writer, uint32_t number, int64_t now_ms)
+{
+    segment_supply_failed(writer->supply, number, -EIO, now_ms);
+    if (writer->current != NULL && writer->current->number == number)
+        seal_current(writer, true);
+}
+
 void segment_writer_reuse(struct segment_writer *writer, uint32_t number, int64_t now_ms)
 {
     if (!segment_writer_owns(writer, number))

@@ -90,12 +90,17 @@ void spooler_note(struct spooler *spooler, uint64_t id, uint32_t group,
                   struct cell_note_place previous, const char *json, size_t bytes,
                   spooler_note_cb *done, void *arg);
 
-/* The state file of a segment was written to: it is synced within a second (MQ03). */
-void spooler_state_touched(struct spooler *spooler, int state_fd);
+/* The state file of the segment at `place` was written to: it is synced within a second (MQ03). If
+ * that fails the master hears of it, and has the segment emptied. */
+void spooler_state_touched(struct spooler *spooler, const struct ipc_place *place, int state_fd);
 
 /* SEGMENT_REUSE of the master: nobody reads the segment any more. One of the own slot is written
  * anew or removed; one of another slot (whose worker is gone for good) is removed. */
 void spooler_segment_reuse(struct spooler *spooler, unsigned slot, uint32_t segment);
+
+/* SEGMENT_RETIRE of the master: the disk refused the state of this segment of the own slot. Nothing
+ * more is written to it, and it is not used again. */
+void spooler_segment_retire(struct spooler *spooler, uint32_t segment);
 
 /* SEGMENT_COMPACT of the master: copies what `fd` lists out of the segment, reporting each group as
  * MAIL_MOVED and the end as SEGMENT_COMPACTED. */

@@ -24,6 +24,7 @@ struct notice {
     struct spooler *spooler;
     enum log_level level;
     const char *what;
+    unsigned slot; /* of states that failed; of all else it is the own */
     uint32_t segment;
     int err;
     uint64_t bytes;
@@ -58,6 +59,25 @@ void spool_disk_tell(enum log_level level, const char *what, uint32_t segment, i
     const struct notice notice = { .level = level, .what = what, .segment = segment, .err = err };
 
     post_notice(arg, &notice, on_trouble_told);
+}
+
+static void on_states_failed_told(struct sync_job *job)
+{
+    struct notice *notice = (struct notice *)job;
+    const struct ipc_segment failed = { .slot = notice->slot, .segment = notice->segment };
+
+    log_alert("spooler", "delivery states could not be synced: a power cut may repeat mail",
+              LOG_INT("slot", notice->slot), LOG_INT("segment", notice->segment),
+              LOG_STR("reason", strerror(-notice->err)));
+    channel_send(notice->spooler->channel, IPC_SEGMENT_FAILED, &failed);
+    free(notice);
+}
+
+void spool_disk_states_failed(struct spool_disk *disk, unsigned slot, uint32_t number, int err)
+{
+    const struct notice notice = { .slot = slot, .segment = number, .err = err };
+
+    post_notice(disk, &notice, on_states_failed_told);
 }
 
 static void on_sealed_told(struct sync_job *job)

@@ -61,6 +61,8 @@ void spool_disk_write_item(struct sync_job *job, void *arg);
 void spool_disk_write_own(struct sync_job *job, void *arg);
 
 void spool_disk_tell(enum log_level level, const char *what, uint32_t segment, int err, void *arg);
+/* Alert, and SEGMENT_FAILED. */
+void spool_disk_states_failed(struct spool_disk *disk, unsigned slot, uint32_t number, int err);
 void spool_disk_sealed(uint32_t number, uint64_t bytes, bool is_retired, void *arg);
 /* Is this segment of the own slot in use by the writer, or by a large message on its way? */
 bool spool_disk_is_writing(const struct spool_disk *disk, uint32_t number);

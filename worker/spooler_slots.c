@@ -130,6 +130,30 @@ void spooler_rescan(struct spooler *spooler, unsigned slot)
     give_order(spooler, &order);
 }
 
+/* ---- SEGMENT_RETIRE ---- */
+
+static void retire_work(struct sync_job *job, void *arg)
+{
+    struct order *order = (struct order *)job;
+    struct spool_disk *disk = arg;
+
+    segment_writer_retire(disk->writer, order->segment, clock_mono_ms());
+    sync_list_add(&disk->out, job);
+}
+
+static void retire_done(struct sync_job *job)
+{
+    free(job);
+}
+
+void spooler_segment_retire(struct spooler *spooler, uint32_t segment)
+{
+    const struct order order = { .job = { .work = retire_work, .done = retire_done },
+                                 .segment = segment };
+
+    give_order(spooler, &order);
+}
+
 /* ---- SEGMENT_REUSE ---- */
 
 /* Of a slot whose worker is gone for good: under its lock, and its ids are kept in mind. A slot

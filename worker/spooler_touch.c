@@ -1,4 +1,6 @@
-/* State files that were written to, each synced by the sync thread within a second (MQ03). */
+/* State files that were written to, each synced by the sync thread within a second (MQ03). After a
+ * sync that failed the kernel takes for clean what is not on the disk, so that another one would
+ * say nothing: the states have to be written anew, to another file (SEGMENT_FAILED). */
 #include "worker/spooler_private.h"
 
 #include <errno.h>
@@ -16,20 +18,21 @@ struct spooler_touch {
     unsigned count;
     /* A descriptor's number stands for its file: the segment cache closes none before what was
      * written to it must have been synced. */
-    int touched[SPOOLER_TOUCHED_MAX];
-    int copies[SPOOLER_TOUCHED_MAX]; /* ours */
+    struct {
+        int fd, copy; /* the copy is ours */
+        uint32_t segment;
+        uint16_t slot;
+    } files[SPOOLER_TOUCHED_MAX];
 };
 
 static void sync_all(struct spooler_touch *touch, struct spool_disk *disk)
 {
     for (unsigned i = 0; i < touch->count; i++) {
-        int err = disk_sync_data(touch->copies[i]);
+        int err = disk_sync_data(touch->files[i].copy);
 
-        close(touch->copies[i]);
+        close(touch->files[i].copy);
         if (err < 0 && disk != NULL)
-            spool_disk_tell(LOG_LEVEL_ALERT,
-                            "delivery states could not be synced: a power cut may repeat mail", 0,
-                            err, disk);
+            spool_disk_states_failed(disk, touch->files[i].slot, touch->files[i].segment, err);
     }
     touch->count = 0;
 }
@@ -89,13 +92,13 @@ static struct spooler_touch *open_touch(struct spooler *spooler)
     return touch;
 }
 
-void spooler_state_touched(struct spooler *spooler, int state_fd)
+void spooler_state_touched(struct spooler *spooler, const struct ipc_place *place, int state_fd)
 {
     struct spooler_touch *touch = spooler->touch;
     int copy;
 
     for (unsigned i = 0; touch != NULL && i < touch->count; i++) {
-        if (touch->touched[i] == state_fd)
+        if (touch->files[i].fd == state_fd)
             return;
     }
     touch = open_touch(spooler);
@@ -105,8 +108,10 @@ void spooler_state_touched(struct spooler *spooler, int state_fd)
         log_warning("spooler", "a delivery state is synced late", LOG_INT("errno", errno));
         return;
     }
-    touch->touched[touch->count] = state_fd;
-    touch->copies[touch->count] = copy;
+    touch->files[touch->count].fd = state_fd;
+    touch->files[touch->count].copy = copy;
+    touch->files[touch->count].segment = place->segment;
+    touch->files[touch->count].slot = place->slot;
     touch->count++;
 }
 

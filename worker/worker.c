@@ -415,6 +415,15 @@ static void on_delivery_empty(void *arg)
         loop_stop(worker->loop);
 }
 
+static void on_segment_retire(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    const struct ipc_segment *order = payload;
+
+    if (is_ready(worker, fd))
+        spooler_segment_retire(worker->spooler, order->segment);
+}
+
 static void on_segment_compact(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -478,6 +487,7 @@ static channel_handler *const from_master[IPC_KIND_COUNT] = {
     [IPC_SEGMENT_GONE] = on_segment_gone,
     [IPC_SEGMENT_REUSE] = on_segment_reuse,
     [IPC_SEGMENT_COMPACT] = on_segment_compact,
+    [IPC_SEGMENT_RETIRE] = on_segment_retire,
     [IPC_DRAIN] = on_drain,
 };
 

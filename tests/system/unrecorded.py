@@ -2,6 +2,7 @@
 """MQ03: an outcome that cannot be written down is not forgotten: the worker that has it delivers
 nothing more until it is written, takes mail all the same, and goes on by itself."""
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -77,6 +78,22 @@ def test_MQ03_another_worker_goes_on_meanwhile(t):
         suite.wait_for("all arrive", lambda: len(sink.messages) >= 60)
     suite.wait_for("the queue is empty", lambda: not gateway.queue())
     assert recipients(sink) == list(range(60)), recipients(sink)
+
+
+def test_MQ03_states_that_cannot_be_synced_are_written_anew_elsewhere(t):
+    later_please = "451 4.2.1 later"
+    gateway, sink, switch = start(t, "fdatasync:always:EIO", replies={"END": later_please})
+    with switch:
+        send(gateway, 0, 10)
+        suite.wait_for("the alert", lambda: "states could not be synced" in gateway.log_text())
+    suite.wait_for("the mail is moved", lambda: re.search(
+        r"slot=0 segment=\d+ moved=10 left=0 msg=\"mail was moved", gateway.log_text()), 30)
+    sink.replies.clear()
+    for row in gateway.queue():
+        gateway.ctl("queue", "retry", row["id"])
+    suite.wait_for("all arrive", lambda: len(sink.messages) >= 10)
+    suite.wait_for("the queue is empty", lambda: not gateway.queue())
+    assert recipients(sink) == list(range(10)), recipients(sink)
 
 
 if __name__ == "__main__":

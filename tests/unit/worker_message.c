@@ -97,7 +97,7 @@ Test(message, MQ03_what_was_recorded_is_read_by_the_next_holder)
     cr_assert_eq(message_record(message), 0);
     message->cell.attempts = 3;
     cr_assert_eq(message_record(message), 0);
-    spooler_state_touched(world->spooler, message_state_fd(message));
+    spooler_state_touched(world->spooler, &message->place, message_state_fd(message));
     other = open_message(&place);
     cr_assert_eq(other->cell.attempts, 3);
     cr_assert_eq(other->cell.next_attempt_s, 777);
@@ -128,7 +128,7 @@ Test(message, MQ03_touched_states_are_synced_within_a_second)
     } while (now.syncs != before.syncs);
     cr_assert_eq(message_record(message), 0);
     for (unsigned i = 0; i < 100; i++)
-        spooler_state_touched(world->spooler, message_state_fd(message));
+        spooler_state_touched(world->spooler, &message->place, message_state_fd(message));
     began_ms = clock_mono_ms();
     do {
         world_turn(world);

@@ -182,7 +182,7 @@ static void set_cell(const struct ipc_mail_queued *queued, const struct cell *ce
     cr_assert_eq(message_open(cache, &queued->place, &message, NULL), 0);
     message->cell = *cell;
     cr_assert_eq(message_record(message), 0);
-    spooler_state_touched(world->spooler, message_state_fd(message));
+    spooler_state_touched(world->spooler, &message->place, message_state_fd(message));
     message_free(&message);
 }
 
