@@ -1,8 +1,8 @@
 /* master/supervisor.h: the life of the workers.
  *
  *          start            READY           stop, reload
- *   DOWN --------> STARTING -----> RUNNING -------------> DRAINING
- *    ^ ^ back-off     |               |                      |
+ *   DOWN --------> STARTING -----> RUNNING <------------> DRAINING
+ *    ^ ^ back-off     |               |     wanted again     |
  *    | +--------------+---------------+                      |
  *    +----------------------- the process ended -------------+
  *
@@ -62,8 +62,9 @@ int supervisor_start(struct supervisor *supervisor, supervisor_cb *on_started, v
  * last worker is gone. */
 void supervisor_stop(struct supervisor *supervisor, supervisor_cb *on_stopped, void *arg);
 
-/* SIGHUP: another number of workers, and the new configuration for all. `conf` is borrowed until
- * the next reload. 0, or a negative errno with the reason: nothing changed. */
+/* SIGHUP: another number of workers, and the new configuration for all. A slot that is wanted again
+ * while its worker drains for an earlier reload gets its next one when that has ended. `conf` is
+ * borrowed until the next reload. 0, or a negative errno with the reason: not all is as it says. */
 int supervisor_reload(struct supervisor *supervisor, const struct conf *conf,
                       struct reason *reterr_why);
 
