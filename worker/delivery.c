@@ -6,7 +6,6 @@
 
 #include "common/channel.h"
 #include "common/conf.h"
-#include "common/hook.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "worker/delivery_private.h"
@@ -91,30 +90,6 @@ void job_forget(struct job *job)
     job_free(job);
 }
 
-static int make_recipients(struct job *job)
-{
-    const struct envelope_group *group = job->message->group;
-    const struct envelope_recipient *from = &job->message->envelope->recipients[group->first];
-
-    if (group->count > job->capacity) {
-        free(job->recipients);
-        free(job->batch);
-        free(job->batch_of);
-        job->recipients = calloc(group->count, sizeof(*job->recipients));
-        job->batch = calloc(group->count, sizeof(*job->batch));
-        job->batch_of = calloc(group->count, sizeof(*job->batch_of));
-        job->capacity = group->count;
-        if (job->recipients == NULL || job->batch == NULL || job->batch_of == NULL) {
-            job->capacity = 0;
-            return -ENOMEM;
-        }
-    }
-    job->count = group->count;
-    for (uint32_t i = 0; i < job->count; i++)
-        job->recipients[i] = (struct recipient){ .address = from[i].address, .server = -1 };
-    return 0;
-}
-
 /* ---- the end ---- */
 
 static void on_drained_timer(void *arg)
@@ -157,80 +132,6 @@ void job_end(struct job *job)
 
 /* ---- the beginning ---- */
 
-const char *job_ehlo_name(const struct job *job)
-{
-    const char *own = job->profile->profile->ehlo_name;
-
-    return own != NULL ? own : job->delivery->conf->top_hostname;
-}
-
-/* What stands in the way of trying at all (OP09). NULL: nothing. */
-static const char *obstacle(const struct job *job, char out[160])
-{
-    const struct worker_profile *profile = job->profile;
-    const struct rule *rule = directory_rule(job->delivery->directory, job->order.rule);
-    const char *unbuilt;
-
-    if (profile == NULL || profile->profile->version != job->order.version)
-        return "this worker does not have the profile's present version";
-    if (job->order.rule != 0 && rule == NULL)
-        return "this worker does not know the message's rule";
-    unbuilt = rule != NULL ? rule_unbuilt_protection(rule) : NULL;
-    if (unbuilt == NULL)
-        return NULL;
-    (void)snprintf(out, 160, "the rule asks for %s, which this version cannot do yet", unbuilt);
-    return out;
-}
-
-/* What is on disk counts more than what the master believes. */
-static bool is_settled_already(struct job *job)
-{
-    static const enum ipc_outcome outcomes[CELL_STAGE_COUNT] = {
-        [CELL_DONE] = IPC_OUTCOME_DONE,
-        [CELL_FAILED] = IPC_OUTCOME_FAILED,
-        [CELL_DELETED] = IPC_OUTCOME_DONE,
-        [CELL_MOVED] = IPC_OUTCOME_NOT_HELD,
-    };
-
-    if (job->message->cell.stage == CELL_OPEN)
-        return false;
-    job->outcome.outcome = (uint16_t)outcomes[job->message->cell.stage];
-    job->outcome.attempts = job->message->cell.attempts;
-    job->outcome.note_segment = job->message->cell.note.segment;
-    job->outcome.note_slot = job->message->cell.note.slot;
-    return true;
-}
-
-/* A name in the envelope that would say more than one line to a server: never sent. */
-static bool is_clean(const char *address)
-{
-    for (; *address != '\0'; address++) {
-        if ((unsigned char)*address < ' ' || *address == 0x7f)
-            return false;
-    }
-    return true;
-}
-
-static int open_message(struct job *job)
-{
-    struct delivery *delivery = job->delivery;
-    struct reason why = { "" };
-    int err = message_open(delivery->cache, &job->order.place, &job->message, &why);
-
-    if (err == 0)
-        err = make_recipients(job);
-    for (uint32_t i = 0; err == 0 && i < job->count; i++) {
-        if (!is_clean(job->recipients[i].address))
-            err = reason_set(&why, -EBADMSG, "a recipient has control characters in it");
-    }
-    if (err == 0 && !is_clean(job->message->envelope->sender))
-        err = reason_set(&why, -EBADMSG, "the sender has control characters in it");
-    if (err < 0)
-        log_warning("delivery", "cannot read a message", LOG_ID(job->order.place.id),
-                    LOG_STR("reason", why.text[0] != '\0' ? why.text : strerror(-err)));
-    return err;
-}
-
 static void answer_no_room(struct delivery *delivery, const struct ipc_mail_deliver *order)
 {
     const struct ipc_mail_outcome outcome = {
@@ -250,8 +151,6 @@ static void answer_no_room(struct delivery *delivery, const struct ipc_mail_deli
 void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *order)
 {
     struct job *job = NULL;
-    char text[160];
-    const char *why;
 
     if (!delivery->is_draining && delivery->unrecorded == 0 &&
         delivery->job_count < IPC_JOBS_PER_WORKER)
@@ -268,21 +167,8 @@ void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *or
     job->outcome.outcome = IPC_OUTCOME_NOT_HELD;
     TAILQ_INSERT_TAIL(&delivery->jobs, job, link);
     delivery->job_count++;
-    if (open_message(job) < 0 || is_settled_already(job)) {
-        job_end(job);
-        return;
-    }
-    hook_message("deliver", job->message->body, job->message->body_bytes);
-    job->profile = directory_hold(delivery->directory, order->profile);
-    job_read_recipients(job);
     loop_timer_set_ms(job->deadline, order->deadline_ms);
-    why = obstacle(job, text);
-    if (why != NULL)
-        job_trail(job, TRAIL_UNBUILT, 0, why);
-    if (why == NULL && job_has_more(job))
-        job_walk(job);
-    else
-        job_settle(job);
+    job_begin(job);
 }
 
 /* ---- cutting ---- */

@@ -1,6 +1,7 @@
 /* worker/delivery_private.h: a job and what the parts of the delivery do with it.
  *
  *   delivery.c         jobs come, are cut, and go
+ *   delivery_begin.c   what a job is about
  *   delivery_walk.c    from server to server: resolve, connect, next
  *   delivery_talk.c    transactions, and what their results mean for the recipients
  *   delivery_record.c  outcomes into cells
@@ -120,6 +121,11 @@ struct delivery {
 void job_end(struct job *job);
 /* What belongs to it goes, and so does it: it is in no list. */
 void job_forget(struct job *job);
+
+/* ---- delivery_begin.c ---- */
+
+/* Opens the message and goes on with the walk, or ends the job. */
+void job_begin(struct job *job);
 const char *job_ehlo_name(const struct job *job);
 
 /* ---- delivery_walk.c ---- */
