@@ -11,6 +11,7 @@
 #include "worker/delivery_private.h"
 #include "worker/directory.h"
 #include "worker/message.h"
+#include "worker/read_ahead.h"
 #include "worker/resolver.h"
 #include "worker/smtp/connection.h"
 
@@ -205,8 +206,21 @@ static void on_deadline(void *arg)
 
 static bool may_be_cut(const struct job *job)
 {
-    return job->stage == JOB_WALKING ||
+    return job->stage == JOB_READING || job->stage == JOB_WALKING ||
            (job->stage == JOB_TALKING && !smtp_transaction_is_past_end(&job->transaction));
+}
+
+/* It is as if it had never been here. */
+static void give_back(struct job *job)
+{
+    if (job->stage == JOB_READING) {
+        read_ahead_cancel(&job->read_ahead);
+        job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
+        job_end(job);
+        return;
+    }
+    job_disconnect(job);
+    job_settle_no_room(job);
 }
 
 void delivery_cancel(struct delivery *delivery, uint64_t id)
@@ -216,10 +230,8 @@ void delivery_cancel(struct delivery *delivery, uint64_t id)
     TAILQ_FOREACH (job, &delivery->jobs, link) {
         if (job->order.job != id)
             continue;
-        if (may_be_cut(job)) {
-            job_disconnect(job);
-            job_settle_no_room(job);
-        }
+        if (may_be_cut(job))
+            give_back(job);
         return;
     }
 }
@@ -230,10 +242,8 @@ static void give_back_all(struct delivery *delivery)
 
     for (job = TAILQ_FIRST(&delivery->jobs); job != NULL; job = next) {
         next = TAILQ_NEXT(job, link);
-        if (!may_be_cut(job))
-            continue;
-        job_disconnect(job);
-        job_settle_no_room(job);
+        if (may_be_cut(job))
+            give_back(job);
     }
 }
 
@@ -296,6 +306,7 @@ void delivery_free(struct delivery **delivery)
         return;
     while ((job = TAILQ_FIRST(&d->jobs)) != NULL) {
         TAILQ_REMOVE(&d->jobs, job, link);
+        read_ahead_cancel(&job->read_ahead);
         job_disconnect(job);
         job->delivery = NULL;
         if (job->stage != JOB_NOTING) /* else it goes with its note */

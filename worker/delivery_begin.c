@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/hook.h"
+#include "common/id.h"
 #include "common/log.h"
 #include "worker/delivery_private.h"
 #include "worker/directory.h"
 #include "worker/message.h"
+#include "worker/read_ahead.h"
 
 static int make_recipients(struct job *job)
 {
@@ -109,7 +112,7 @@ static int open_message(struct job *job)
     return err;
 }
 
-void job_begin(struct job *job)
+static void open_and_walk(struct job *job)
 {
     struct delivery *delivery = job->delivery;
     char text[160];
@@ -129,4 +132,22 @@ void job_begin(struct job *job)
         job_walk(job);
     else
         job_settle(job);
+}
+
+static void on_read(void *arg)
+{
+    struct job *job = arg;
+
+    job->read_ahead = NULL;
+    open_and_walk(job);
+}
+
+void job_begin(struct job *job)
+{
+    const struct ipc_place *place = &job->order.place;
+
+    if (clock_wall_ms() - id_wall_ms(place->id) >= READ_AHEAD_AGE_MS)
+        job->read_ahead = read_ahead_begin(job->delivery->spooler, place, on_read, job);
+    if (job->read_ahead == NULL)
+        open_and_walk(job);
 }

@@ -28,8 +28,9 @@ struct worker_profile;
 #define DELIVERY_JOBS_KEPT 64  /* job structs kept for the next ones */
 #define DELIVERY_TRAIL_MAX 100 /* entries of one attempt */
 
-/*   WALKING -> TALKING -> WALKING ... -> NOTING (-> RECORDING) */
+/*   (READING ->) WALKING -> TALKING -> WALKING ... -> NOTING (-> RECORDING) */
 enum job_stage {
+    JOB_READING,   /* the message is old: it is being brought into memory */
     JOB_WALKING,   /* looking for a connection */
     JOB_TALKING,   /* a transaction is under way */
     JOB_NOTING,    /* the attempt is over; its note is being written */
@@ -61,6 +62,7 @@ struct job {
     struct message *message;
     struct worker_profile *profile; /* NULL: not known here */
     struct loop_timer *deadline;
+    struct read_ahead *read_ahead; /* reading */
 
     /* The group's recipients, and those of the transaction under way. */
     struct recipient *recipients;
@@ -124,7 +126,7 @@ void job_forget(struct job *job);
 
 /* ---- delivery_begin.c ---- */
 
-/* Opens the message and goes on with the walk, or ends the job. */
+/* Opens the message, if it is old once it is in memory, and walks; or ends the job. */
 void job_begin(struct job *job);
 const char *job_ehlo_name(const struct job *job);
 
