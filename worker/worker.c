@@ -1,9 +1,8 @@
+/* The worker as a whole: its parts, its heartbeat, its end. orders.c has what the master says. */
 #include "worker/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,31 +24,11 @@
 #include "worker/segment_cache.h"
 #include "worker/smtp/pool.h"
 #include "worker/spooler.h"
+#include "worker/worker_private.h"
 
 enum { EXIT_MASTER_GONE = 0, EXIT_TROUBLE = 1 };
 
-struct worker {
-    struct loop *loop;
-    struct channel *channel;
-    struct conf *conf;     /* the one the parts were made with */
-    struct conf *reloaded; /* the one in force for ingress and log, NULL: the first still is */
-    struct directory *directory;
-    struct segment_cache *cache;
-    struct spooler *spooler;
-    struct resolver *resolver;
-    struct smtp_pool *pool;
-    struct delivery *delivery;
-    struct ingress *ingress;
-    struct prober *prober;
-    struct query *query;
-    struct loop_timer *heartbeat, *last_wait;
-    unsigned slot;
-    bool is_draining, is_ingress_empty, is_delivery_empty;
-    int status;
-};
-
-/* The only way out on trouble of our own: the master sees the end and starts a successor. */
-static void give_up(struct worker *worker, const char *what, const char *reason)
+void worker_give_up(struct worker *worker, const char *what, const char *reason)
 {
     log_error("worker", what, LOG_STR("reason", reason));
     worker->status = EXIT_TROUBLE;
@@ -184,15 +163,13 @@ static void reconfigure(struct worker *worker, struct conf *conf)
     open_log(worker, conf);
 }
 
-static void on_configure(void *owner, const void *payload, int fd)
+void worker_configure(struct worker *worker, const struct ipc_configure *order, int fd)
 {
-    struct worker *worker = owner;
-    const struct ipc_configure *order = payload;
     struct reason why = { "" };
     struct conf *conf = NULL;
 
     if (read_conf(fd, &conf, &why) < 0) {
-        give_up(worker, "cannot read the configuration", why.text);
+        worker_give_up(worker, "cannot read the configuration", why.text);
         return;
     }
     if (worker->conf != NULL) {
@@ -203,196 +180,12 @@ static void on_configure(void *owner, const void *payload, int fd)
     worker->slot = order->slot;
     open_log(worker, conf);
     if (make_parts(worker, &why) < 0) {
-        give_up(worker, "cannot start", why.text);
+        worker_give_up(worker, "cannot start", why.text);
         return;
     }
     if (order->first != 0)
         spooler_rescan(worker->spooler, worker->slot);
     on_heartbeat(worker);
-}
-
-/* Everything but CONFIGURE needs the parts: a master that sends it earlier is not ours. */
-static bool is_ready(struct worker *worker, int fd)
-{
-    if (worker->ingress != NULL)
-        return true;
-    if (fd >= 0)
-        close(fd);
-    if (worker->status == 0)
-        give_up(worker, "order before CONFIGURE", NULL);
-    return false;
-}
-
-/* ---- configuration that changes ---- */
-
-/* Reads a memfd and closes it; NULL ends the worker: without its orders it would do wrong. */
-static char *take_text(struct worker *worker, int fd, size_t *ret_bytes)
-{
-    char *text = NULL;
-    int err = memfd_read(fd, &text, ret_bytes);
-
-    close(fd);
-    if (err < 0)
-        give_up(worker, "cannot read what the master sent", strerror(-err));
-    return text;
-}
-
-static void tell_running(struct worker *worker, uint32_t profile, uint64_t version)
-{
-    const struct ipc_running running = { .profile = profile, .version = version };
-
-    channel_send(worker->channel, IPC_RUNNING, &running);
-}
-
-static void on_profile(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_profile *order = payload;
-    struct reason why = { "" };
-    size_t bytes;
-    char *text;
-
-    if (!is_ready(worker, fd) || (text = take_text(worker, fd, &bytes)) == NULL)
-        return;
-    if (directory_put_profile(worker->directory, text, bytes, order->idle_slots, &why) == 0)
-        tell_running(worker, order->id, order->version);
-    else
-        log_alert("worker", "profile cannot be used: its mail is deferred",
-                  LOG_INT("profile", order->id), LOG_STR("reason", why.text));
-    explicit_bzero(text, bytes); /* it holds secrets */
-    free(text);
-}
-
-static void on_profile_gone(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_profile *order = payload;
-
-    if (is_ready(worker, fd))
-        directory_drop_profile(worker->directory, order->id);
-}
-
-static void on_slots(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_profile *order = payload;
-
-    if (is_ready(worker, fd))
-        directory_set_slots(worker->directory, order->id, order->idle_slots);
-}
-
-static void on_rules(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_rules *order = payload;
-    struct reason why = { "" };
-    size_t bytes;
-    char *text;
-
-    if (!is_ready(worker, fd) || (text = take_text(worker, fd, &bytes)) == NULL)
-        return;
-    if (directory_put_rules(worker->directory, text, bytes, &why) == 0)
-        tell_running(worker, 0, order->version);
-    else
-        log_alert("worker", "rules cannot be used: the last ones stay in force",
-                  LOG_STR("reason", why.text));
-    free(text);
-}
-
-/* ---- doors ---- */
-
-static void on_listener(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_listener *order = payload;
-
-    if (is_ready(worker, fd) && ingress_add_listener(worker->ingress, order->index, fd) < 0) {
-        log_error("worker", "cannot take a listener", LOG_INT("index", order->index));
-        close(fd);
-    }
-}
-
-static void on_listener_close(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_listener *order = payload;
-
-    if (is_ready(worker, fd))
-        ingress_close_listener(worker->ingress, order->index);
-}
-
-/* ---- mail ---- */
-
-static void on_credit(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_credit *credit = payload;
-
-    if (is_ready(worker, fd))
-        spooler_credit(worker->spooler, credit->queued);
-}
-
-static void on_deliver(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-
-    if (is_ready(worker, fd))
-        delivery_start(worker->delivery, payload);
-}
-
-static void on_cancel(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_mail_cancel *order = payload;
-
-    if (is_ready(worker, fd))
-        delivery_cancel(worker->delivery, order->job);
-}
-
-static void on_probe(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_probe *order = payload;
-
-    if (is_ready(worker, fd))
-        prober_start(worker->prober, order->token, fd);
-}
-
-static void on_query(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-
-    if (is_ready(worker, fd))
-        query_answer(worker->query, payload, fd);
-}
-
-/* ---- spool ---- */
-
-static void on_rescan(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_rescan *order = payload;
-
-    if (is_ready(worker, fd))
-        spooler_rescan(worker->spooler, order->slot);
-}
-
-static void on_segment_gone(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_segment *order = payload;
-
-    if (is_ready(worker, fd))
-        segment_cache_gone(worker->cache, order->slot, order->segment);
-}
-
-static void on_segment_reuse(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_segment *order = payload;
-
-    if (is_ready(worker, fd))
-        spooler_segment_reuse(worker->spooler, order->slot, order->segment);
 }
 
 /* ---- the end ---- */
@@ -415,29 +208,9 @@ static void on_delivery_empty(void *arg)
         loop_stop(worker->loop);
 }
 
-static void on_segment_retire(void *owner, const void *payload, int fd)
+void worker_drain(struct worker *worker)
 {
-    struct worker *worker = owner;
-    const struct ipc_segment *order = payload;
-
-    if (is_ready(worker, fd))
-        spooler_segment_retire(worker->spooler, order->segment);
-}
-
-static void on_segment_compact(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-
-    if (is_ready(worker, fd))
-        spooler_compact(worker->spooler, payload, fd);
-}
-
-static void on_drain(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-
-    (void)payload;
-    if (!is_ready(worker, fd) || worker->is_draining)
+    if (worker->is_draining)
         return;
     worker->is_draining = true;
     ingress_drain(worker->ingress, on_ingress_empty, worker);
@@ -469,27 +242,6 @@ static void on_channel_end(void *owner, int err)
     else
         delivery_drain(worker->delivery, on_last_wait, worker);
 }
-
-static channel_handler *const from_master[IPC_KIND_COUNT] = {
-    [IPC_CONFIGURE] = on_configure,
-    [IPC_LISTENER] = on_listener,
-    [IPC_LISTENER_CLOSE] = on_listener_close,
-    [IPC_PROFILE] = on_profile,
-    [IPC_PROFILE_GONE] = on_profile_gone,
-    [IPC_SLOTS] = on_slots,
-    [IPC_RULES] = on_rules,
-    [IPC_CREDIT] = on_credit,
-    [IPC_MAIL_DELIVER] = on_deliver,
-    [IPC_MAIL_CANCEL] = on_cancel,
-    [IPC_PROBE] = on_probe,
-    [IPC_QUERY] = on_query,
-    [IPC_RESCAN] = on_rescan,
-    [IPC_SEGMENT_GONE] = on_segment_gone,
-    [IPC_SEGMENT_REUSE] = on_segment_reuse,
-    [IPC_SEGMENT_COMPACT] = on_segment_compact,
-    [IPC_SEGMENT_RETIRE] = on_segment_retire,
-    [IPC_DRAIN] = on_drain,
-};
 
 static void on_turn_end_log(void *arg)
 {
@@ -524,7 +276,7 @@ int worker_run(struct loop *loop, int channel_fd)
     worker.heartbeat = loop_timer_new(loop, on_heartbeat, &worker);
     worker.last_wait = loop_timer_new(loop, on_last_wait, &worker);
     worker.channel =
-        channel_new(loop, channel_fd, IPC_WORKER, from_master, on_channel_end, &worker);
+        channel_new(loop, channel_fd, IPC_WORKER, worker_orders, on_channel_end, &worker);
     if (worker.heartbeat == NULL || worker.last_wait == NULL || worker.channel == NULL) {
         log_error("worker", "out of memory", LOG_INT("pid", getpid()));
         return EXIT_TROUBLE;
