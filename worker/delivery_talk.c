@@ -302,7 +302,7 @@ void job_talk(struct job *job)
     job->transaction.rcpts = job->batch;
     job->transaction.rcpt_count = fill_batch(job, most);
     job->transaction.is_crowded =
-        smtp_pool_is_crowded(job->delivery->pool, job->profile, (unsigned)job->server);
+        smtp_pool_open_to(job->delivery->pool, job->profile, (unsigned)job->server) > 1;
     job->transaction.ops = &transaction_ops;
     job->transaction.owner = job;
     smtp_transaction_start(&job->transaction, job->connection);

@@ -7,13 +7,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
 from peer.gateway import Gateway
 from peer.net import Client
-from peer.servers import DROP, ScriptedServer, count_by_server
+from peer.servers import DROP, ScriptedServer, count_by_server, later
 
 
-def start(t, names=("1", "2"), **properties):
+def start(t, names=("1", "2"), workers=2, **properties):
     journal = []
     servers = [ScriptedServer(t, n, journal=journal) for n in names]
-    gateway = Gateway(t)
+    gateway = Gateway(t, workers=workers)
     properties.setdefault("retry", {"first": 1, "factor": 1, "max": 1})
     gateway.put_profile("relay", servers, **properties)
     gateway.put_rule("all", "relay")
@@ -99,6 +99,18 @@ for name, replies in NEXT_SERVER.items():
     globals()[f"test_SP22_next_server_after_{name}"] = next_server(replies)
 for name, (replies, ending) in NOT_NEXT_SERVER.items():
     globals()[f"test_SP22_{name}"] = not_next_server(replies, ending)
+
+
+def test_SP49_too_many_connections_is_no_failure_while_another_is_open(t):
+    gateway, (one, two), journal = start(t, workers=1)
+    one.replies["DATA"] = later(2, "354 go on") # so long the first connection is open
+    one.replies["CONNECT"] = lambda s, _: "421 4.3.2 too many" if s.connections == 2 else None
+    send(gateway)
+    suite.wait_for("the first is under way", lambda: "DATA" in one.commands)
+    send(gateway)
+    suite.wait_for("both messages", lambda: len(journal) == 2)
+    assert one.connections == 3, one.connections
+    assert two.connections == 0, "the second message went to the next server"
 
 
 def test_SP22_one_recipient_of_two_refused_the_other_delivered(t):

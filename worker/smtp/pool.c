@@ -61,6 +61,21 @@ static void mark_changed(struct smtp_pool_entry *entry)
     entry->is_changed = entry->shelf->is_changed = entry->shelf->pool->is_changed = true;
 }
 
+/* A wish is over: it waits no more, and no connection is opened for it. */
+static void detach(struct smtp_ticket *ticket)
+{
+    if (ticket->opening != NULL) {
+        ticket->opening->ticket = NULL;
+    } else {
+        TAILQ_REMOVE(&ticket->entry->waiting, ticket, link);
+        /* The analyser takes a ticket that has left its list for one still in it. */
+        ticket->entry->shelf->waiting--; /* NOLINT(clang-analyzer-core.NullDereference) */
+        ticket->entry->shelf->pool->is_changed = true;
+    }
+    ticket->entry = NULL;
+    ticket->opening = NULL;
+}
+
 /* ---- shelves ---- */
 
 static struct shelf *find_shelf(const struct smtp_pool *pool, const struct worker_profile *profile)
@@ -104,6 +119,10 @@ static struct shelf *get_shelf(struct smtp_pool *pool, struct worker_profile *pr
 
 static void drop_shelf(struct shelf *shelf)
 {
+    for (unsigned i = 0; i < shelf->server_count; i++) {
+        while (!TAILQ_EMPTY(&shelf->entries[i].waiting))
+            detach(TAILQ_FIRST(&shelf->entries[i].waiting));
+    }
     LIST_REMOVE(shelf, link);
     directory_release(shelf->profile);
     free(shelf);
@@ -212,20 +231,6 @@ static void dismiss_idle_beyond(struct shelf *shelf, unsigned most)
 
 /* ---- opening ---- */
 
-static void detach(struct smtp_ticket *ticket)
-{
-    if (ticket->opening != NULL) {
-        ticket->opening->ticket = NULL;
-    } else {
-        TAILQ_REMOVE(&ticket->entry->waiting, ticket, link);
-        /* The analyser takes a ticket that has left its list for one still in it. */
-        ticket->entry->shelf->waiting--; /* NOLINT(clang-analyzer-core.NullDereference) */
-        ticket->entry->shelf->pool->is_changed = true;
-    }
-    ticket->entry = NULL;
-    ticket->opening = NULL;
-}
-
 static bool has_room(const struct smtp_pool_entry *entry)
 {
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in detach() */
@@ -331,17 +336,41 @@ static void serve_waiting(struct smtp_pool_entry *entry)
     }
 }
 
-/* Shelves do not go before the end of the turn, so that what a callback does here harms no walk. */
+static struct smtp_pool_entry *find_servable(const struct smtp_pool *pool)
+{
+    struct shelf *shelf;
+
+    LIST_FOREACH(shelf, &pool->shelves, link)
+    {
+        for (unsigned i = 0; shelf->waiting > 0 && i < shelf->server_count; i++) {
+            if (!TAILQ_EMPTY(&shelf->entries[i].waiting) && has_room(&shelf->entries[i]))
+                return &shelf->entries[i];
+        }
+    }
+    return NULL;
+}
+
+/* Looks from the beginning each time: a callback may ask for other connections, which moves the
+ * shelves. They do not go before the end of the turn. */
 static void on_wake(void *arg)
 {
     struct smtp_pool *pool = arg;
-    struct shelf *shelf, *next;
+    struct smtp_pool_entry *entry;
 
-    for (shelf = LIST_FIRST(&pool->shelves); shelf != NULL; shelf = next) {
-        next = LIST_NEXT(shelf, link);
-        for (unsigned i = 0; shelf->waiting > 0 && i < shelf->server_count; i++)
-            serve_waiting(&shelf->entries[i]);
-    }
+    while ((entry = find_servable(pool)) != NULL)
+        serve_waiting(entry);
+}
+
+static void wait_for_turn(struct smtp_pool_entry *entry, struct smtp_ticket *ticket)
+{
+    struct smtp_pooled *oldest = TAILQ_LAST(&entry->idle, idle_list);
+
+    ticket->entry = entry;
+    ticket->opening = NULL;
+    TAILQ_INSERT_TAIL(&entry->waiting, ticket, link);
+    entry->shelf->waiting++;
+    if (oldest != NULL && !has_room(entry))
+        dismiss(oldest);
 }
 
 /* ---- what deliveries call ---- */
@@ -368,12 +397,9 @@ int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsig
     if (shelf == NULL)
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     entry = &shelf->entries[server];
-    if (has_room(entry))
+    if (has_room(entry) && TAILQ_EMPTY(&entry->waiting))
         return begin_opening(entry, ticket, reterr_why);
-    ticket->entry = entry;
-    ticket->opening = NULL;
-    TAILQ_INSERT_TAIL(&entry->waiting, ticket, link);
-    shelf->waiting++;
+    wait_for_turn(entry, ticket);
     return 0;
 }
 
@@ -421,12 +447,12 @@ unsigned smtp_pool_open_count(const struct smtp_pool *pool)
     return pool->open;
 }
 
-bool smtp_pool_is_crowded(const struct smtp_pool *pool, const struct worker_profile *profile,
-                          unsigned server)
+unsigned smtp_pool_open_to(const struct smtp_pool *pool, const struct worker_profile *profile,
+                           unsigned server)
 {
     const struct shelf *shelf = find_shelf(pool, profile);
 
-    return shelf != NULL && shelf->entries[server].open > 1;
+    return shelf != NULL ? shelf->entries[server].open : 0;
 }
 
 /* ---- what the worker calls ---- */

@@ -1,6 +1,6 @@
 /* worker/smtp/pool.h: the open connections of this worker, per profile version and server.
  *
- * All connections that deliver are counted here; at most max_connections of the profile are open to
+ * All connections that deliver are counted here; at most max_connections of a version are open to
  * one server from this worker, more wait their turn. With pooling on, one that is given back goes
  * straight to who waits for that server, else it stays idle, last in first out, as long as the
  * profile has an idle slot left here (SP41, SP43, SP46); idle ones are watched and end by
@@ -27,7 +27,8 @@ struct smtp_pooled;
 struct worker_profile;
 
 struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel);
-/* Cuts every connection, also those in use: after the deliveries. NULL inside is allowed. */
+/* Cuts every connection, also those in use: after the deliveries. Nobody hears of it; tickets may
+ * be given up afterwards. NULL inside is allowed. */
 void smtp_pool_free(struct smtp_pool **pool);
 
 /* A version was retired: its idle connections say QUIT, the others when they are given back. */
@@ -37,12 +38,14 @@ void smtp_pool_trim(struct smtp_pool *pool, struct worker_profile *profile);
 
 unsigned smtp_pool_open_count(const struct smtp_pool *pool);
 
-/* More than one connection to this server is open from here (SP49). */
-bool smtp_pool_is_crowded(const struct smtp_pool *pool, const struct worker_profile *profile,
-                          unsigned server);
+/* Connections of this version to this server that are open from here, or opening (SP49). One that
+ * failed is not among them any more when its failure is told. */
+unsigned smtp_pool_open_to(const struct smtp_pool *pool, const struct worker_profile *profile,
+                           unsigned server);
 
-/* An idle connection to this server (SP42), NULL: none. Its owner from now on is `owner`, who hears
- * of its loss only through a transaction. */
+/* An idle connection to this server (SP42), NULL: none. Whoever gets a connection, here or through
+ * a ticket, begins a transaction on it, or gives it back, before returning to the loop: nobody else
+ * hears of its loss. */
 struct smtp_connection *smtp_pool_take(struct smtp_pool *pool, struct worker_profile *profile,
                                        unsigned server);
 
@@ -66,11 +69,12 @@ struct smtp_ticket {
     struct smtp_pooled *opening;   /* NULL: waiting for its turn */
 };
 
-/* Opens a connection (SP40), or waits until one more may be open. 0: one of the callbacks follows,
- * never from inside the call, unless the ticket is given up. Negative errno with the reason. */
+/* Opens a fresh connection (SP40), or waits its turn until one more may be open, for which the
+ * oldest idle one to that server makes room. 0: one of the callbacks follows, never from inside the
+ * call, unless the ticket is given up. Negative errno with the reason. */
 int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
                    struct smtp_ticket *ticket, struct reason *reterr_why);
-/* No callback any more. A ticket that is not under way is allowed. */
+/* No callback any more; what was being opened is cut. A ticket that is not under way is allowed. */
 void smtp_pool_give_up(struct smtp_ticket *ticket);
 
 /* A ready connection comes back from a delivery, whose last word on it this is: another delivery
