@@ -63,7 +63,7 @@ static void on_failed(const struct smtp_failure *failure, void *owner)
     struct job *job = owner;
     const struct smtp_situation situation = {
         .is_crowded = /* the one that failed is gone already */
-            smtp_pool_open_to(job->delivery->pool, job->profile, (unsigned)job->server) > 0,
+        smtp_pool_open_to(job->delivery->pool, job->profile, (unsigned)job->server) > 0,
         .is_too_many = failure->is_too_many,
     };
 

@@ -1,86 +1,20 @@
-/* worker/smtp/pool.c: who may have a connection to which server, and which ones wait idle.
- *
- * A shelf stands for one profile version, its entries for the version's servers. A connection is
- * idle on its entry or lent to somebody; both are counted in `open` until its socket is closed. A
- * shelf holds its version, so that the version's address stays its name, and goes when the version
- * is retired and the last connection closed. */
-#include "worker/smtp/pool.h"
+/* worker/smtp/pool.c: the connections themselves: which ones wait idle, for how long, and what the
+ * master hears of them. */
+#include "worker/smtp/pool_private.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "common/channel.h"
-#include "common/log.h"
 #include "common/loop.h"
 #include "worker/directory.h"
-#include "worker/resolver.h"
 #include "worker/smtp/connection.h"
-
-struct smtp_pooled {
-    LIST_ENTRY(smtp_pooled) link;
-    TAILQ_ENTRY(smtp_pooled) idle;
-    struct smtp_pool_entry *entry;
-    struct smtp_connection *connection;
-    struct smtp_ticket *ticket; /* for whom it is being opened, NULL: it has been */
-    uint64_t idle_order;
-    bool is_idle;
-};
-
-struct smtp_pool_entry { /* one server */
-    struct shelf *shelf;
-    unsigned server;
-    unsigned open, idle_count;
-    TAILQ_HEAD(idle_list, smtp_pooled) idle; /* the last one given back first */
-    TAILQ_HEAD(, smtp_ticket) waiting;
-    bool is_changed; /* since the master was told */
-};
-
-struct shelf { /* one profile version */
-    LIST_ENTRY(shelf) link;
-    struct smtp_pool *pool;
-    struct worker_profile *profile;
-    unsigned open, idle_count, waiting;
-    bool is_changed;
-    unsigned server_count;
-    struct smtp_pool_entry entries[];
-};
-
-struct smtp_pool {
-    struct loop *loop;
-    struct channel *channel;
-    struct loop_timer *wake;    /* somebody waits, and there is room now */
-    LIST_HEAD(, shelf) shelves; /* the one used last first */
-    LIST_HEAD(, smtp_pooled) connections;
-    unsigned open;
-    uint64_t idle_order;
-    bool is_changed;
-};
-
-static void mark_changed(struct smtp_pool_entry *entry)
-{
-    entry->is_changed = entry->shelf->is_changed = entry->shelf->pool->is_changed = true;
-}
-
-/* A wish is over: it waits no more, and no connection is opened for it. */
-static void detach(struct smtp_ticket *ticket)
-{
-    if (ticket->opening != NULL) {
-        ticket->opening->ticket = NULL;
-    } else {
-        TAILQ_REMOVE(&ticket->entry->waiting, ticket, link);
-        /* The analyser takes a ticket that has left its list for one still in it. */
-        ticket->entry->shelf->waiting--; /* NOLINT(clang-analyzer-core.NullDereference) */
-        ticket->entry->shelf->pool->is_changed = true;
-    }
-    ticket->entry = NULL;
-    ticket->opening = NULL;
-}
 
 /* ---- shelves ---- */
 
-static struct shelf *find_shelf(const struct smtp_pool *pool, const struct worker_profile *profile)
+static struct smtp_pool_shelf *find_shelf(const struct smtp_pool *pool,
+                                          const struct worker_profile *profile)
 {
-    struct shelf *shelf;
+    struct smtp_pool_shelf *shelf;
 
     LIST_FOREACH(shelf, &pool->shelves, link)
     {
@@ -90,9 +24,9 @@ static struct shelf *find_shelf(const struct smtp_pool *pool, const struct worke
     return NULL;
 }
 
-static struct shelf *get_shelf(struct smtp_pool *pool, struct worker_profile *profile)
+struct smtp_pool_shelf *smtp_pool_get_shelf(struct smtp_pool *pool, struct worker_profile *profile)
 {
-    struct shelf *shelf = find_shelf(pool, profile);
+    struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
     size_t servers = profile->profile->server_count;
 
     if (shelf != NULL && shelf != LIST_FIRST(&pool->shelves)) {
@@ -117,11 +51,11 @@ static struct shelf *get_shelf(struct smtp_pool *pool, struct worker_profile *pr
     return shelf;
 }
 
-static void drop_shelf(struct shelf *shelf)
+static void drop_shelf(struct smtp_pool_shelf *shelf)
 {
     for (unsigned i = 0; i < shelf->server_count; i++) {
         while (!TAILQ_EMPTY(&shelf->entries[i].waiting))
-            detach(TAILQ_FIRST(&shelf->entries[i].waiting));
+            smtp_pool_detach(TAILQ_FIRST(&shelf->entries[i].waiting));
     }
     LIST_REMOVE(shelf, link);
     directory_release(shelf->profile);
@@ -130,7 +64,7 @@ static void drop_shelf(struct shelf *shelf)
 
 /* ---- what the master hears ---- */
 
-static void tell_master(struct shelf *shelf)
+static void tell_master(struct smtp_pool_shelf *shelf)
 {
     for (unsigned i = 0; i < shelf->server_count; i++) {
         struct smtp_pool_entry *entry = &shelf->entries[i];
@@ -153,7 +87,7 @@ static void tell_master(struct shelf *shelf)
 static void on_turn_end(void *arg)
 {
     struct smtp_pool *pool = arg;
-    struct shelf *shelf, *next;
+    struct smtp_pool_shelf *shelf, *next;
 
     if (!pool->is_changed)
         return;
@@ -169,7 +103,7 @@ static void on_turn_end(void *arg)
 
 /* ---- idle ones ---- */
 
-static void leave_idle(struct smtp_pooled *pooled)
+void smtp_pool_leave_idle(struct smtp_pooled *pooled)
 {
     struct smtp_pool_entry *entry = pooled->entry;
 
@@ -179,7 +113,7 @@ static void leave_idle(struct smtp_pooled *pooled)
     TAILQ_REMOVE(&entry->idle, pooled, idle);
     entry->idle_count--;
     entry->shelf->idle_count--;
-    mark_changed(entry);
+    smtp_pool_mark_changed(entry);
 }
 
 static void on_idle_lost(const char *why, void *owner)
@@ -200,177 +134,33 @@ static void put_idle(struct smtp_pooled *pooled)
     TAILQ_INSERT_HEAD(&entry->idle, pooled, idle);
     entry->idle_count++;
     entry->shelf->idle_count++;
-    mark_changed(entry);
+    smtp_pool_mark_changed(entry);
     smtp_connection_set_owner(pooled->connection, &idle_ops, pooled);
     smtp_connection_expire_ms(pooled->connection, (int64_t)profile->pool.expiry_s * 1000);
 }
 
-static void dismiss(struct smtp_pooled *pooled)
+void smtp_pool_dismiss(struct smtp_pooled *pooled)
 {
-    leave_idle(pooled);
+    smtp_pool_leave_idle(pooled);
     smtp_connection_set_owner(pooled->connection, &idle_ops, pooled);
     smtp_connection_quit(pooled->connection);
 }
 
-static void dismiss_idle_beyond(struct shelf *shelf, unsigned most)
+static void dismiss_idle_beyond(struct smtp_pool_shelf *shelf, unsigned most)
 {
     while (shelf->idle_count > most) {
         struct smtp_pooled *oldest = NULL;
 
         for (unsigned i = 0; i < shelf->server_count; i++) {
-            struct smtp_pooled *last = TAILQ_LAST(&shelf->entries[i].idle, idle_list);
+            struct smtp_pooled *last = TAILQ_LAST(&shelf->entries[i].idle, smtp_pool_idle_list);
 
             if (last != NULL && (oldest == NULL || last->idle_order < oldest->idle_order))
                 oldest = last;
         }
         if (oldest == NULL)
             return;
-        dismiss(oldest);
+        smtp_pool_dismiss(oldest);
     }
-}
-
-/* ---- opening ---- */
-
-static bool has_room(const struct smtp_pool_entry *entry)
-{
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in detach() */
-    unsigned max = entry->shelf->profile->profile->max_connections;
-
-    return max == 0 || entry->open < max;
-}
-
-static void on_gone(struct smtp_connection *connection, void *arg)
-{
-    struct smtp_pooled *pooled = arg;
-    struct smtp_pool_entry *entry = pooled->entry;
-    struct smtp_pool *pool = entry->shelf->pool;
-
-    (void)connection;
-    leave_idle(pooled);
-    if (pooled->ticket != NULL)
-        detach(pooled->ticket);
-    LIST_REMOVE(pooled, link);
-    free(pooled);
-    entry->open--;
-    entry->shelf->open--;
-    pool->open--;
-    mark_changed(entry);
-    if (entry->shelf->waiting > 0)
-        loop_timer_set_ms(pool->wake, 0);
-}
-
-static void on_open(void *owner)
-{
-    struct smtp_ticket *ticket = owner;
-    struct smtp_connection *connection = ticket->opening->connection;
-
-    detach(ticket);
-    ticket->ops->on_connection(connection, false, ticket->owner);
-}
-
-static void on_failed(const struct smtp_failure *failure, void *owner)
-{
-    struct smtp_ticket *ticket = owner; /* on_gone has detached it */
-
-    ticket->ops->on_failed(failure, ticket->owner);
-}
-
-static const struct smtp_connection_ops opening_ops = {
-    .on_open = on_open,
-    .on_failed = on_failed,
-};
-
-static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *ticket,
-                         struct reason *reterr_why)
-{
-    const struct profile *profile = entry->shelf->profile->profile;
-    struct smtp_pool *pool = entry->shelf->pool;
-    struct smtp_pooled *pooled = calloc(1, sizeof(*pooled));
-    const struct smtp_dial dial = {
-        .loop = pool->loop,
-        .answer = ticket->answer,
-        .first = ticket->first,
-        .port = profile->servers[entry->server].port,
-        .timeouts = profile->timeouts,
-        .ehlo_name = ticket->ehlo_name,
-        .source_address = profile->source_address,
-        .on_gone = on_gone,
-        .on_gone_arg = pooled,
-    };
-    int err;
-
-    if (pooled == NULL)
-        return reason_set(reterr_why, -ENOMEM, "out of memory");
-    err = smtp_connection_open(&dial, &opening_ops, ticket, &pooled->connection, reterr_why);
-    if (err < 0) {
-        free(pooled);
-        return err;
-    }
-    pooled->entry = entry;
-    pooled->ticket = ticket;
-    ticket->entry = entry;
-    ticket->opening = pooled;
-    LIST_INSERT_HEAD(&pool->connections, pooled, link);
-    entry->open++;
-    entry->shelf->open++;
-    pool->open++;
-    mark_changed(entry);
-    return 0;
-}
-
-static void serve_waiting(struct smtp_pool_entry *entry)
-{
-    struct smtp_ticket *ticket;
-
-    while (has_room(entry) && (ticket = TAILQ_FIRST(&entry->waiting)) != NULL) {
-        struct reason why = { "" };
-        struct smtp_failure failure = {
-            .point = SMTP_AT_CONNECT,
-            .event = SMTP_UNREACHABLE,
-            .text = why.text,
-        };
-
-        detach(ticket);
-        if (begin_opening(entry, ticket, &why) < 0)
-            ticket->ops->on_failed(&failure, ticket->owner);
-    }
-}
-
-static struct smtp_pool_entry *find_servable(const struct smtp_pool *pool)
-{
-    struct shelf *shelf;
-
-    LIST_FOREACH(shelf, &pool->shelves, link)
-    {
-        for (unsigned i = 0; shelf->waiting > 0 && i < shelf->server_count; i++) {
-            if (!TAILQ_EMPTY(&shelf->entries[i].waiting) && has_room(&shelf->entries[i]))
-                return &shelf->entries[i];
-        }
-    }
-    return NULL;
-}
-
-/* Looks from the beginning each time: a callback may ask for other connections, which moves the
- * shelves. They do not go before the end of the turn. */
-static void on_wake(void *arg)
-{
-    struct smtp_pool *pool = arg;
-    struct smtp_pool_entry *entry;
-
-    while ((entry = find_servable(pool)) != NULL)
-        serve_waiting(entry);
-}
-
-static void wait_for_turn(struct smtp_pool_entry *entry, struct smtp_ticket *ticket)
-{
-    struct smtp_pooled *oldest = TAILQ_LAST(&entry->idle, idle_list);
-
-    ticket->entry = entry;
-    ticket->opening = NULL;
-    TAILQ_INSERT_TAIL(&entry->waiting, ticket, link);
-    entry->shelf->waiting++;
-    if (oldest != NULL && !has_room(entry))
-        dismiss(oldest);
 }
 
 /* ---- what deliveries call ---- */
@@ -378,40 +168,14 @@ static void wait_for_turn(struct smtp_pool_entry *entry, struct smtp_ticket *tic
 struct smtp_connection *smtp_pool_take(struct smtp_pool *pool, struct worker_profile *profile,
                                        unsigned server)
 {
-    struct shelf *shelf = find_shelf(pool, profile);
+    struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
     struct smtp_pooled *pooled = shelf != NULL ? TAILQ_FIRST(&shelf->entries[server].idle) : NULL;
 
     if (pooled == NULL)
         return NULL;
-    leave_idle(pooled);
+    smtp_pool_leave_idle(pooled);
     smtp_connection_expire_ms(pooled->connection, 0);
     return pooled->connection;
-}
-
-int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
-                   struct smtp_ticket *ticket, struct reason *reterr_why)
-{
-    struct shelf *shelf = get_shelf(pool, profile);
-    struct smtp_pool_entry *entry;
-
-    if (shelf == NULL)
-        return reason_set(reterr_why, -ENOMEM, "out of memory");
-    entry = &shelf->entries[server];
-    if (has_room(entry) && TAILQ_EMPTY(&entry->waiting))
-        return begin_opening(entry, ticket, reterr_why);
-    wait_for_turn(entry, ticket);
-    return 0;
-}
-
-void smtp_pool_give_up(struct smtp_ticket *ticket)
-{
-    struct smtp_pooled *opening = ticket->opening;
-
-    if (ticket->entry == NULL)
-        return;
-    detach(ticket);
-    if (opening != NULL)
-        smtp_connection_quit(opening->connection);
 }
 
 /* Why it may not be used again, or nobody wants it. */
@@ -433,12 +197,12 @@ void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connect
 
     (void)pool;
     if (is_good && ticket != NULL) {
-        detach(ticket);
+        smtp_pool_detach(ticket);
         ticket->ops->on_connection(connection, true, ticket->owner);
     } else if (is_good && entry->shelf->idle_count < entry->shelf->profile->idle_slots) {
         put_idle(pooled);
     } else {
-        dismiss(pooled);
+        smtp_pool_dismiss(pooled);
     }
 }
 
@@ -450,7 +214,7 @@ unsigned smtp_pool_open_count(const struct smtp_pool *pool)
 unsigned smtp_pool_open_to(const struct smtp_pool *pool, const struct worker_profile *profile,
                            unsigned server)
 {
-    const struct shelf *shelf = find_shelf(pool, profile);
+    const struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
 
     return shelf != NULL ? shelf->entries[server].open : 0;
 }
@@ -465,7 +229,7 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel)
         return NULL;
     pool->loop = loop;
     pool->channel = channel;
-    pool->wake = loop_timer_new(loop, on_wake, pool);
+    pool->wake = loop_timer_new(loop, smtp_pool_on_wake, pool);
     if (pool->wake == NULL) {
         free(pool);
         return NULL;
@@ -492,7 +256,7 @@ void smtp_pool_free(struct smtp_pool **pool)
 
 void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile)
 {
-    struct shelf *shelf = find_shelf(pool, profile);
+    struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
 
     if (shelf == NULL)
         return;
@@ -502,7 +266,7 @@ void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile)
 
 void smtp_pool_trim(struct smtp_pool *pool, struct worker_profile *profile)
 {
-    struct shelf *shelf = find_shelf(pool, profile);
+    struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
 
     if (shelf != NULL)
         dismiss_idle_beyond(shelf, profile->idle_slots);
