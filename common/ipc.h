@@ -259,6 +259,12 @@ struct ipc_heartbeat {
     uint32_t rss_kib;
 };
 
+/* A log line of level alert, for `status` (OP08). Cut where it does not fit; NUL-terminated. */
+struct ipc_alert {
+    char module[32];
+    char text[512];
+};
+
 #define IPC_MESSAGES(X)                                                           \
     /* name             from    to      fd           payload */                   \
     X(WORKER_READY, WORKER, MASTER, IPC_NO_FD, struct ipc_worker_ready)           \
@@ -294,7 +300,8 @@ struct ipc_heartbeat {
     X(SEGMENT_REUSE, MASTER, WORKER, IPC_NO_FD, struct ipc_segment)               \
     X(DRAIN, MASTER, WORKER, IPC_NO_FD, struct ipc_empty)                         \
     X(DRAINED, WORKER, MASTER, IPC_NO_FD, struct ipc_empty)                       \
-    X(HEARTBEAT, WORKER, MASTER, IPC_NO_FD, struct ipc_heartbeat)
+    X(HEARTBEAT, WORKER, MASTER, IPC_NO_FD, struct ipc_heartbeat)                 \
+    X(ALERT, WORKER, MASTER, IPC_NO_FD, struct ipc_alert)
 
 enum ipc_kind {
 #define X(name, from, to, fd, payload) IPC_##name,

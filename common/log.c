@@ -19,7 +19,7 @@ static struct {
     int fd;
     enum log_level level;
     enum log_format format;
-    void (*on_alert)(const char *module, const char *line, void *arg);
+    log_alert_cb *on_alert;
     void *on_alert_arg;
     char waiting[WAITING_MAX];
     size_t used;
@@ -63,7 +63,7 @@ bool log_wants(enum log_level level)
     return level >= sink.level;
 }
 
-void log_on_alert(void (*cb)(const char *module, const char *line, void *arg), void *arg)
+void log_on_alert(log_alert_cb *cb, void *arg)
 {
     sink.on_alert = cb;
     sink.on_alert_arg = arg;
@@ -195,17 +195,27 @@ static void compose(struct line *line, enum log_level level, const char *module,
     put_pair(line, &LOG_STR("msg", msg), is_json);
 }
 
+static void tell_alert(const char *module, const char *msg, const struct log_field *fields,
+                       unsigned count)
+{
+    struct line line = { .used = 0 };
+
+    put_text(&line, msg);
+    for (unsigned i = 0; i < count; i++)
+        put_pair(&line, &fields[i], false);
+    line.text[line.used] = '\0';
+    sink.on_alert(module, line.text, sink.on_alert_arg);
+}
+
 void log_write(enum log_level level, const char *module, const char *msg,
                const struct log_field *fields, unsigned count)
 {
     struct line line;
 
+    if (level == LOG_LEVEL_ALERT && sink.on_alert != NULL)
+        tell_alert(module, msg, fields, count);
     line.used = 0;
     compose(&line, level, module, msg, fields, count);
-    if (level == LOG_LEVEL_ALERT && sink.on_alert != NULL) {
-        line.text[line.used] = '\0';
-        sink.on_alert(module, line.text, sink.on_alert_arg);
-    }
     if (sink.format == LOG_FORMAT_JSON)
         line.text[line.used++] = '}';
     line.text[line.used++] = '\n';

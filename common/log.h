@@ -43,8 +43,10 @@ void log_set_format(enum log_format format);
 bool log_level_parse(const char *name, enum log_level *ret_level);
 bool log_wants(enum log_level level);
 
-/* The master hears of each of its alerts here. */
-void log_on_alert(void (*cb)(const char *module, const char *line, void *arg), void *arg);
+/* Each alert of this process is told here too: `text` is the message, then the fields as logfmt,
+ * without what differs from time to time. Not from inside an alert. */
+typedef void log_alert_cb(const char *module, const char *text, void *arg);
+void log_on_alert(log_alert_cb *cb, void *arg); /* NULL: nobody */
 
 void log_write(enum log_level level, const char *module, const char *msg,
                const struct log_field *fields, unsigned count);

@@ -11,6 +11,7 @@ struct alert {
     TAILQ_ENTRY(alert) link; /* the one that was heard last is first */
     json_int_t number, count;
     int64_t first_ms, last_ms;
+    char process[16];
     char module[32];
     char text[512];
 };
@@ -31,12 +32,23 @@ static void copy(char *out, size_t size, const char *text)
     out[bytes] = '\0';
 }
 
-static struct alert *find(struct alerts *alerts, const char *module, const char *text)
+/* What is cut, or comes from outside, may be no UTF-8: that would be no JSON. */
+static void make_showable(char *text)
+{
+    json_t *shown = json_string(text);
+
+    for (char *c = text; shown == NULL && *c != '\0'; c++)
+        *c = (unsigned char)*c < 0x80 ? *c : '?';
+    json_decref(shown);
+}
+
+static struct alert *find(struct alerts *alerts, const struct alert *wanted)
 {
     struct alert *alert;
 
     TAILQ_FOREACH (alert, &alerts->list, link) {
-        if (strcmp(alert->module, module) == 0 && strcmp(alert->text, text) == 0)
+        if (strcmp(alert->process, wanted->process) == 0 &&
+            strcmp(alert->module, wanted->module) == 0 && strcmp(alert->text, wanted->text) == 0)
             return alert;
     }
     return NULL;
@@ -50,7 +62,6 @@ static struct alert *make(struct alerts *alerts)
     if (alerts->count >= ALERTS_MAX) {
         alert = TAILQ_LAST(&alerts->list, alert_list);
         TAILQ_REMOVE(&alerts->list, alert, link);
-        memset(alert, 0, sizeof(*alert));
         return alert;
     }
     alert = calloc(1, sizeof(*alert));
@@ -59,30 +70,35 @@ static struct alert *make(struct alerts *alerts)
     return alert;
 }
 
-static void on_alert(const char *module, const char *line, void *arg)
+void alerts_take(struct alerts *alerts, const char *process, const char *module, const char *text)
 {
-    struct alerts *alerts = arg;
-    char short_module[sizeof(((struct alert *)0)->module)];
-    char text[sizeof(((struct alert *)0)->text)];
-    struct alert *alert;
+    struct alert taken = { .first_ms = clock_wall_ms() }, *alert;
 
-    copy(short_module, sizeof(short_module), module);
-    copy(text, sizeof(text), line);
-    alert = find(alerts, short_module, text);
+    if (alerts == NULL)
+        return;
+    copy(taken.process, sizeof(taken.process), process);
+    copy(taken.module, sizeof(taken.module), module);
+    copy(taken.text, sizeof(taken.text), text);
+    make_showable(taken.module);
+    make_showable(taken.text);
+    alert = find(alerts, &taken);
     if (alert != NULL) {
         TAILQ_REMOVE(&alerts->list, alert, link);
     } else {
         alert = make(alerts);
         if (alert == NULL)
             return;
-        memcpy(alert->module, short_module, sizeof(short_module));
-        memcpy(alert->text, text, sizeof(text));
+        *alert = taken;
         alert->number = ++alerts->last_number;
-        alert->first_ms = clock_wall_ms();
     }
     alert->count++;
     alert->last_ms = clock_wall_ms();
     TAILQ_INSERT_HEAD(&alerts->list, alert, link);
+}
+
+static void on_alert(const char *module, const char *text, void *arg)
+{
+    alerts_take(arg, "master", module, text);
 }
 
 struct alerts *alerts_new(void)
@@ -119,11 +135,11 @@ json_t *alerts_shown(const struct alerts *alerts)
     TAILQ_FOREACH (alert, &alerts->list, link) {
         char first[CLOCK_TEXT_SIZE], last[CLOCK_TEXT_SIZE];
 
-        json_array_append_new(shown,
-                              json_pack("{s:I, s:s, s:s, s:I, s:s, s:s}", "number", alert->number,
-                                        "time", clock_text(alert->first_ms, first), "last",
-                                        clock_text(alert->last_ms, last), "count", alert->count,
-                                        "module", alert->module, "text", alert->text));
+        json_array_append_new(
+            shown, json_pack("{s:I, s:s, s:s, s:I, s:s, s:s, s:s}", "number", alert->number, "time",
+                             clock_text(alert->first_ms, first), "last",
+                             clock_text(alert->last_ms, last), "count", alert->count, "process",
+                             alert->process, "module", alert->module, "text", alert->text));
     }
     return shown;
 }

@@ -2,10 +2,12 @@
  * and hands the fact to the part that decides. The master never dies of what a worker sends: what
  * no sane worker says gets that worker killed and replaced. */
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "master/alerts.h"
 #include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/prober.h"
@@ -212,6 +214,20 @@ static void on_heartbeat(void *owner, const void *payload, int fd)
     supervisor_heard(worker);
 }
 
+static void on_alert(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+    struct ipc_alert alert = *(const struct ipc_alert *)payload;
+    char process[16];
+
+    (void)fd;
+    if (!is_believed(worker))
+        return;
+    alert.module[sizeof(alert.module) - 1] = alert.text[sizeof(alert.text) - 1] = '\0';
+    (void)snprintf(process, sizeof(process), "worker[%u]", worker->slot);
+    alerts_take(worker->supervisor->parts.alerts, process, alert.module, alert.text);
+}
+
 channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_WORKER_READY] = on_ready,          [IPC_RUNNING] = on_running,
     [IPC_MAIL_QUEUED] = on_queued,          [IPC_MAIL_OUTCOME] = on_outcome,
@@ -221,4 +237,5 @@ channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_SEGMENT_RELEASED] = on_released,   [IPC_DRAINED] = on_drained,
     [IPC_SEGMENT_FAILED] = on_failed,       [IPC_MAIL_MOVED] = on_moved,
     [IPC_SEGMENT_COMPACTED] = on_compacted, [IPC_HEARTBEAT] = on_heartbeat,
+    [IPC_ALERT] = on_alert,
 };

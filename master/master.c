@@ -169,7 +169,8 @@ static int make_supervisor(struct master *master, struct reason *why)
                                        .prober = master->prober,
                                        .querier = master->querier,
                                        .pusher = master->pusher,
-                                       .listeners = master->listeners };
+                                       .listeners = master->listeners,
+                                       .alerts = master->alerts };
     return supervisor_new(master->loop, master->conf, worker_path, master->log_fd, &parts,
                           &master->supervisor, why);
 }

@@ -20,6 +20,7 @@
 #include "common/conf.h"
 #include "common/reason.h"
 
+struct alerts;
 struct compactor;
 struct dispatch;
 struct listeners;
@@ -44,6 +45,7 @@ struct supervisor_parts {
     struct querier *querier;
     struct pusher *pusher;
     struct listeners *listeners;
+    struct alerts *alerts; /* NULL: workers' alerts are in the log only */
 };
 
 typedef void supervisor_cb(void *arg);

@@ -166,8 +166,10 @@ static void making_failed(struct segment_supply *supply, int err, int64_t now_ms
 {
     if (is_full(err)) {
         if (supply->make_err != -ENOSPC)
-            tell(supply, LOG_LEVEL_WARNING, "no room for another segment of the spool",
-                 supply->maker.number, err);
+            tell(supply, LOG_LEVEL_ALERT,
+                 "no room for another segment of the spool: new mail is refused when the last is "
+                 "full",
+                 0, err);
         supply->make_err = -ENOSPC;
         supply->make_at_ms = now_ms + FULL_RETRY_MS;
         return;
@@ -205,6 +207,8 @@ static void make_slice(struct segment_supply *supply, int64_t now_ms)
         return;
     }
     add_spare(supply, file);
+    if (supply->make_err == -ENOSPC)
+        tell(supply, LOG_LEVEL_WARNING, "the spool has room again", file->number, 0);
     supply->make_err = 0;
     mended(supply, file->number); /* it was written and synced just now */
 }

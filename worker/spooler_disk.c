@@ -47,9 +47,11 @@ static void post_notice(struct spool_disk *disk, const struct notice *content,
 static void on_trouble_told(struct sync_job *job)
 {
     struct notice *notice = (struct notice *)job;
+    char segment[16];
 
+    (void)snprintf(segment, sizeof(segment), "%u", notice->segment);
     LOG_EVENT(notice->level, "spooler", notice->what, LOG_INT("slot", notice->spooler->dir.slot),
-              LOG_INT("segment", notice->segment),
+              LOG_STR("segment", notice->segment != 0 ? segment : NULL),
               LOG_STR("reason", notice->err != 0 ? strerror(-notice->err) : NULL));
     free(notice);
 }

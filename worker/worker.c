@@ -243,6 +243,17 @@ static void on_channel_end(void *owner, int err)
         delivery_drain(worker->delivery, on_last_wait, worker);
 }
 
+/* The log has it; the master shows it to whoever asks for its status (OP08). */
+static void on_alert(const char *module, const char *text, void *arg)
+{
+    struct worker *worker = arg;
+    struct ipc_alert alert = { .module = "" };
+
+    (void)snprintf(alert.module, sizeof(alert.module), "%s", module);
+    (void)snprintf(alert.text, sizeof(alert.text), "%s", text);
+    channel_send(worker->channel, IPC_ALERT, &alert);
+}
+
 static void on_turn_end_log(void *arg)
 {
     (void)arg;
@@ -260,6 +271,7 @@ static void free_parts(struct worker *worker)
     resolver_free(&worker->resolver);
     spooler_free(&worker->spooler);
     segment_cache_free(&worker->cache);
+    log_on_alert(NULL, NULL);
     channel_free(&worker->channel);
     loop_timer_free(&worker->heartbeat);
     loop_timer_free(&worker->last_wait);
@@ -281,6 +293,7 @@ int worker_run(struct loop *loop, int channel_fd)
         log_error("worker", "out of memory", LOG_INT("pid", getpid()));
         return EXIT_TROUBLE;
     }
+    log_on_alert(on_alert, &worker);
     loop_at_turn_end(loop, on_turn_end_log, NULL);
     channel_send(worker.channel, IPC_WORKER_READY, &ready);
     loop_run(loop);

@@ -1,7 +1,7 @@
 """A sender that goes on while things break, and remembers exactly what was promised to it."""
 import threading
 
-from .net import Client, Closed
+from .net import Client, Closed, Reply
 
 
 class Load:
@@ -9,14 +9,14 @@ class Load:
 
     acknowledged: recipients whose message was answered 250: these must arrive. Connections that
     break, and replies other than 250, are counted in `broken` by what happened, and tried again
-    with another message."""
+    with another message. `refused` counts those replies by their code."""
 
     def __init__(self, scratch, port, threads=10, per_connection=1, body_bytes=1000, tag="m"):
         self.port, self.per_connection, self.tag = port, per_connection, tag
         self.body = b"Subject: load\r\n\r\n" + b"x" * 70 + b"\r\n" + \
             (b"y" * 70 + b"\r\n") * (body_bytes // 72)
         self.acknowledged = []
-        self.broken = {}
+        self.broken, self.refused = {}, {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True)
@@ -44,12 +44,15 @@ class Load:
                     stage = "quit"
                     client.quit()
             except (OSError, Closed, AssertionError, ValueError) as error:
-                self._note(f"{stage}: {type(error).__name__} {str(error)[:60]}")
+                self._note(f"{stage}: {type(error).__name__} {str(error)[:60]}", error)
                 self._ending.wait(0.05)
 
-    def _note(self, what):
+    def _note(self, what, error):
         with self._lock:
             self.broken[what] = self.broken.get(what, 0) + 1
+            if error.args and isinstance(error.args[0], Reply):
+                code = error.args[0].code
+                self.refused[code] = self.refused.get(code, 0) + 1
 
     def stop(self):
         self._ending.set()

@@ -181,6 +181,11 @@ Test(cursor_file, a_damaged_file_costs_the_turns_alone)
 
 /* ---- alerts ---- */
 
+static const char *alert_text(const json_t *shown, size_t index, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(shown, index), key));
+}
+
 Test(alerts, OP08_are_kept_newest_first_and_once_each)
 {
     struct alerts *alerts;
@@ -193,8 +198,37 @@ Test(alerts, OP08_are_kept_newest_first_and_once_each)
     log_warning("here", "no alert", LOG_INT("n", 3));
     shown = alerts_shown(alerts);
     cr_assert_eq(json_array_size(shown), 2);
-    cr_assert_not_null(
-        strstr(json_string_value(json_object_get(json_array_get(shown, 0), "text")), "second"));
+    cr_assert_str_eq(alert_text(shown, 0, "text"), "second n=2");
+    cr_assert_str_eq(alert_text(shown, 0, "process"), "master");
+    json_decref(shown);
+    log_alert("here", "first", LOG_INT("n", 1)); /* again */
+    shown = alerts_shown(alerts);
+    cr_assert_eq(json_array_size(shown), 2);
+    cr_assert_str_eq(alert_text(shown, 0, "text"), "first n=1");
+    cr_assert_eq(json_integer_value(json_object_get(json_array_get(shown, 0), "count")), 2);
+    json_decref(shown);
+    alerts_free(&alerts);
+}
+
+Test(alerts, OP08_those_of_workers_are_kept_too_whatever_they_say)
+{
+    struct alerts *alerts = alerts_new();
+    char endless[2000];
+    json_t *shown;
+
+    memset(endless, 'x', sizeof(endless) - 1);
+    memcpy(endless + 510, "\xc3\xa4", 2); /* where it is cut */
+    endless[sizeof(endless) - 1] = '\0';
+    alerts_take(alerts, "worker[0]", "spooler", "disk");
+    alerts_take(alerts, "worker[1]", "spooler", "disk");
+    alerts_take(alerts, "worker[1]", "spooler", "\xff is no UTF-8");
+    alerts_take(alerts, "worker[1]", "spooler", endless);
+    alerts_take(NULL, "worker[1]", "spooler", "nobody keeps it");
+    shown = alerts_shown(alerts);
+    cr_assert_eq(json_array_size(shown), 4);
+    cr_assert_eq(strlen(alert_text(shown, 0, "text")), 511);
+    cr_assert_str_eq(alert_text(shown, 1, "text"), "? is no UTF-8");
+    cr_assert_str_eq(alert_text(shown, 3, "process"), "worker[0]");
     json_decref(shown);
     alerts_free(&alerts);
 }
