@@ -255,7 +255,7 @@ struct ipc_heartbeat {
     uint32_t jobs;
     uint32_t longest_turn_us;
     uint64_t sessions;   /* inbound connections accepted since the start */
-    uint32_t is_syncing; /* 1: a disk sync is under way: not stuck, the disk hangs */
+    uint32_t disk_hangs; /* 1: a disk sync takes very long: not the worker is stuck */
     uint32_t rss_kib;
 };
 

@@ -120,7 +120,7 @@ void supervisor_stuck(struct worker *worker, const char *what)
     struct supervisor *s = worker->supervisor;
     int64_t now_ms = loop_now_ms(s->loop);
 
-    if (worker->state == WORKER_DOWN ||
+    if (worker->state == WORKER_DOWN || worker->figures.disk_hangs != 0 ||
         (s->last_stuck_ms != 0 && now_ms - s->last_stuck_ms < STUCK_EVERY_MS))
         return;
     s->last_stuck_ms = now_ms;
@@ -424,7 +424,7 @@ static void on_tick(void *arg)
         if (worker == NULL || worker->pid == 0 || worker->heartbeat_ms == 0 ||
             (worker->state != WORKER_RUNNING && worker->state != WORKER_DRAINING))
             continue;
-        if (now_ms - worker->heartbeat_ms >= STUCK_MS && worker->figures.is_syncing == 0)
+        if (now_ms - worker->heartbeat_ms >= STUCK_MS)
             supervisor_stuck(worker, "no heartbeat for 60 s");
     }
 }

@@ -75,7 +75,8 @@ unsigned supervisor_open_scans(const struct supervisor *supervisor);
 
 /* This worker is not right any more: it is killed, and replaced when it has ended. */
 void supervisor_fault(struct worker *worker, const char *what);
-/* The same for one that does not move; counted as a crash of what it holds (MQ09). */
+/* The same for one that does not move; counted as a crash of what it holds (MQ09). Not while its
+ * disk hangs: a successor would hang too. */
 void supervisor_stuck(struct worker *worker, const char *what);
 
 #endif

@@ -114,6 +114,7 @@ static void add_figures(json_t *shown, const struct ipc_heartbeat *figures)
     add_number(shown, "delivered", figures->delivered);
     add_number(shown, "bytes_in", figures->bytes_in);
     add_number(shown, "syncs", figures->syncs);
+    json_object_set_new(shown, "disk_hangs", json_boolean(figures->disk_hangs != 0));
     add_number(shown, "sessions", figures->sessions);
     add_number(shown, "connections_in", figures->connections_in);
     add_number(shown, "connections_out", figures->connections_out);

@@ -6,8 +6,10 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+
 static atomic_uint_fast64_t sync_count;
-static atomic_bool is_syncing;
+static atomic_int_fast64_t sync_began_ms; /* 0: none is under way */
 
 #if POSTERN_HOOKS
 static _Atomic(disk_fault_cb *) fault_cb;
@@ -95,9 +97,9 @@ static int sync_with(int (*sync)(int), int fd)
 
     if (err < 0)
         return err;
-    atomic_store_explicit(&is_syncing, true, memory_order_relaxed);
+    atomic_store_explicit(&sync_began_ms, clock_mono_ms(), memory_order_relaxed);
     err = sync(fd) < 0 ? -errno : 0;
-    atomic_store_explicit(&is_syncing, false, memory_order_relaxed);
+    atomic_store_explicit(&sync_began_ms, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&sync_count, 1, memory_order_relaxed);
     return err;
 }
@@ -127,7 +129,9 @@ uint64_t disk_sync_count(void)
     return atomic_load_explicit(&sync_count, memory_order_relaxed);
 }
 
-bool disk_is_syncing(void)
+bool disk_hangs(void)
 {
-    return atomic_load_explicit(&is_syncing, memory_order_relaxed);
+    const int64_t began_ms = atomic_load_explicit(&sync_began_ms, memory_order_relaxed);
+
+    return began_ms != 0 && clock_mono_ms() - began_ms > DISK_HANG_MS;
 }

@@ -25,8 +25,9 @@ void disk_hurry(int fd, uint64_t offset, uint64_t bytes);
 void disk_await(int fd, uint64_t offset, uint64_t bytes);
 
 /* Of this process, from any thread. */
+#define DISK_HANG_MS 2000
 uint64_t disk_sync_count(void);
-bool disk_is_syncing(void);
+bool disk_hangs(void); /* a sync has been under way for more than DISK_HANG_MS */
 
 #if POSTERN_HOOKS
 enum disk_call { DISK_CALL_WRITE, DISK_CALL_SYNC };

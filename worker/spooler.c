@@ -257,7 +257,7 @@ void spooler_figures(const struct spooler *spooler, struct spooler_figures *ret_
     *ret_figures = (struct spooler_figures){ .messages = spooler->messages,
                                              .bytes = spooler->bytes,
                                              .syncs = disk_sync_count(),
-                                             .is_syncing = disk_is_syncing() };
+                                             .disk_hangs = disk_hangs() };
 }
 
 /* ---- life ---- */

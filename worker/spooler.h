@@ -118,7 +118,7 @@ void spooler_watch_credit(struct spooler *spooler, spooler_credit_cb *changed, v
 /* For the heartbeat. */
 struct spooler_figures {
     uint64_t messages, bytes, syncs;
-    bool is_syncing;
+    bool disk_hangs;
 };
 void spooler_figures(const struct spooler *spooler, struct spooler_figures *ret_figures);
 

@@ -137,7 +137,7 @@ static void on_heartbeat(void *arg)
     beat.accepted = spooled.messages;
     beat.bytes_in = spooled.bytes;
     beat.syncs = spooled.syncs;
-    beat.is_syncing = spooled.is_syncing;
+    beat.disk_hangs = spooled.disk_hangs;
     beat.sessions = in.sessions;
     beat.connections_in = in.connections;
     beat.delivered = out.delivered;
