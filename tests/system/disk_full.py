@@ -8,10 +8,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
 from peer.faults import Faults
 from peer.gateway import Gateway, Refused
-from peer.load import Load, doubles, missing
+from peer.load import Load
 from peer.mounts import SmallDisk
 from peer.net import Client
 from peer.servers import ScriptedServer
+from peer.trouble import check_all_arrives, check_refusals, deliver, until_taken, wait_alert
 
 
 def start(t, disk=None, **options):
@@ -27,20 +28,6 @@ def start(t, disk=None, **options):
     return gateway, sink, disk
 
 
-def alerts(gateway):
-    return [alert["text"] for alert in gateway.ctl_json("status")["alerts"]]
-
-
-def wait_alert(gateway, words):
-    suite.wait_for(f"status shows \"{words}\"", lambda: any(words in a for a in alerts(gateway)))
-
-
-def deliver(gateway, recipient, size=1000):
-    with Client(gateway.port, 60) as client:
-        return client.deliver(b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * (size // 72),
-                              recipients=[recipient])
-
-
 def until_refused(t, gateway, body_bytes=20000):
     """Sends until room runs out; whoever sent is told so and nothing else."""
     load = Load(t, gateway.port, threads=8, per_connection=20, body_bytes=body_bytes)
@@ -48,29 +35,6 @@ def until_refused(t, gateway, body_bytes=20000):
     load.stop()
     check_refusals(load)
     return load
-
-
-def check_refusals(load):
-    """Local trouble is 451 or 452 (MQ07), and no connection breaks over it."""
-    assert set(load.refused) <= {451, 452}, load.broken
-    assert sum(load.refused.values()) == sum(load.broken.values()), load.broken
-
-
-def until_taken(gateway, seconds=15):
-    """Intake resumes by itself."""
-    def taken():
-        try:
-            return deliver(gateway, "resumed@example.test").code == 250
-        except AssertionError as refused:
-            assert refused.args[0].code in (451, 452), refused
-            return False
-    suite.wait_for("mail is taken again", taken, seconds, 0.2)
-
-
-def check_all_arrives(gateway, sink, load, seconds=60):
-    suite.wait_for("all that was promised", lambda: not missing(load.acknowledged, [sink]), seconds)
-    suite.wait_for("the queue is empty", lambda: not gateway.queue(), 30)
-    assert doubles([sink]) == 0
 
 
 @suite.deadline(120)
@@ -238,8 +202,7 @@ def test_MQ07_no_space_said_by_the_shim(t):
     """The same where nothing can be mounted."""
     faults = Faults(t)
     full = faults.switch("full")
-    rules = [f"{call}:always:ENOSPC:path=/spool/:{full.when}" for call in ("fallocate", "pwrite")]
-    gateway, sink, _ = start(t, env=faults.env(" ".join(rules)))
+    gateway, sink, _ = start(t, env=faults.env(f"fallocate:always:ENOSPC:path=/spool/:{full.when}"))
     with full:
         load = until_refused(t, gateway)
         sink.start()

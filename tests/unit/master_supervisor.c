@@ -125,25 +125,6 @@ Test(supervisor, MQ09_a_message_that_kills_two_workers_is_held)
     WAIT_FOR(queued() == 1);
 }
 
-Test(supervisor, OP02_one_that_is_stuck_is_replaced_but_not_while_its_disk_hangs)
-{
-    pid_t first;
-
-    start(1, "");
-    WAIT_FOR(is_started);
-    first = workers.slots[0]->pid;
-    workers.slots[0]->figures.disk_hangs = 1;
-    supervisor_stuck(workers.slots[0], "test");
-    cr_assert_eq(workers.slots[0]->state, WORKER_RUNNING);
-    workers.slots[0]->figures.disk_hangs = 0;
-    supervisor_stuck(workers.slots[0], "test");
-    cr_assert_eq(workers.slots[0]->state, WORKER_DOWN);
-    WAIT_FOR(workers.slots[0]->pid != first && running() == 1);
-    cr_assert_not_null(strstr(workers.slots[0]->last_exit, "stuck"));
-    supervisor_stuck(workers.slots[0], "test");
-    cr_assert_eq(workers.slots[0]->state, WORKER_RUNNING, "at most one a minute");
-}
-
 Test(supervisor, a_worker_that_talks_nonsense_is_killed_and_the_others_go_on)
 {
     start(2, "nonsense");

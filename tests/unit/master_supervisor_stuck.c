@@ -78,12 +78,12 @@ Test(supervisor_stuck, OP02_not_while_a_disk_sync_hangs)
 {
     start(1, "hung disk");
     heard_all(1);
-    cr_assert_eq(workers.slots[0]->figures.is_syncing, 1);
+    cr_assert_eq(workers.slots[0]->figures.disk_hangs, 1);
     set_silence(0, 60 * MINUTE_MS);
     look();
     cr_assert_not(is_killed(0));
     cr_assert_eq(running(), 1);
-    workers.slots[0]->figures.is_syncing = 0; /* the same silence without the reason for it */
+    workers.slots[0]->figures.disk_hangs = 0; /* the same silence without the reason for it */
     look();
     cr_assert(is_killed(0));
 }

@@ -58,7 +58,7 @@ static inline void fake_beat(void *arg)
 {
     const struct ipc_heartbeat beat = { .accepted = 1,
                                         .connections_in = is_role("busy"),
-                                        .is_syncing = is_role("hung disk") };
+                                        .disk_hangs = is_role("hung disk") };
 
     (void)arg;
     channel_send(fake.channel, IPC_HEARTBEAT, &beat);
