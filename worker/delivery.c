@@ -210,8 +210,8 @@ static bool may_be_cut(const struct job *job)
            (job->stage == JOB_TALKING && !smtp_transaction_is_past_end(&job->transaction));
 }
 
-/* It is as if it had never been here. */
-static void give_back(struct job *job)
+/* It is as if it had never been here, unless a server has judged somebody already. */
+static void give_back(struct job *job, const char *why)
 {
     if (job->stage == JOB_READING) {
         read_ahead_cancel(&job->read_ahead);
@@ -220,7 +220,7 @@ static void give_back(struct job *job)
         return;
     }
     job_disconnect(job);
-    job_settle_no_room(job);
+    job_settle_no_room(job, why);
 }
 
 void delivery_cancel(struct delivery *delivery, uint64_t id)
@@ -231,19 +231,19 @@ void delivery_cancel(struct delivery *delivery, uint64_t id)
         if (job->order.job != id)
             continue;
         if (may_be_cut(job))
-            give_back(job);
+            give_back(job, "called back by the master");
         return;
     }
 }
 
-static void give_back_all(struct delivery *delivery)
+static void give_back_all(struct delivery *delivery, const char *why)
 {
     struct job *job, *next;
 
     for (job = TAILQ_FIRST(&delivery->jobs); job != NULL; job = next) {
         next = TAILQ_NEXT(job, link);
         if (may_be_cut(job))
-            give_back(job);
+            give_back(job, why);
     }
 }
 
@@ -252,7 +252,7 @@ static void on_pause_timer(void *arg)
     struct delivery *delivery = arg;
 
     if (delivery->unrecorded > 0)
-        give_back_all(delivery);
+        give_back_all(delivery, "outcomes cannot be recorded here now");
 }
 
 void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *arg)
@@ -260,7 +260,7 @@ void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *
     delivery->is_draining = true;
     delivery->drained = done;
     delivery->drained_arg = arg;
-    give_back_all(delivery);
+    give_back_all(delivery, "the worker ends");
     look_whether_drained(delivery);
 }
 

@@ -33,13 +33,14 @@ void delivery_free(struct delivery **delivery);
 
 void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *order);
 
-/* The master wants it back: cut, neither failure nor attempt, unless it is past its end of data;
- * then it goes on. Unknown jobs are over already. */
+/* The master wants it back: cut, unless it is past its end of data; then it goes on. What is cut is
+ * neither failure nor attempt (NO_ROOM), but when a server has judged some recipient already it is
+ * an attempt that ended (DEFERRED). Unknown jobs are over already. */
 void delivery_cancel(struct delivery *delivery, uint64_t job);
 
-/* Cuts what has not sent its end of data (its outcome is NO_ROOM: neither failure nor attempt),
- * takes nothing more, and runs `done` once, never from inside the call, when the rest is recorded.
- * A second call replaces `done`. */
+/* Cuts what has not sent its end of data as delivery_cancel() does, takes nothing more, and runs
+ * `done` once, never from inside the call, when the rest is recorded. A second call replaces
+ * `done`. */
 typedef void delivery_drained_cb(void *arg);
 void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *arg);
 

@@ -54,6 +54,8 @@ static const char *obstacle(const struct job *job, char out[160])
 
     if (profile == NULL || profile->profile->version != job->order.version)
         return "this worker does not have the profile's present version";
+    if (profile->profile->incomplete)
+        return "the profile is incomplete: a secret that it needs was never entered";
     if (job->order.rule != 0 && rule == NULL)
         return "this worker does not know the message's rule";
     unbuilt = rule != NULL ? rule_unbuilt_protection(rule) : NULL;

@@ -162,8 +162,9 @@ void delivery_on_record_timer(void *arg);
 void job_read_recipients(struct job *job);
 /* The attempt is over; whoever is still open is deferred, or expired. */
 void job_settle(struct job *job);
-/* Neither failure nor attempt: come again. */
-void job_settle_no_room(struct job *job);
+/* Neither failure nor attempt: come again. But when somebody was judged already it is an attempt,
+ * and `what` is why the rest waits for the next. */
+void job_settle_no_room(struct job *job, const char *what);
 
 /* ---- delivery_note.c ---- */
 

@@ -179,8 +179,27 @@ void job_settle(struct job *job)
         finish(job);
 }
 
-void job_settle_no_room(struct job *job)
+/* Some reply, or a loss, was about a recipient and is not in the cell, or not as it was said: only
+ * the end of an attempt keeps it. Without it who was lost would be sent to again at once (SP22). */
+static bool has_judged(const struct job *job)
 {
+    for (uint32_t i = 0; i < job->count; i++) {
+        const struct recipient *recipient = &job->recipients[i];
+
+        if (recipient->fate != FATE_NONE ||
+            (recipient->has_news && recipient->state == CELL_RCPT_REFUSED))
+            return true;
+    }
+    return false;
+}
+
+void job_settle_no_room(struct job *job, const char *what)
+{
+    if (has_judged(job)) {
+        job_trail(job, TRAIL_DEFERRED, 0, what);
+        job_settle(job);
+        return;
+    }
     if (job->server >= 0)
         job->tried &= ~((uint64_t)1 << job->server);
     job->stage = JOB_NOTING;

@@ -217,7 +217,7 @@ static void on_done(const struct smtp_result *result, void *owner)
     if (verdict == SMTP_RESTART) {
         job_reconnect(job, 0);
     } else if (verdict == SMTP_NO_ROOM) {
-        job_settle_no_room(job);
+        job_settle_no_room(job, what);
     } else if (verdict == SMTP_FAILED) {
         fail_address(job, code, what);
     } else if (job_has_more(job)) {

@@ -68,7 +68,7 @@ static void on_failed(const struct smtp_failure *failure, void *owner)
     };
 
     if (smtp_judge(failure->point, failure->event, &situation) == SMTP_NO_ROOM)
-        job_settle_no_room(job);
+        job_settle_no_room(job, failure->text);
     else
         job_server_failed(job, failure->code, failure->text);
 }
