@@ -2,8 +2,14 @@
 #ifndef TESTS_UNIT_SEGMENT_BUILDER_H
 #define TESTS_UNIT_SEGMENT_BUILDER_H
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <criterion/criterion.h>
 
 #include "common/envelope.h"
 #include "common/spool_format.h"
@@ -13,23 +19,32 @@ struct segment_builder {
     uint64_t bytes, at, batch_at, sequence;
     uint64_t incarnation;
     uint32_t next_cell;
+    int64_t received_ms; /* of the records */
 };
 
+static inline void builder_write_header(struct segment_builder *builder, unsigned slot)
+{
+    struct spool_header header = { .kind = SPOOL_SHARED,
+                                   .slot = slot,
+                                   .number = 1,
+                                   .incarnation = builder->incarnation,
+                                   .bytes = builder->bytes,
+                                   .cells = spool_cells_for(builder->bytes) };
+
+    spool_header_seal(&header);
+    memcpy(builder->data, &header, sizeof(header));
+}
+
+/* Segment 1 of slot 0. */
 static inline void builder_init(struct segment_builder *builder, uint64_t bytes,
                                 uint64_t incarnation)
 {
-    struct spool_header header = { .kind = SPOOL_SHARED,
-                                   .slot = 0,
-                                   .number = 1,
-                                   .incarnation = incarnation,
-                                   .bytes = bytes,
-                                   .cells = spool_cells_for(bytes) };
-
-    *builder = (struct segment_builder){
-        .data = calloc(1, bytes), .bytes = bytes, .at = SPOOL_BLOCK, .incarnation = incarnation
-    };
-    spool_header_seal(&header);
-    memcpy(builder->data, &header, sizeof(header));
+    *builder = (struct segment_builder){ .data = calloc(1, bytes),
+                                         .bytes = bytes,
+                                         .at = SPOOL_BLOCK,
+                                         .incarnation = incarnation,
+                                         .received_ms = 1800000000000 };
+    builder_write_header(builder, 0);
 }
 
 static inline void builder_begin_batch(struct segment_builder *builder)
@@ -58,7 +73,7 @@ static inline uint64_t builder_add_message(struct segment_builder *builder, uint
 {
     struct spool_record record = { .offset = spool_align(builder->at),
                                    .id = id,
-                                   .received_ms = 1800000000000,
+                                   .received_ms = builder->received_ms,
                                    .body_bytes = body_bytes,
                                    .envelope_bytes = (uint32_t)envelope_packed_bytes(envelope),
                                    .group_count = envelope->group_count,
@@ -109,6 +124,28 @@ static inline uint64_t builder_add_note(struct segment_builder *builder, uint64_
     memcpy(builder->data + note.offset + sizeof(note), text, note.text_bytes);
     builder->at = spool_note_end(&note);
     return note.offset;
+}
+
+/* Puts it into the folder of a slot that has none, with all its cells empty, and is done. */
+static inline void builder_store(struct segment_builder *builder, const char *spool_dir,
+                                 unsigned slot)
+{
+    char path[160];
+    int fd;
+
+    builder_write_header(builder, slot);
+    (void)mkdir(spool_dir, 0700);
+    snprintf(path, sizeof(path), "%s/%u", spool_dir, slot);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/%u/1.seg", spool_dir, slot);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(write(fd, builder->data, builder->bytes), builder->bytes);
+    close(fd);
+    snprintf(path, sizeof(path), "%s/%u/1.state", spool_dir, slot);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(ftruncate(fd, spool_cells_for(builder->bytes) * CELL_BYTES), 0);
+    close(fd);
+    free(builder->data);
 }
 
 #endif

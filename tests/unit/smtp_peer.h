@@ -2,14 +2,15 @@
  *
  * It does what a good server does unless peer_on() says otherwise for lines that begin with a given
  * text. What it hears is written down in `log`, one line after the other, each ended by "|";
- * content shows as "(bytes)". Besides replies an answer may be: "!close", "!reset", "" (silence),
- * and "250 text!close". */
+ * content shows as "(bytes)". The same is told to `on_line`, and "(connected)" before. Besides
+ * replies an answer may be: "!close", "!reset", "" (silence), and "250 text!close". */
 #ifndef TESTS_UNIT_SMTP_PEER_H
 #define TESTS_UNIT_SMTP_PEER_H
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,8 @@ struct peer {
     const char *extensions;
     LIST_HEAD(, peer_client) clients;
     unsigned connections, open, most_open, messages, most_lines_in_a_read;
-    bool is_deaf; /* reads nothing */
+    bool is_deaf;                                         /* reads nothing */
+    void (*on_line)(struct peer *peer, const char *line); /* NULL: nobody listens */
     char log[65536];
     char *content; /* of the last message, as it came: stuffed, without the final dot */
     size_t content_bytes;
@@ -134,6 +136,8 @@ static inline void peer_write_down(struct peer *peer, const char *line)
     size_t used = strlen(peer->log);
 
     snprintf(peer->log + used, sizeof(peer->log) - used, "%s|", line);
+    if (peer->on_line != NULL)
+        peer->on_line(peer, line);
 }
 
 static inline bool peer_take_content(struct peer_client *client)
@@ -221,11 +225,13 @@ static inline void peer_on_connection(int fd, unsigned what, void *arg)
 {
     struct peer *peer = arg;
     struct peer_client *client = calloc(1, sizeof(*client));
+    int on = 1;
 
     (void)what;
     client->peer = peer;
     client->fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     cr_assert_geq(client->fd, 0);
+    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* a line is two writes */
     client->in = evbuffer_new();
     client->watch = loop_watch_new(peer->loop, client->fd, peer_on_readable, client);
     LIST_INSERT_HEAD(&peer->clients, client, link);
@@ -233,6 +239,8 @@ static inline void peer_on_connection(int fd, unsigned what, void *arg)
     if (++peer->open > peer->most_open)
         peer->most_open = peer->open;
     loop_watch_set(client->watch, LOOP_READ);
+    if (peer->on_line != NULL)
+        peer->on_line(peer, "(connected)");
     (void)peer_say(client, peer_answer(peer, "greeting"));
 }
 

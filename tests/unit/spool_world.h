@@ -1,5 +1,6 @@
 /* What the tests of the spool share: a temporary state directory, a loop, and a channel whose other
- * end writes down what the worker would tell its master. */
+ * end writes down what the worker would tell its master. WORLD_MORE_AT_MASTER may be defined
+ * before: more handlers for that end. */
 #ifndef TESTS_UNIT_SPOOL_WORLD_H
 #define TESTS_UNIT_SPOOL_WORLD_H
 
@@ -106,10 +107,18 @@ static void world_on_end(void *owner, int err)
     cr_assert_eq(err, 0, "a broken channel");
 }
 
+#ifndef WORLD_MORE_AT_MASTER
+#define WORLD_MORE_AT_MASTER [0] = NULL
+#endif
+
 static channel_handler *const world_at_master[IPC_KIND_COUNT] = {
-    [IPC_MAIL_QUEUED] = world_on_queued,          [IPC_SEGMENT_SEALED] = world_on_sealed,
-    [IPC_SEGMENT_RELEASED] = world_on_released,   [IPC_MAIL_MOVED] = world_on_moved,
-    [IPC_SEGMENT_COMPACTED] = world_on_compacted, [IPC_RESCANNED] = world_on_rescanned,
+    [IPC_MAIL_QUEUED] = world_on_queued,
+    [IPC_SEGMENT_SEALED] = world_on_sealed,
+    [IPC_SEGMENT_RELEASED] = world_on_released,
+    [IPC_MAIL_MOVED] = world_on_moved,
+    [IPC_SEGMENT_COMPACTED] = world_on_compacted,
+    [IPC_RESCANNED] = world_on_rescanned,
+    WORLD_MORE_AT_MASTER,
 };
 static channel_handler *const world_at_worker[IPC_KIND_COUNT] = { NULL };
 
