@@ -17,7 +17,6 @@
 #define MISS_WAIT_MS    10000
 #define MISSES_MAX      8 /* the wait doubles until then */
 #define UNREAD_WAIT_MS  60000
-#define CRASHES_TO_HOLD 2 /* MQ09 */
 
 int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
                     const struct ipc_mail_queued *queued)
@@ -206,7 +205,7 @@ static struct cell_change change_after(const struct group *group, bool is_crash)
     change.is_write = true;
     change.set_crashes = true;
     change.crashes = group->crashes < UINT8_MAX ? (uint8_t)(group->crashes + 1) : UINT8_MAX;
-    change.set_held = change.crashes >= CRASHES_TO_HOLD;
+    change.set_held = change.crashes >= QUEUE_CRASHES_TO_HOLD;
     return change;
 }
 

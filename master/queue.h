@@ -35,6 +35,9 @@ enum queue_state {
     QUEUE_STATE_COUNT
 };
 
+#define QUEUE_CRASHES_TO_HOLD \
+    2 /* workers that died while they had a group: then it is held (MQ09) */
+
 /* What is shown of a group. */
 struct queue_view {
     struct ipc_place place;

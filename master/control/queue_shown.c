@@ -29,6 +29,15 @@ static json_t *rule_shown(const struct control *control, uint32_t id)
     return rule ? json_string(rule->name) : json_null();
 }
 
+static json_t *reason_shown(const struct queue_view *view)
+{
+    if (view->state != QUEUE_HELD)
+        return json_null();
+    if (view->crashes < QUEUE_CRASHES_TO_HOLD)
+        return json_string("by an operator");
+    return json_sprintf("%u workers died while they had it", view->crashes);
+}
+
 json_t *queue_shown(const struct control *control, const struct queue_view *view, bool with_message)
 {
     bool waits = view->state == QUEUE_WAITING;
@@ -49,6 +58,7 @@ json_t *queue_shown(const struct control *control, const struct queue_view *view
     json_object_set_new(row, "next_attempt",
                         waits ? time_shown(view->next_attempt_s) : json_null());
     json_object_set_new(row, "crashes", json_integer(view->crashes));
+    json_object_set_new(row, "held", reason_shown(view));
     json_object_set_new(row, "worker",
                         view->worker >= 0 ? json_integer(view->worker) : json_null());
     return row;

@@ -203,12 +203,22 @@ Test(control_api, MQ06_list_shows_names_states_and_what_is_in_the_message)
               text_at("messages.0.next_attempt"));
     cr_assert(json_is_null(at("messages.1.message")));
     cr_assert(json_is_null(at("messages.1.next_attempt")), "what is held has no next attempt");
+    cr_assert(json_is_null(at("messages.0.held")));
+    ASSERT_AT("messages.1.held", "by an operator");
     cr_assert(json_is_null(at("messages.1.rule")), "there is no such rule (any more)");
     snprintf(next, sizeof(next), "%s.1", shown_id());
     ASSERT_AT("next", next);
     cr_assert_eq(fake.limit, 100);
     cr_assert_eq(fake.filter.state, -1);
     cr_assert_not(fake.detail);
+}
+
+Test(control_api, MQ09_what_killed_workers_is_held_for_that_reason)
+{
+    fill_queue(1);
+    fake.views[1].crashes = QUEUE_CRASHES_TO_HOLD;
+    ASSERT_STATUS(ask("GET", "/queue", NULL), 200);
+    ASSERT_AT("messages.1.held", "2 workers died while they had it");
 }
 
 Test(control_api, MQ06_list_without_a_worker_says_what_the_master_knows)
