@@ -16,7 +16,6 @@
 
 static const char last_id_name[] = "last-id";
 
-/* Makes the folder if it is missing, and its name durable. */
 static int open_folder(int parent_fd, const char *name)
 {
     int fd;
@@ -25,6 +24,14 @@ static int open_folder(int parent_fd, const char *name)
         return -errno;
     fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 ? fd : -errno;
+}
+
+/* A name is on the disk once the folder that it stands in was synced. */
+static int sync_parent(int fd)
+{
+    AUTO(close) int parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return parent_fd >= 0 ? disk_sync(parent_fd) : -errno;
 }
 
 static int take_lock(int slot_fd)
@@ -45,11 +52,14 @@ static int take_lock(int slot_fd)
 static int open_all(const char *spool_dir, struct slot_dir *dir)
 {
     char name[16];
-    int damaged_fd;
+    int damaged_fd, err;
 
     dir->spool_fd = open_folder(AT_FDCWD, spool_dir);
     if (dir->spool_fd < 0)
         return dir->spool_fd;
+    err = sync_parent(dir->spool_fd);
+    if (err < 0)
+        return err;
     damaged_fd = open_folder(dir->spool_fd, "damaged");
     if (damaged_fd < 0)
         return damaged_fd;
@@ -61,7 +71,10 @@ static int open_all(const char *spool_dir, struct slot_dir *dir)
     dir->lock_fd = take_lock(dir->fd);
     if (dir->lock_fd < 0)
         return dir->lock_fd;
-    return disk_sync(dir->spool_fd);
+    err = disk_sync(dir->spool_fd);
+    /* What an earlier life removed must be gone before its numbers are used again: an old segment
+     * beside a new one's empty cells would be delivered again. */
+    return err == 0 ? disk_sync(dir->fd) : err;
 }
 
 int slot_dir_open(const char *spool_dir, unsigned slot, struct slot_dir *ret_dir,

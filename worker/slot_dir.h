@@ -17,8 +17,8 @@ struct slot_dir {
     int lock_fd;
 };
 
-/* Makes the folders that are missing, syncs their names and takes the lock. -EBUSY: another process
- * has it. */
+/* Makes the folders that are missing, takes the lock, and syncs all names, also those that an
+ * earlier life removed. -EBUSY: another process has the lock. */
 int slot_dir_open(const char *spool_dir, unsigned slot, struct slot_dir *ret_dir,
                   struct reason *reterr_why);
 /* Another slot's folder in the same spool, if it is there, with its lock. */
