@@ -182,6 +182,12 @@ static void keep_damage(struct recovery *recovery, uint64_t offset, uint64_t end
     tell(recovery, LOG_LEVEL_ALERT, "part of a segment is damaged and set aside", err);
 }
 
+static void know_id(struct recovery *recovery, uint64_t id)
+{
+    if (id > recovery->result.max_id)
+        recovery->result.max_id = id;
+}
+
 static int add_record(struct recovery *recovery, const struct spool_record *record)
 {
     const uint64_t bytes = spool_record_end(record) - record->offset;
@@ -198,8 +204,7 @@ static int add_record(struct recovery *recovery, const struct spool_record *reco
         keep_damage(recovery, record->offset, spool_record_end(record));
         return 0;
     }
-    if (record->id > recovery->result.max_id)
-        recovery->result.max_id = record->id;
+    know_id(recovery, record->id);
     for (uint32_t i = 0; err == 0 && i < record->group_count; i++)
         err = add_group(recovery, record, &envelope->groups[i], i, share);
     free(envelope);
@@ -215,6 +220,7 @@ static int step_open(struct recovery *recovery)
     int err;
 
     if (recovery->is_own && spool_disk_is_writing(recovery->disk, number)) {
+        know_id(recovery, segment_writer_known_id(recovery->disk->writer));
         recovery->at++;
         return 0;
     }
@@ -241,8 +247,7 @@ static int step_open(struct recovery *recovery)
     }
     if (header->kind == 0)
         tell(recovery, LOG_LEVEL_ALERT, "a segment's header is damaged, its mail is not", 0);
-    if (header->max_id > recovery->result.max_id)
-        recovery->result.max_id = header->max_id;
+    know_id(recovery, header->max_id);
     recovery->step = STEP_READ;
     return 0;
 }

@@ -68,6 +68,7 @@ static struct segment_file *file_new(int fd, uint32_t number, uint64_t bytes, ui
     return file;
 }
 
+/* What the file was evidence of it remains, though the header be written anew. */
 static int write_header(struct segment_file *file, enum spool_kind kind, unsigned slot,
                         uint64_t max_id)
 {
@@ -79,16 +80,17 @@ static int write_header(struct segment_file *file, enum spool_kind kind, unsigne
     if (getrandom(&file->incarnation, sizeof(file->incarnation), 0) !=
         (ssize_t)sizeof(file->incarnation))
         return -EIO;
+    if (max_id > file->max_id)
+        file->max_id = max_id;
     first.header = (struct spool_header){ .kind = kind,
                                           .slot = slot,
                                           .number = file->number,
                                           .incarnation = file->incarnation,
                                           .created_ms = clock_wall_ms(),
                                           .bytes = kind == SPOOL_OWN ? 0 : file->bytes,
-                                          .max_id = max_id,
+                                          .max_id = file->max_id,
                                           .cells = file->cells };
     spool_header_seal(&first.header);
-    file->max_id = max_id;
     file->position = SPOOL_BLOCK;
     file->sequence = 0;
     file->next_cell = 0;
@@ -221,6 +223,18 @@ static bool has_cells(const struct slot_dir *dir, uint32_t number, uint64_t byte
     return has;
 }
 
+static uint64_t header_max_id(int fd)
+{
+    unsigned char start[sizeof(struct spool_header)];
+    struct spool_header header;
+    size_t n;
+
+    return disk_read(fd, start, sizeof(start), 0, &n) == 0 &&
+                   spool_header_read(start, n, &header, NULL)
+               ? header.max_id
+               : 0;
+}
+
 int segment_file_renew(const struct slot_dir *dir, uint32_t number, uint64_t bytes, uint64_t max_id,
                        struct segment_file **ret_file)
 {
@@ -239,6 +253,7 @@ int segment_file_renew(const struct slot_dir *dir, uint32_t number, uint64_t byt
         close_fd(&fd);
         return -ENOMEM;
     }
+    file->max_id = header_max_id(fd);
     err = segment_file_begin_life(file, dir->slot, max_id);
     if (err < 0)
         segment_file_free(&file);

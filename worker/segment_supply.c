@@ -271,18 +271,23 @@ int segment_supply_take(struct segment_supply *supply, int64_t now_ms,
 
 /* ---- used ones ---- */
 
+uint64_t segment_supply_known_id(const struct segment_supply *supply,
+                                 const struct segment_file *current)
+{
+    uint64_t known = current != NULL ? current->max_id : 0;
+
+    for (const struct segment_file *file = supply->spares; file != NULL; file = file->next)
+        known = file->max_id > known ? file->max_id : known;
+    return known;
+}
+
 /* The slot must never give out an id again, though nothing of this file is left. */
 static int keep_ids(struct segment_supply *supply, const struct segment_file *current)
 {
     const uint64_t highest = max_id(supply);
-    uint64_t known = supply->last_id;
     int err;
 
-    if (current != NULL && current->max_id > known)
-        known = current->max_id;
-    for (const struct segment_file *file = supply->spares; file != NULL; file = file->next)
-        known = file->max_id > known ? file->max_id : known;
-    if (known >= highest)
+    if (supply->last_id >= highest || segment_supply_known_id(supply, current) >= highest)
         return 0;
     err = slot_dir_remember_id(supply->settings.dir->fd, highest);
     if (err == 0)

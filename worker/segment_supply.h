@@ -63,6 +63,10 @@ bool segment_supply_is_stopped(const struct segment_supply *supply);
 void segment_supply_reuse(struct segment_supply *supply, uint32_t number,
                           const struct segment_file *current, int64_t now_ms);
 
+/* The highest id that the spares and `current` (may be NULL) are synced evidence of. */
+uint64_t segment_supply_known_id(const struct segment_supply *supply,
+                                 const struct segment_file *current);
+
 uint32_t segment_supply_next_number(struct segment_supply *supply);
 bool segment_supply_owns(const struct segment_supply *supply, uint32_t number);
 uint64_t segment_supply_room(const struct segment_supply *supply);

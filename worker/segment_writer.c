@@ -281,6 +281,11 @@ void segment_writer_reuse(struct segment_writer *writer, uint32_t number, int64_
         segment_supply_reuse(writer->supply, number, writer->current, now_ms);
 }
 
+uint64_t segment_writer_known_id(const struct segment_writer *writer)
+{
+    return segment_supply_known_id(writer->supply, writer->current);
+}
+
 uint64_t segment_writer_room(const struct segment_writer *writer)
 {
     const struct segment_file *file = writer->current;

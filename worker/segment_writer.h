@@ -47,6 +47,8 @@ void segment_writer_reuse(struct segment_writer *writer, uint32_t number, int64_
 
 /* Is it being written to, made, or kept as a spare? */
 bool segment_writer_owns(const struct segment_writer *writer, uint32_t number);
+/* The highest id that its segments are synced evidence of. */
+uint64_t segment_writer_known_id(const struct segment_writer *writer);
 uint64_t segment_writer_room(const struct segment_writer *writer); /* in segments that exist */
 
 #endif

@@ -422,6 +422,31 @@ Test(recovery, an_empty_spare_is_taken_over)
     cr_assert_eq(world->sealed_count, 0);
 }
 
+/* Whatever else was evidence of an id may have been removed since. */
+Test(recovery, an_id_that_only_an_empty_spare_knows_is_not_given_out_again)
+{
+    const uint64_t known = (uint64_t)1 << 62;
+    struct spool_header header;
+    int fd;
+
+    world_open(world, 0);
+    WORLD_WAIT(world, has_header(1));
+    stop();
+    fd = open_segment(1, O_RDWR);
+    cr_assert_eq(pread(fd, &header, sizeof(header), 0), sizeof(header));
+    header.max_id = known;
+    spool_header_seal(&header);
+    cr_assert_eq(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+    close(fd);
+    for (unsigned life = 0; life < 2; life++) { /* each takes it over as a spare */
+        world_open(world, 0);
+        rescan(0);
+        cr_assert_geq(world->rescanned[life].max_id, known);
+        cr_assert_gt(spooler_next_id(world->spooler), known);
+        stop();
+    }
+}
+
 /* ---- large messages ---- */
 
 static unsigned rooms;
