@@ -252,30 +252,46 @@ static int step_open(struct recovery *recovery)
     return 0;
 }
 
+static bool is_zero(const unsigned char *data, size_t bytes)
+{
+    while (bytes > 0 && data[bytes - 1] == 0)
+        bytes--;
+    return bytes == 0;
+}
+
+static bool read_own_record(struct segment_image *image, struct spool_record *ret_record)
+{
+    uint64_t envelope_at;
+
+    if (!spool_record_read(image->data, image->present, OWN_HEAD_AT, image->bytes,
+                           image->incarnation, ret_record))
+        return false;
+    envelope_at = spool_record_envelope_at(ret_record);
+    while (segment_image_read(image, envelope_at + ret_record->envelope_bytes) == 0)
+        ;
+    return spool_checksum(image->incarnation, image->data + envelope_at,
+                          ret_record->envelope_bytes) == ret_record->envelope_sum;
+}
+
 /* A large message: its commit block proves it, and only its head is looked at. */
 static int scan_own(struct recovery *recovery)
 {
     struct segment_image *image = &recovery->image;
     struct spool_commit commit;
     struct spool_record record;
-    uint64_t envelope_end;
 
     if (image->present < OWN_HEAD_AT ||
-        !spool_commit_read(image->data + SPOOL_BLOCK, SPOOL_BLOCK, image->incarnation, &commit))
+        is_zero(image->data + SPOOL_BLOCK, OWN_HEAD_AT - SPOOL_BLOCK))
         return 0; /* never answered for */
-    if (!spool_record_read(image->data, image->present, OWN_HEAD_AT, image->bytes,
-                           image->incarnation, &record)) {
+    if (!read_own_record(image, &record)) {
+        while (segment_image_read(image, image->bytes) == 0)
+            ;
         keep_damage(recovery, 0, image->present);
         return 0;
     }
-    envelope_end = spool_record_envelope_at(&record) + record.envelope_bytes;
-    while (segment_image_read(image, envelope_end) == 0)
-        ;
-    if (spool_checksum(image->incarnation, image->data + spool_record_envelope_at(&record),
-                       record.envelope_bytes) != record.envelope_sum) {
-        keep_damage(recovery, 0, envelope_end);
-        return 0;
-    }
+    /* It was written, so all else was synced before: its damage is not the message's. */
+    if (!spool_commit_read(image->data + SPOOL_BLOCK, SPOOL_BLOCK, image->incarnation, &commit))
+        tell(recovery, LOG_LEVEL_ALERT, "a segment's proof is damaged, its mail is not", 0);
     return add_record(recovery, &record);
 }
 

@@ -550,34 +550,82 @@ Test(recovery, a_large_message_that_is_given_up_leaves_nothing)
     free(body);
 }
 
-Test(recovery, MQ02_a_large_message_without_its_proof_was_never_answered)
+static uint32_t store_large(const char *body, size_t bytes)
 {
     const struct spooler_body_facts facts = { 0 };
-    const size_t bytes = 2 << 20;
-    char *body = world_body(1, bytes);
     struct spooler_large *large;
-    uint32_t number;
 
     world_open(world, 0);
     large = begin_large(bytes);
     write_large(large, body, bytes);
     spooler_large_commit(large, &facts);
     WORLD_WAIT(world, world->queued_count == 2);
-    number = world->queued[0].place.segment;
+    return world->queued[0].place.segment;
+}
+
+Test(recovery, MQ02_a_large_message_without_its_proof_was_never_answered)
+{
+    const struct spool_commit none = { 0 };
+    const size_t bytes = 2 << 20;
+    char *body = world_body(1, bytes);
+    const uint32_t number = store_large(body, bytes);
+    int fd;
+
     stop();
-    flip(number, SPOOL_BLOCK + 20);
+    fd = open_segment(number, O_RDWR);
+    cr_assert_eq(pwrite(fd, &none, sizeof(none), SPOOL_BLOCK), sizeof(none));
+    close(fd);
     world_open(world, 0);
     rescan(0);
     cr_assert_eq(world->rescanned[0].groups, 0);
     cr_assert_eq(world->rescanned[0].damaged, 0);
+    free(body);
+}
+
+Test(recovery, MQ02_a_damaged_proof_does_not_take_the_large_message_with_it)
+{
+    const size_t bytes = 2 << 20;
+    char *body = world_body(1, bytes);
+    const uint32_t number = store_large(body, bytes);
+
     stop();
     flip(number, SPOOL_BLOCK + 20);
-    flip(number, SPOOL_BLOCK + 64 + 30); /* with it, the same in its header is damage */
     world_open(world, 0);
     rescan(0);
-    cr_assert_eq(world->rescanned[1].groups, 0);
-    cr_assert_eq(world->rescanned[1].damaged, 1);
+    cr_assert_eq(world->rescanned[0].groups, 2);
+    cr_assert_eq(world->rescanned[0].damaged, 0);
+    WORLD_WAIT(world, world->queued_count == 2);
+    expect_body(&world->queued[0], 1, bytes);
+    free(body);
+}
+
+static size_t kept_bytes(void)
+{
+    char command[160];
+    FILE *out;
+    size_t bytes = 0;
+
+    snprintf(command, sizeof(command), "cat %s/damaged/* | wc -c", world->spool_dir);
+    out = popen(command, "r");
+    cr_assert_eq(fscanf(out, "%zu", &bytes), 1);
+    pclose(out);
+    return bytes;
+}
+
+Test(recovery, a_damaged_large_message_is_kept_whole)
+{
+    const size_t bytes = 2 << 20;
+    char *body = world_body(1, bytes);
+    const uint32_t number = store_large(body, bytes);
+
+    stop();
+    flip(number, SPOOL_BLOCK + 64 + 30);
+    world_open(world, 0);
+    rescan(0);
+    cr_assert_eq(world->rescanned[0].groups, 0);
+    cr_assert_eq(world->rescanned[0].damaged, 1);
     cr_assert_eq(count_damaged(), 1);
+    cr_assert_geq(kept_bytes(), bytes, "its segment is about to be removed");
     free(body);
 }
 
