@@ -1,0 +1,330 @@
+#include "workload_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "record.h"
+#include "worker/segment_cache.h"
+
+#define LIFE_MS     1300 /* of each of the two spoolers */
+#define LIVE_MAX    70U  /* groups that are not finished */
+#define GIVEN_MAX   20U  /* messages not yet answered */
+#define PAUSE_MAX   26U  /* ms between two bouts */
+#define SMALL_ROOM  30000U
+#define LARGE_ROOM  200000U
+#define PIECE_BYTES 30000U
+
+/* ---- new mail ---- */
+
+struct small {
+    struct work *work;
+    struct ledger_message *message;
+};
+
+struct large {
+    struct work *work;
+    struct ledger_message *message;
+    struct spooler_large *handle;
+    size_t written;
+    bool is_choked;
+};
+
+static void *allocate(size_t bytes)
+{
+    void *memory = calloc(1, bytes);
+
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+static void answered(struct work *work, struct ledger_message *message, int err)
+{
+    ledger_answered(work->ledger, message, err);
+    work->figures->answered += err == 0;
+    work->given--;
+}
+
+static void on_small_done(int err, uint64_t id, void *arg)
+{
+    struct small *small = arg;
+
+    (void)id;
+    answered(small->work, small->message, err);
+    free(small);
+}
+
+static void on_large_done(int err, uint64_t id, void *arg)
+{
+    struct large *large = arg;
+
+    (void)id;
+    answered(large->work, large->message, err);
+    large->work->figures->large += err == 0;
+    free(large);
+}
+
+static void on_room(void *arg)
+{
+    ((struct large *)arg)->is_choked = false;
+}
+
+static struct ledger_message *give(struct work *work, enum ledger_kind kind)
+{
+    work->given++;
+    work->figures->given++;
+    return ledger_add(work->ledger, spooler_next_id(work->gateway->spooler), kind, work->dice);
+}
+
+static void submit(struct work *work)
+{
+    struct spooler *spooler = work->gateway->spooler;
+    struct small *small;
+    char *body;
+
+    if (spooler_reserve(spooler, SMALL_ROOM) != 0)
+        return; /* no spare yet */
+    small = allocate(sizeof(*small));
+    *small = (struct small){ .work = work, .message = give(work, LEDGER_SMALL) };
+    body = allocate(small->message->bytes + 1);
+    memcpy(body, small->message->body, small->message->bytes);
+    spooler_submit(spooler, small->message->id, &small->message->envelope, body,
+                   small->message->bytes, &small->message->facts, SMALL_ROOM, on_small_done, small);
+}
+
+static struct large *begin_large(struct work *work)
+{
+    struct spooler *spooler = work->gateway->spooler;
+    struct large *large;
+
+    if (spooler_reserve(spooler, LARGE_ROOM) != 0)
+        return NULL;
+    large = allocate(sizeof(*large));
+    *large = (struct large){ .work = work, .message = give(work, LEDGER_LARGE) };
+    large->handle = spooler_large_begin(spooler, large->message->id, &large->message->envelope,
+                                        LARGE_ROOM, on_room, on_large_done, large);
+    if (large->handle == NULL)
+        abort();
+    return large;
+}
+
+/* True: it has ended. */
+static bool end_large(struct large *large, bool is_kept)
+{
+    struct work *work = large->work;
+
+    if (is_kept) {
+        spooler_large_commit(large->handle, &large->message->facts);
+        if (dice_one_in(work->dice, 2))
+            work->quiet = 15;
+        return true;
+    }
+    spooler_large_abort(large->handle);
+    large->message->fate = LEDGER_ABORTED;
+    work->figures->aborted++;
+    work->given--;
+    free(large);
+    return true;
+}
+
+static bool write_large(struct large *large)
+{
+    const struct ledger_message *message = large->message;
+    size_t part = message->bytes - large->written;
+
+    if (large->is_choked)
+        return false;
+    if (part == 0 || dice_one_in(large->work->dice, 20))
+        return end_large(large, part == 0 && !dice_one_in(large->work->dice, 5));
+    if (part > PIECE_BYTES)
+        part = PIECE_BYTES;
+    large->is_choked = !spooler_large_write(large->handle, message->body + large->written, part);
+    large->written += part;
+    return false;
+}
+
+static void give_mail(struct work *work)
+{
+    for (unsigned i = 0; i < LARGE_MAX; i++) {
+        if (work->large[i] != NULL && write_large(work->large[i]))
+            work->large[i] = NULL;
+    }
+    if (work->quiet > 0) {
+        work->quiet--;
+        return;
+    }
+    if (work->live >= LIVE_MAX)
+        return;
+    for (uint32_t i = dice_below(work->dice, 5); i > 0 && work->given < GIVEN_MAX; i--)
+        submit(work);
+    for (unsigned i = 0; i < LARGE_MAX; i++) {
+        if (work->large[i] == NULL && dice_one_in(work->dice, 30))
+            work->large[i] = begin_large(work);
+    }
+}
+
+/* ---- as the master ---- */
+
+static uint64_t incarnation_of(struct gateway *gateway, uint32_t number)
+{
+    struct segment *segment;
+    uint64_t incarnation;
+
+    if (segment_hold(gateway->cache, GATEWAY_SLOT, number, &segment, NULL) < 0)
+        abort();
+    incarnation = segment_incarnation(segment);
+    segment_release(segment);
+    return incarnation;
+}
+
+static void hear(struct work *work)
+{
+    struct gateway *gateway = work->gateway;
+
+    for (; work->heard < gateway->queued_count; work->heard++) {
+        const struct ipc_place *place = &gateway->queued[work->heard].place;
+        struct ledger_message *message = ledger_find(work->ledger, place->id);
+
+        if (message == NULL)
+            continue; /* given to a restarted spool by a check */
+        message->groups[place->group].place = *place;
+        message->groups[place->group].is_known = true;
+        message->incarnation = incarnation_of(gateway, place->segment);
+        spooler_credit(gateway->spooler, 1);
+    }
+}
+
+static bool is_open(const struct ledger_group *group)
+{
+    return group->is_known && !ledger_is_finished(group);
+}
+
+static void deliver_some(struct work *work)
+{
+    work->live = 0;
+    for (size_t i = 0; i < work->ledger->count; i++) {
+        struct ledger_message *message = work->ledger->messages[i];
+
+        for (uint32_t g = 0; g < message->envelope.group_count; g++) {
+            struct ledger_group *group = &message->groups[g];
+
+            if (!is_open(group))
+                continue;
+            work->live++;
+            if (!group->is_busy && dice_one_in(work->dice, work->quiet > 0 ? 3 : 20))
+                work_attempt(work, message, g);
+        }
+    }
+}
+
+static bool is_needed(const struct work *work, uint32_t number)
+{
+    for (size_t i = 0; i < work->ledger->count; i++) {
+        const struct ledger_message *message = work->ledger->messages[i];
+
+        for (uint32_t g = 0; g < message->envelope.group_count; g++) {
+            const struct ledger_group *group = &message->groups[g];
+
+            if (is_open(group) &&
+                (group->place.segment == number || ledger_last(group)->cell.note.segment == number))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void hand_back(struct work *work, uint32_t number)
+{
+    for (size_t i = 0; i < work->ledger->note_count; i++) {
+        struct ledger_note *note = work->ledger->notes[i];
+
+        if (note->place.segment == number && note->released_at == LEDGER_NEVER)
+            note->released_at = record_position();
+    }
+    segment_cache_gone(work->gateway->cache, GATEWAY_SLOT, number);
+    spooler_segment_reuse(work->gateway->spooler, GATEWAY_SLOT, number);
+    work->figures->handed_back++;
+}
+
+static void hand_back_some(struct work *work)
+{
+    struct gateway *gateway = work->gateway;
+
+    for (size_t i = gateway->sealed_count; i-- > 0 && work->notes_under_way == 0;) {
+        const uint32_t number = gateway->sealed[i].segment;
+
+        if (is_needed(work, number))
+            continue;
+        gateway->sealed[i] = gateway->sealed[--gateway->sealed_count];
+        hand_back(work, number);
+    }
+}
+
+/* ---- lives ---- */
+
+static void live(struct work *work)
+{
+    const int64_t until_ms = clock_mono_ms() + LIFE_MS;
+
+    while (clock_mono_ms() < until_ms) {
+        const int64_t pause_ms = clock_mono_ms() + dice_below(work->dice, PAUSE_MAX);
+
+        hear(work);
+        give_mail(work);
+        deliver_some(work);
+        hand_back_some(work);
+        do {
+            gateway_turn(work->gateway, 1);
+        } while (clock_mono_ms() < pause_ms);
+    }
+}
+
+static void stop(struct work *work)
+{
+    for (unsigned i = 0; i < LARGE_MAX; i++) {
+        struct large *large = work->large[i];
+
+        if (large != NULL)
+            (void)end_large(large, large->written == large->message->bytes);
+        work->large[i] = NULL;
+    }
+    gateway_stop(work->gateway);
+}
+
+static void tell(const char *line, void *arg)
+{
+    (void)arg;
+    (void)fprintf(stderr, "  the restart in the workload: %s\n", line);
+}
+
+/* What the master knew is forgotten; what the scan reports takes its place. */
+static unsigned begin(struct work *work, const struct moment *moment)
+{
+    for (size_t i = 0; i < work->ledger->count; i++) {
+        struct ledger_message *message = work->ledger->messages[i];
+
+        for (uint32_t g = 0; g < message->envelope.group_count; g++)
+            message->groups[g].is_known = false;
+    }
+    work->heard = 0;
+    work->figures->restarts++;
+    return check_restart(work->gateway, work->ledger, moment, tell, NULL);
+}
+
+unsigned workload_run(struct gateway *gateway, struct ledger *ledger, struct dice *dice,
+                      struct workload_figures *figures)
+{
+    struct work work = { .gateway = gateway, .ledger = ledger, .dice = dice, .figures = figures };
+    unsigned wrong;
+
+    wrong = begin(&work, &(struct moment){ .at = record_position() });
+    live(&work);
+    stop(&work);
+    wrong += begin(&work, &(struct moment){ .at = record_position(), .is_kill = true });
+    live(&work);
+    stop(&work);
+    return wrong;
+}

@@ -1,0 +1,24 @@
+/* tests/crash/workload_private.h: what the workload's parts share. workload.c gives mail and plays
+ * the master, workload_delivery.c makes attempts and writes them down as worker/delivery does. */
+#ifndef TESTS_CRASH_WORKLOAD_PRIVATE_H
+#define TESTS_CRASH_WORKLOAD_PRIVATE_H
+
+#include "workload.h"
+
+#define LARGE_MAX 2U
+
+struct work {
+    struct gateway *gateway;
+    struct ledger *ledger;
+    struct dice *dice;
+    struct workload_figures *figures;
+    struct large *large[LARGE_MAX]; /* being written, NULL: none */
+    size_t heard;                   /* of gateway->queued */
+    unsigned given, live, notes_under_way;
+    unsigned quiet; /* bouts without new mail: what came last is finished first */
+};
+
+/* One attempt for a group that the master knows, is not finished, and has no note under way. */
+void work_attempt(struct work *work, struct ledger_message *message, uint32_t group);
+
+#endif
