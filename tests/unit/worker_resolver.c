@@ -1,36 +1,18 @@
 /* The resolver against a tiny name server on loopback, in the same loop. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "name_server.h"
 
-#include <criterion/criterion.h>
+#include <errno.h>
 
 #include "common/clock.h"
 #include "common/conf.h"
-#include "common/loop.h"
 #include "worker/resolver.h"
-
-enum { TYPE_A = 1, TYPE_AAAA = 28, NXDOMAIN = 3, SERVFAIL = 2 };
 
 static struct loop *loop;
 static struct resolver *resolver;
-static struct loop_watch *server_watch;
-static int server_fd = -1;
-static unsigned asked; /* queries that reached the name server */
-static unsigned ttl = 60;
+static struct name_server *names;
 
 /* What the name server knows. */
-static const struct {
-    const char *name;
-    const char *v4[3], *v6[3];
-    int code;
-    bool is_silent, is_garbage;
-} zone[] = {
+static const struct name_row zone[] = {
     { .name = "both.test",
       .v4 = { "192.0.2.1", "192.0.2.2", "192.0.2.3" },
       .v6 = { "2001:db8::1", "2001:db8::2" } },
@@ -40,102 +22,25 @@ static const struct {
     { .name = "broken.test", .code = SERVFAIL },
     { .name = "silent.test", .is_silent = true },
     { .name = "garbage.test", .is_garbage = true },
+    { .name = NULL },
 };
-
-static size_t put_record(unsigned char *out, int type, const char *text)
-{
-    size_t bytes = type == TYPE_A ? 4 : 16;
-    const unsigned char head[] = { 0xc0,
-                                   12,
-                                   0,
-                                   (unsigned char)type,
-                                   0,
-                                   1,
-                                   0,
-                                   0,
-                                   (unsigned char)(ttl >> 8),
-                                   (unsigned char)ttl,
-                                   0,
-                                   (unsigned char)bytes };
-
-    memcpy(out, head, sizeof(head));
-    cr_assert_eq(inet_pton(type == TYPE_A ? AF_INET : AF_INET6, text, out + sizeof(head)), 1);
-    return sizeof(head) + bytes;
-}
-
-static void on_query(int fd, unsigned what, void *arg)
-{
-    unsigned char packet[1024];
-    char name[256] = "";
-    struct sockaddr_in peer;
-    socklen_t peer_bytes = sizeof(peer);
-    ssize_t bytes = recvfrom(fd, packet, 512, 0, (struct sockaddr *)&peer, &peer_bytes);
-    size_t at = 12, used = 0, row = 0;
-    int type;
-
-    (void)what;
-    (void)arg;
-    if (bytes < 17)
-        return;
-    asked++;
-    while (packet[at] != 0) {
-        used += (size_t)sprintf(name + used, "%s%.*s", used > 0 ? "." : "", packet[at],
-                                (char *)packet + at + 1);
-        at += packet[at] + 1U;
-    }
-    type = packet[at + 2];
-    at += 5;
-    while (row < sizeof(zone) / sizeof(zone[0]) && strcasecmp(zone[row].name, name) != 0)
-        row++;
-    packet[2] |= 0x80;
-    packet[3] = 0x80;
-    memset(packet + 6, 0, 6);
-    if (row == sizeof(zone) / sizeof(zone[0])) {
-        packet[3] |= NXDOMAIN;
-    } else if (zone[row].is_silent) {
-        return;
-    } else if (zone[row].is_garbage) {
-        memset(packet + 12, 0xff, 60); /* the header promises what the rest does not hold */
-        packet[7] = 9;
-        at = 72;
-    } else {
-        packet[3] |= (unsigned char)zone[row].code;
-        for (unsigned i = 0; i < 3; i++) {
-            const char *text = type == TYPE_A ? zone[row].v4[i] : zone[row].v6[i];
-
-            if (text != NULL) {
-                at += put_record(packet + at, type, text);
-                packet[7]++;
-            }
-        }
-    }
-    cr_assert_gt(sendto(fd, packet, at, 0, (struct sockaddr *)&peer, peer_bytes), 0);
-}
 
 static void setup(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET };
-    socklen_t bytes = sizeof(address);
-    char text[ADDRESS_TEXT_SIZE], *items[1] = { text };
+    char *items[1];
     struct conf conf = { .resolver_timeout = 1, .resolver_servers = { items, 1 } };
     struct reason why;
 
     loop = loop_new();
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    server_fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    cr_assert_eq(bind(server_fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    cr_assert_eq(getsockname(server_fd, (struct sockaddr *)&address, &bytes), 0);
-    address_text((struct sockaddr *)&address, text);
-    server_watch = loop_watch_new(loop, server_fd, on_query, NULL);
-    loop_watch_set(server_watch, LOOP_READ);
+    names = name_server_new(loop, zone);
+    items[0] = names->text;
     cr_assert_eq(resolver_new(loop, &conf, &resolver, &why), 0, "%s", why.text);
 }
 
 static void teardown(void)
 {
     resolver_free(&resolver);
-    loop_watch_free(&server_watch);
-    close(server_fd);
+    name_server_free(&names);
     loop_free(loop);
 }
 
@@ -210,7 +115,7 @@ Test(resolver, SP17_both_families_are_asked_and_interleaved)
     wait_for(&waiter);
     cr_assert_not_null(waiter.answer);
     cr_assert_eq(waiter.answer->count, 5u, "%s", list(waiter.answer));
-    cr_assert_eq(asked, 2u, "A and AAAA");
+    cr_assert_eq(names->asked, 2u, "A and AAAA");
     for (unsigned i = 1; i < 5; i++)
         switches += waiter.answer->addresses[i].sa.sa_family !=
                     waiter.answer->addresses[i - 1].sa.sa_family;
@@ -243,7 +148,7 @@ Test(resolver, literal_addresses_need_no_query)
         cr_assert_str_eq(list(waiter.answer), hosts[i]);
         resolver_answer_release(waiter.answer);
     }
-    cr_assert_eq(asked, 0u);
+    cr_assert_eq(names->asked, 0u);
 }
 
 Test(resolver, localhost_needs_no_name_server)
@@ -255,7 +160,7 @@ Test(resolver, localhost_needs_no_name_server)
         wait_for(&waiter);
     cr_assert_not_null(waiter.answer, "%s", waiter.why);
     cr_assert_not_null(strstr(list(waiter.answer), "127.0.0.1"));
-    cr_assert_eq(asked, 0u);
+    cr_assert_eq(names->asked, 0u);
     resolver_answer_release(waiter.answer);
 }
 
@@ -265,10 +170,10 @@ Test(resolver, an_answer_is_kept_for_its_time)
 
     ask(&first, "four.test");
     wait_for(&first);
-    asked = 0;
+    names->asked = 0;
     cr_assert_eq(ask(&second, "four.test"), 1);
     cr_assert_eq(second.answer, first.answer, "shared, not copied");
-    cr_assert_eq(asked, 0u);
+    cr_assert_eq(names->asked, 0u);
     resolver_answer_release(first.answer);
     resolver_answer_release(second.answer);
 }
@@ -290,10 +195,10 @@ Test(resolver, failures_are_told_in_words_and_kept_for_a_while)
         wait_for(&first);
         cr_expect_null(first.answer);
         cr_expect_str_eq(first.why, rows[i].why, "%s: %s", rows[i].host, first.why);
-        asked = 0;
+        names->asked = 0;
         cr_expect_eq(ask(&second, rows[i].host), -ENOENT);
         cr_expect_str_eq(second.why, first.why);
-        cr_expect_eq(asked, 0u);
+        cr_expect_eq(names->asked, 0u);
     }
 }
 
@@ -331,7 +236,7 @@ Test(resolver, the_same_name_is_asked_once_for_all_who_wait)
         cr_assert_eq(waiters[i].told, 1u);
         resolver_answer_release(waiters[i].answer);
     }
-    cr_assert_eq(asked, 2u, "A and AAAA, once");
+    cr_assert_eq(names->asked, 2u, "A and AAAA, once");
 }
 
 Test(resolver, who_cancelled_is_not_told)
@@ -367,7 +272,7 @@ Test(resolver, the_cache_is_bounded)
             wait_for(&waiter);
         cr_assert_str_eq(waiter.why, "no such name");
     }
-    asked = 0;
+    names->asked = 0;
     for (unsigned i = 0; i < 2; i++) {
         struct waiter waiter = { 0 };
 
