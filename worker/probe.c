@@ -49,13 +49,18 @@ static struct profile *read_profile(int fd, struct reason *why)
     json_t *json = NULL;
     char *text = NULL;
     size_t bytes;
+    int err = memfd_read(fd, &text, &bytes);
 
-    if (memfd_read(fd, &text, &bytes) == 0) {
-        json = json_loadb(text, bytes, 0, NULL);
-        explicit_bzero(text, bytes); /* it holds secrets */
-        free(text);
+    if (err < 0) {
+        (void)reason_set(why, err, "the profile cannot be read: %s", strerror(-err));
+        return NULL;
     }
-    if (json == NULL || profile_from_record(json, &profile, why) < 0)
+    json = json_loadb(text, bytes, 0, NULL);
+    explicit_bzero(text, bytes); /* it holds secrets */
+    free(text);
+    if (json == NULL)
+        (void)reason_set(why, -EBADMSG, "the profile is not JSON");
+    else if (profile_from_record(json, &profile, why) < 0)
         profile = NULL;
     json_decref(json);
     return profile;

@@ -34,7 +34,7 @@ static const char *advice_for(const struct server_uri *server, const struct smtp
                    ? "nothing answers there: is the address right, and does a firewall let us pass?"
                    : "is the address right, and does the server listen on this port?";
     if (failure->point == SMTP_AT_GREETING) {
-        if (server->port == 465 || failure->event == SMTP_GARBAGE)
+        if (failure->event == SMTP_GARBAGE || (server->port == 465 && failure->code == 0))
             return "if this port speaks TLS from the first byte, write smtps://; else it is no "
                    "SMTP server";
         if (is_silent)
@@ -54,8 +54,28 @@ static const char *advice_for(const struct server_uri *server, const struct smtp
 void probe_advise(const struct server_uri *server, const struct smtp_failure *failure, char *out,
                   size_t bytes)
 {
-    (void)snprintf(out, bytes, "%s; %s", failure->text != NULL ? failure->text : "failed",
-                   advice_for(server, failure));
+    (void)snprintf(out, bytes, "%.*s; %s", PROBE_SEEN_MAX,
+                   failure->text != NULL ? failure->text : "failed", advice_for(server, failure));
+}
+
+void probe_advise_late(const struct server_uri *server, enum probe_step step, unsigned limit_s,
+                       char *out, size_t bytes)
+{
+    char seen[48];
+    struct smtp_failure failure = { .event = SMTP_TIMED_OUT, .text = seen };
+
+    (void)snprintf(seen, sizeof(seen), "not through within %u s", limit_s);
+    if (step == PROBE_RESOLVE) {
+        (void)snprintf(out, bytes,
+                       "%s; the name servers are slow or do not answer: is `resolver` "
+                       "in the configuration right?",
+                       seen);
+        return;
+    }
+    failure.point = step == PROBE_CONNECT    ? SMTP_AT_CONNECT
+                    : step == PROBE_GREETING ? SMTP_AT_GREETING
+                                             : SMTP_AT_EHLO;
+    probe_advise(server, &failure, out, bytes);
 }
 
 /* ---- ourselves ---- */
@@ -72,6 +92,11 @@ static unsigned port_of(const struct sockaddr *sa)
     if (sa->sa_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)(const void *)sa)->sin6_port);
     return 0;
+}
+
+static bool is_v6(const char *ip)
+{
+    return strchr(ip, ':') != NULL;
 }
 
 static bool is_of_this_machine(const char *ip)
@@ -107,8 +132,8 @@ bool probe_is_ourselves(const struct conf *conf, const struct sockaddr *peer)
         plain_ip(&door.sa, door_ip);
         if (strcmp(door_ip, peer_ip) == 0)
             return true;
-        if ((strcmp(door_ip, "0.0.0.0") == 0 || strcmp(door_ip, "::") == 0) &&
-            is_of_this_machine(peer_ip))
+        /* Each family has a door of its own: "::" takes no IPv4. */
+        if (strcmp(door_ip, is_v6(peer_ip) ? "::" : "0.0.0.0") == 0 && is_of_this_machine(peer_ip))
             return true;
     }
     return false;

@@ -17,9 +17,15 @@ struct sockaddr;
 /* The step that a failure of the SMTP client belongs to. */
 enum probe_step probe_step_of(enum smtp_point point);
 
-/* Writes "what happened; what to do". */
+/* Writes "what happened; what to do": what happened is cut at PROBE_SEEN_MAX bytes, so that 490 are
+ * enough for both. */
+#define PROBE_SEEN_MAX 300
 void probe_advise(const struct server_uri *server, const struct smtp_failure *failure, char *out,
                   size_t bytes);
+
+/* The same for a step that was still under way after `limit_s`. */
+void probe_advise_late(const struct server_uri *server, enum probe_step step, unsigned limit_s,
+                       char *out, size_t bytes);
 
 /* SP17: is `peer` a door of this very gateway? */
 bool probe_is_ourselves(const struct conf *conf, const struct sockaddr *peer);

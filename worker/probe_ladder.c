@@ -18,6 +18,20 @@
 #include "worker/smtp/reply.h"
 #include "worker/stream.h"
 
+/* A name may have many addresses, each of which comes a few steps far: so often a step that passed
+ * is told, as the master does not take steps without end. */
+#define PASSED_TOLD 3
+
+#define ADVICE_SIZE (sizeof(((struct ipc_probe_step *)NULL)->text))
+
+static enum probe_step step_after(enum probe_step step)
+{
+    return step == PROBE_RESOLVE    ? PROBE_CONNECT
+           : step == PROBE_CONNECT  ? PROBE_GREETING
+           : step == PROBE_GREETING ? PROBE_EHLO
+                                    : PROBE_QUIT;
+}
+
 static void tell(struct ladder *ladder, enum probe_step step, enum probe_result result,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -36,25 +50,38 @@ static void tell(struct ladder *ladder, enum probe_step step, enum probe_result 
     (void)vsnprintf(told.text, sizeof(told.text), format, args);
     va_end(args);
     ladder->step_began_us = now_us;
-    ladder->waits_for = step == PROBE_CONNECT ? PROBE_GREETING : (enum probe_step)(step + 1);
+    ladder->waits_for = step_after(step);
     if (result == PROBE_FAILED)
         ladder->has_failed = true;
-    channel_send(ladder->probe->prober->channel, IPC_PROBE_STEP, &told);
+    if (result != PROBE_OK || ladder->passed[step]++ < PASSED_TOLD)
+        channel_send(ladder->probe->prober->channel, IPC_PROBE_STEP, &told);
 }
 
 static void end_ladder(struct ladder *ladder)
 {
-    struct probe *probe = ladder->probe;
-
     if (ladder->is_over)
         return;
     ladder->is_over = true;
     resolver_cancel(&ladder->query);
     stream_free(&ladder->stream);
     loop_timer_clear(ladder->limit);
-    probe->has_failed |= ladder->has_failed;
-    if (--probe->open == 0)
-        loop_timer_set_ms(probe->end, 0);
+    ladder->probe->has_failed |= ladder->has_failed;
+    if (--ladder->probe->open == 0)
+        loop_timer_set_ms(ladder->probe->end, 0);
+}
+
+static void tell_failure(struct ladder *ladder, const struct smtp_failure *failure)
+{
+    char text[ADVICE_SIZE];
+
+    probe_advise(ladder->server, failure, text, sizeof(text));
+    tell(ladder, probe_step_of(failure->point), PROBE_FAILED, "%s", text);
+}
+
+static void tell_ourselves(struct ladder *ladder, enum probe_step step)
+{
+    tell(ladder, step, PROBE_FAILED,
+         "this server is this gateway itself: mail would go in circles; name another");
 }
 
 /* ---- what this build cannot test: said, not blocked (OP09) ---- */
@@ -84,18 +111,18 @@ static void tell_untested(struct ladder *ladder)
 
 /* ---- connection only ---- */
 
-static void connect_next(struct ladder *ladder);
+static void connect_on(struct ladder *ladder, enum smtp_event event);
 
 static void on_plain_connected(void *owner)
 {
     struct ladder *ladder = owner;
 
-    tell(ladder, PROBE_CONNECT, PROBE_OK, "%s", stream_peer_text(ladder->stream));
-    if (probe_is_ourselves(ladder->probe->prober->conf, stream_peer(ladder->stream)))
-        tell(ladder, PROBE_CONNECT, PROBE_FAILED,
-             "this server is this gateway itself: mail would go in circles; name another");
-    else
+    if (probe_is_ourselves(ladder->probe->prober->conf, stream_peer(ladder->stream))) {
+        tell_ourselves(ladder, PROBE_CONNECT);
+    } else {
+        tell(ladder, PROBE_CONNECT, PROBE_OK, "%s", stream_peer_text(ladder->stream));
         tell_untested(ladder);
+    }
     end_ladder(ladder);
 }
 
@@ -104,24 +131,40 @@ static void on_plain_data(void *owner)
     (void)owner;
 }
 
+static void note_failure(struct ladder *ladder, const struct address *peer, const char *what)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    size_t used = strlen(ladder->failures.text);
+
+    (void)snprintf(ladder->failures.text + used, sizeof(ladder->failures.text) - used, "%s%s: %s",
+                   used > 0 ? "; " : "", address_text(&peer->sa, address), what);
+    ladder->address++;
+}
+
+static void set_port(struct address *address, uint16_t port)
+{
+    if (address->sa.sa_family == AF_INET6)
+        address->in6.sin6_port = htons(port);
+    else
+        address->in.sin_port = htons(port);
+}
+
+static struct address peer_address(const struct ladder *ladder)
+{
+    struct address peer = ladder->answer->addresses[ladder->address];
+
+    set_port(&peer, ladder->server->port);
+    return peer;
+}
+
 static void on_plain_end(enum stream_end end, void *owner)
 {
     struct ladder *ladder = owner;
-    const struct smtp_failure failure = {
-        .point = SMTP_AT_CONNECT,
-        .event = end == STREAM_END_TIMEOUT ? SMTP_TIMED_OUT : SMTP_UNREACHABLE,
-        .text = strerror(stream_errno(ladder->stream)),
-    };
-    char text[400];
+    struct address peer = peer_address(ladder);
 
+    note_failure(ladder, &peer, strerror(stream_errno(ladder->stream)));
     stream_free(&ladder->stream);
-    if (++ladder->address < ladder->answer->count) {
-        connect_next(ladder);
-        return;
-    }
-    probe_advise(ladder->server, &failure, text, sizeof(text));
-    tell(ladder, PROBE_CONNECT, PROBE_FAILED, "%s", text);
-    end_ladder(ladder);
+    connect_on(ladder, end == STREAM_END_TIMEOUT ? SMTP_TIMED_OUT : SMTP_UNREACHABLE);
 }
 
 static const struct stream_callbacks plain_callbacks = {
@@ -130,28 +173,42 @@ static const struct stream_callbacks plain_callbacks = {
     .on_end = on_plain_end,
 };
 
-static void connect_next(struct ladder *ladder)
+/* False, with the reason in `failures`: not with this address. */
+static bool connect_one(struct ladder *ladder)
 {
-    const struct profile *profile = ladder->probe->profile;
-    struct address peer = ladder->answer->addresses[ladder->address], source;
-    bool has_source =
-        profile->source_address != NULL && address_parse(profile->source_address, 1, &source) == 0;
+    const char *own = ladder->probe->profile->source_address;
+    struct address peer = peer_address(ladder), source;
+    bool has_source = own != NULL && address_parse(own, 1, &source) == 0;
 
-    if (peer.sa.sa_family == AF_INET)
-        peer.in.sin_port = htons(ladder->server->port);
-    else
-        peer.in6.sin6_port = htons(ladder->server->port);
-    if (has_source && source.sa.sa_family == AF_INET)
-        source.in.sin_port = 0;
-    else if (has_source)
-        source.in6.sin6_port = 0;
+    if (has_source && source.sa.sa_family != peer.sa.sa_family) {
+        note_failure(ladder, &peer, "source_address is of the other family");
+        return false;
+    }
+    if (has_source)
+        set_port(&source, 0);
     ladder->stream = stream_connect(ladder->probe->prober->loop, &peer.sa, peer.bytes,
                                     has_source ? &source.sa : NULL, has_source ? source.bytes : 0,
                                     &plain_callbacks, ladder);
-    if (ladder->stream == NULL) {
-        tell(ladder, PROBE_CONNECT, PROBE_FAILED, "cannot connect: %s", strerror(errno));
-        end_ladder(ladder);
+    if (ladder->stream == NULL)
+        note_failure(ladder, &peer, strerror(errno));
+    return ladder->stream != NULL;
+}
+
+/* `event`: what happened to the address before, should there be none left. */
+static void connect_on(struct ladder *ladder, enum smtp_event event)
+{
+    const struct smtp_failure failure = {
+        .point = SMTP_AT_CONNECT,
+        .event = event,
+        .text = ladder->failures.text,
+    };
+
+    while (ladder->address < ladder->answer->count) {
+        if (connect_one(ladder))
+            return;
     }
+    tell_failure(ladder, &failure);
+    end_ladder(ladder);
 }
 
 /* ---- the SMTP client ---- */
@@ -173,8 +230,7 @@ static void on_open(void *owner)
     char offered[SMTP_EXTENSIONS_TEXT_SIZE];
 
     if (probe_is_ourselves(ladder->probe->prober->conf, smtp_connection_peer_address(connection))) {
-        tell(ladder, PROBE_EHLO, PROBE_FAILED,
-             "this server is this gateway itself: mail would go in circles; name another");
+        tell_ourselves(ladder, PROBE_EHLO);
     } else {
         (void)smtp_extension_text(smtp_connection_extensions(connection), offered);
         tell(ladder, PROBE_EHLO, PROBE_OK, "offers %s", offered[0] != '\0' ? offered : "nothing");
@@ -189,11 +245,9 @@ static void on_open(void *owner)
 static void on_failed(const struct smtp_failure *failure, void *owner)
 {
     struct ladder *ladder = owner;
-    char text[400];
 
     ladder->connection = NULL;
-    probe_advise(ladder->server, failure, text, sizeof(text));
-    tell(ladder, probe_step_of(failure->point), PROBE_FAILED, "%s", text);
+    tell_failure(ladder, failure);
     end_ladder(ladder);
 }
 
@@ -224,35 +278,20 @@ static const struct smtp_connection_ops smtp_ops = {
     .on_farewell = on_farewell,
 };
 
-static unsigned at_most_10_s(unsigned limit_s)
-{
-    return limit_s < PROBE_SERVER_LIMIT_MS / 1000 ? limit_s : PROBE_SERVER_LIMIT_MS / 1000;
-}
-
-static void on_gone(struct smtp_connection *connection, void *arg)
-{
-    (void)connection;
-    (void)arg;
-}
-
 static void open_smtp(struct ladder *ladder)
 {
     const struct profile *profile = ladder->probe->profile;
     const struct prober *prober = ladder->probe->prober;
-    struct smtp_dial dial = {
+    const struct smtp_dial dial = {
         .loop = prober->loop,
         .answer = ladder->answer,
         .port = ladder->server->port,
         .timeouts = profile->timeouts,
         .ehlo_name = profile->ehlo_name != NULL ? profile->ehlo_name : prober->conf->top_hostname,
         .source_address = profile->source_address,
-        .on_gone = on_gone,
     };
     struct reason why = { "" };
 
-    dial.timeouts.connect_s = at_most_10_s(dial.timeouts.connect_s);
-    dial.timeouts.greeting_s = at_most_10_s(dial.timeouts.greeting_s);
-    dial.timeouts.handshake_s = at_most_10_s(dial.timeouts.handshake_s);
     if (smtp_connection_open(&dial, &smtp_ops, ladder, &ladder->connection, &why) < 0) {
         tell(ladder, PROBE_CONNECT, PROBE_FAILED, "%s", why.text);
         end_ladder(ladder);
@@ -277,20 +316,25 @@ static void on_resolved(struct resolver_answer *answer, const char *why, void *a
     tell(ladder, PROBE_RESOLVE, PROBE_OK, answer->count > 1 ? "%s and %u more" : "%s",
          address_host_text(&answer->addresses[0].sa, first), answer->count - 1);
     if (profile_unbuilt_protection(ladder->probe->profile, ladder->index) != NULL)
-        connect_next(ladder);
+        connect_on(ladder, SMTP_UNREACHABLE);
     else
         open_smtp(ladder);
 }
 
+/* A server that only keeps us waiting for its farewell has shown everything a delivery needs. */
 static void on_limit(void *arg)
 {
     struct ladder *ladder = arg;
+    char text[ADVICE_SIZE];
 
     smtp_connection_free(&ladder->connection);
-    tell(ladder, ladder->waits_for, PROBE_FAILED,
-         "not through within %d s: the server or the way to it is too slow, or answers nothing; if "
-         "the port speaks TLS from the first byte, write smtps://",
-         PROBE_SERVER_LIMIT_MS / 1000);
+    if (ladder->waits_for == PROBE_QUIT) {
+        on_farewell(NULL, ladder);
+        return;
+    }
+    probe_advise_late(ladder->server, ladder->waits_for, PROBE_SERVER_LIMIT_MS / 1000, text,
+                      sizeof(text));
+    tell(ladder, ladder->waits_for, PROBE_FAILED, "%s", text);
     end_ladder(ladder);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "common/probe_step.h"
+#include "common/reason.h"
 #include "worker/probe.h"
 
 struct resolver_answer;
@@ -25,9 +26,11 @@ struct ladder { /* one server */
     struct smtp_connection *connection;
     struct stream *stream; /* where only the connection can be tested */
     struct loop_timer *limit;
-    unsigned address;
+    unsigned address;       /* of the answer, with `stream` */
+    struct reason failures; /* of the addresses so far, the same */
     int64_t step_began_us;
     enum probe_step waits_for; /* the step under way */
+    unsigned passed[PROBE_STEP_COUNT];
     bool has_failed, is_over;
 };
 
