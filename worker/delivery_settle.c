@@ -1,5 +1,6 @@
 /* worker/delivery_settle.c: what an attempt leaves behind: the cell, then a note, then the outcome.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,18 +129,39 @@ static void expire(struct job *job)
     }
 }
 
+/* The first of those who did not get it says why; the server may have taken it for others. */
+static const char *why_not(const struct job *job, char out[400])
+{
+    for (uint32_t i = 0; i < job->count; i++) {
+        const struct recipient *recipient = &job->recipients[i];
+        const char *server = job_server_text(job, recipient->server);
+
+        if (recipient->state == CELL_RCPT_DELIVERED || recipient->text == NULL)
+            continue;
+        if (recipient->server < 0)
+            return recipient->text;
+        if (recipient->code > 0)
+            (void)snprintf(out, 400, "%.120s: %u %.260s", server, recipient->code, recipient->text);
+        else
+            (void)snprintf(out, 400, "%.120s: %.270s", server, recipient->text);
+        return out;
+    }
+    return job->why;
+}
+
 static void log_end(const struct job *job, uint32_t open, int64_t wait_ms)
 {
     const char *profile = job->profile != NULL ? job->profile->profile->name : NULL;
+    char why[400];
 
     if (job->outcome.outcome == IPC_OUTCOME_DEFERRED)
         log_info("delivery", "deferred", LOG_ID(job->order.place.id), LOG_STR("profile", profile),
                  LOG_INT("recipients", open), LOG_INT("attempts", job->outcome.attempts),
-                 LOG_INT("again_in_s", wait_ms / 1000), LOG_STR("reason", job->why));
+                 LOG_INT("again_in_s", wait_ms / 1000), LOG_STR("reason", why_not(job, why)));
     else if (job->outcome.outcome == IPC_OUTCOME_FAILED)
         log_warning("delivery", "failed: kept and listed", LOG_ID(job->order.place.id),
                     LOG_STR("profile", profile), LOG_INT("attempts", job->outcome.attempts),
-                    LOG_STR("reason", job->why));
+                    LOG_STR("reason", why_not(job, why)));
 }
 
 void job_settle(struct job *job)

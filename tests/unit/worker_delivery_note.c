@@ -207,6 +207,40 @@ Test(delivery_note, bytes_that_are_no_text_are_shown_so)
     json_decref(note);
 }
 
+/* ---- what the log says ---- */
+
+static const char *logged(FILE *file, const char *msg)
+{
+    static char line[1024];
+
+    log_flush();
+    rewind(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strstr(line, msg) != NULL)
+            return line;
+    }
+    return "";
+}
+
+Test(delivery_note, the_log_says_why_of_who_did_not_get_it_not_of_who_did)
+{
+    FILE *file = tmpfile();
+
+    log_open("test", fileno(file));
+    log_set_level(LOG_LEVEL_INFO);
+    peer_on(stage.peers[0], "RCPT TO:<r1@", "450 4.2.1 busy", 1);
+    peer_on(stage.peers[0], "RCPT TO:<r1@", "550 5.1.1 nobody", 1);
+    for (unsigned i = 0; i < 2; i++)
+        cr_assert_eq(stage_deliver(stage_store(2))->outcome,
+                     i == 0 ? IPC_OUTCOME_DEFERRED : IPC_OUTCOME_FAILED);
+    cr_expect_not_null(strstr(logged(file, "msg=deferred"), ": 450 4.2.1 busy\""), "%s",
+                       logged(file, "msg=deferred"));
+    cr_expect_not_null(strstr(logged(file, "kept and listed"), ": 550 5.1.1 nobody\""), "%s",
+                       logged(file, "kept and listed"));
+    log_open("test", STDERR_FILENO);
+    fclose(file);
+}
+
 /* ---- what does not fit ---- */
 
 static json_t *attempt_of_bytes(unsigned number, size_t bytes)
