@@ -187,7 +187,7 @@ struct ipc_query { /* fd: an array of struct ipc_place */
     uint32_t detail; /* 1: with envelope, notes and recipients' states */
 };
 
-struct ipc_query_rows { /* fd: a JSON array, one object per place, null where it cannot be read */
+struct ipc_query_rows { /* fd: a JSON array as worker/query.h says */
     uint64_t token;
 };
 

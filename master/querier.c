@@ -13,7 +13,7 @@
 struct question {
     uint64_t token; /* 0: free */
     const struct worker *worker;
-    size_t count;
+    size_t rows; /* that its answer has */
     struct loop_timer *limit;
     querier_done_cb *done;
     void *arg;
@@ -98,7 +98,7 @@ int querier_ask(struct querier *querier, const struct ipc_place *places, size_t 
     }
     question->token = ++querier->last_token;
     question->worker = worker;
-    question->count = count;
+    question->rows = count + (detail ? 1 : 0);
     question->done = done;
     question->arg = arg;
     question->err = -ETIMEDOUT;
@@ -122,7 +122,7 @@ void querier_rows(struct querier *querier, const struct worker *worker,
         return; /* late */
     if (memfd_read(fd, &text, &bytes) == 0)
         rows = json_loadb(text, bytes, 0, NULL);
-    if (rows == NULL || !json_is_array(rows) || json_array_size(rows) != question->count)
+    if (rows == NULL || !json_is_array(rows) || json_array_size(rows) != question->rows)
         finish(question, -EBADMSG, NULL);
     else
         finish(question, 0, rows);

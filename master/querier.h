@@ -1,7 +1,8 @@
 /* master/querier.h: asks a worker what is in queued messages, for people.
  *
  * The master reads no message: it sends places, a worker answers with a JSON array, one object per
- * place and null where it could not be read. */
+ * place and null where it could not be read. In detail the places are groups of one message, and an
+ * array of its other groups, those that are finished, comes last (worker/query.h). */
 #ifndef MASTER_QUERIER_H
 #define MASTER_QUERIER_H
 
@@ -22,7 +23,8 @@ struct worker;
 struct workers;
 
 /* Exactly once, never from inside the call. `rows` (borrowed) has as many entries as there were
- * places; NULL with err -ETIMEDOUT, -EPIPE (the worker died), -EBADMSG, -ECANCELED. */
+ * places, in detail one more; NULL with err -ETIMEDOUT, -EPIPE (the worker died), -EBADMSG,
+ * -ECANCELED. */
 typedef void querier_done_cb(int err, const json_t *rows, void *arg);
 
 struct querier *querier_new(struct loop *loop, struct workers *workers);

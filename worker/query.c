@@ -138,18 +138,68 @@ static json_t *answer_place(struct query *query, const struct ipc_place *place, 
     return row != NULL ? row : json_null();
 }
 
-static char *answer_all(struct query *query, const struct ipc_query *order, const char *places,
-                        size_t bytes)
+/* ---- groups that are not in the queue any more ---- */
+
+static bool is_asked(const struct ipc_place *places, size_t count, uint32_t group)
+{
+    size_t i = 0;
+
+    while (i < count && places[i].group != group)
+        i++;
+    return i < count;
+}
+
+static void add_finished(struct query *query, const struct ipc_place *place, json_t *list)
+{
+    static const char *const states[CELL_STAGE_COUNT] = {
+        [CELL_DONE] = "delivered", [CELL_DELETED] = "deleted"
+    };
+    struct message *message;
+    const char *state;
+
+    if (message_open(query->cache, place, &message, NULL) < 0)
+        return;
+    state = states[message->cell.stage];
+    if (state != NULL)
+        (void)json_array_append_new(list, json_pack("{si ss so}", "group", (int)place->group,
+                                                    "state", state, "message",
+                                                    show_message(query, message, true)));
+    message_free(&message);
+}
+
+static json_t *show_finished(struct query *query, const struct ipc_place *places, size_t count)
+{
+    json_t *list = json_array();
+    struct message *message;
+    uint32_t groups = 0;
+
+    if (count > 0 && message_open(query->cache, &places[0], &message, NULL) == 0) {
+        groups = message->envelope->group_count;
+        message_free(&message);
+    }
+    for (uint32_t group = 0; group < groups; group++) {
+        struct ipc_place place = places[0];
+
+        place.group = (uint16_t)group;
+        place.cell = places[0].cell - places[0].group + group;
+        if (!is_asked(places, count, group))
+            add_finished(query, &place, list);
+    }
+    return list;
+}
+
+/* ---- the answer ---- */
+
+static char *answer_all(struct query *query, const struct ipc_query *order,
+                        const struct ipc_place *places, size_t count)
 {
     json_t *rows = json_array();
     char *text;
 
-    for (size_t i = 0; i < order->count && (i + 1) * sizeof(struct ipc_place) <= bytes; i++) {
-        struct ipc_place place;
-
-        memcpy(&place, places + i * sizeof(place), sizeof(place));
-        (void)json_array_append_new(rows, answer_place(query, &place, order->detail != 0));
-    }
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(rows, answer_place(query, &places[i], order->detail != 0));
+    if (order->detail != 0)
+        (void)json_array_append_new(rows, show_finished(query, places, count));
     text = json_dumps(rows, JSON_COMPACT);
     json_decref(rows);
     return text;
@@ -164,8 +214,9 @@ void query_answer(struct query *query, const struct ipc_query *order, int fd)
     int rows, err = memfd_read(fd, &places, &bytes);
 
     close(fd);
-    if (err == 0 && order->count <= QUERY_MAX_PLACES)
-        text = answer_all(query, order, places, bytes);
+    if (err == 0 && order->count <= QUERY_MAX_PLACES &&
+        order->count <= bytes / sizeof(struct ipc_place))
+        text = answer_all(query, order, (const void *)places, order->count);
     rows = memfd_seal("rows", text != NULL ? text : "[]", text != NULL ? strlen(text) : 2);
     if (rows < 0) {
         log_error("query", "cannot answer", LOG_STR("reason", strerror(-rows)));

@@ -273,6 +273,10 @@ Test(control_api, MQ06_show_has_every_group)
     cr_assert_eq(json_array_size(at("groups")), 2);
     ASSERT_AT("groups.0.message.sender", "a@b");
     cr_assert(fake.detail);
+    json_array_append_new(fake.rows, json_pack("[{s:i, s:s}]", "group", 2, "state", "delivered"));
+    ASSERT_STATUS(ask("GET", target, NULL), 200);
+    cr_assert_eq(json_array_size(at("groups")), 3, "those that are finished come last");
+    ASSERT_AT("groups.2.state", "delivered");
     ASSERT_STATUS(ask("GET", "/queue/0000000000001", NULL), 404);
     ASSERT_STATUS(ask("GET", "/queue/short", NULL), 404);
 }
