@@ -188,6 +188,9 @@ static inline void begin_to_send(struct wish *wish)
     smtp_transaction_start(&wish->transaction, wish->connection);
 }
 
+/* What the server hears of it. */
+#define MESSAGE "MAIL FROM:<s@example.com> SIZE=7|RCPT TO:<r@example.net>|DATA|(7)|"
+
 static inline void send_message(struct wish *wish)
 {
     unsigned before = wish->sent;

@@ -187,6 +187,17 @@ static inline const char *text_of(unsigned server, enum probe_step step)
 #define ASSERT_HAS(text, part) cr_assert_not_null(strstr((text), (part)), "%s", (text))
 #define EXPECT_HAS(text, part) cr_expect_not_null(strstr((text), (part)), "%s", (text))
 
+#define ALL_WELL "resolve:ok connect:ok greeting:ok ehlo:ok quit:ok"
+
+/* Every secret of these tests begins with "tell-nobody" (SP60). */
+static inline void expect_no_secret(void)
+{
+    for (unsigned i = 0; i < told.count; i++)
+        cr_expect_null(strstr(told.steps[i].text, "tell-nobody"), "%s", told.steps[i].text);
+    for (unsigned i = 0; i < PEERS; i++)
+        cr_expect_null(strstr(peers[i]->log, "tell-nobody"), "%s", peers[i]->log);
+}
+
 /* ---- life ---- */
 
 static inline void make_prober(const char *listen, unsigned resolver_timeout_s)

@@ -1,0 +1,273 @@
+/* What ends a pooled connection: its time, a new version, the server (SP44, SP47, SP48). */
+#include "pool_world.h"
+
+static struct worker_profile *version;
+
+static void setup(void)
+{
+    world_setup();
+    version = put_version(1, 20, POOLED);
+}
+
+TestSuite(pool_idle, .init = setup, .fini = world_teardown, .timeout = 60);
+
+/* ---- SP44: expiry ---- */
+
+#define SHORT "'pool': {'enabled': true, 'expiry': 1}"
+
+static int64_t time_of_QUIT_ms(void)
+{
+    UNTIL(loop, strstr(peers[0]->log, "QUIT|") != NULL);
+    return clock_mono_ms();
+}
+
+Test(pool_idle, SP44_an_idle_one_says_QUIT_within_a_second_of_its_time)
+{
+    struct worker_profile *brief = put_version(2, 20, SHORT);
+    struct wish wish = { 0 };
+    int64_t begun_ms, took_ms;
+
+    get(&wish, brief, 0);
+    begun_ms = clock_mono_ms();
+    give_back(&wish);
+    took_ms = time_of_QUIT_ms() - begun_ms;
+    cr_assert(took_ms >= 980 && took_ms <= 2000, "%ld ms", (long)took_ms);
+    UNTIL(loop, peers[0]->open == 0 && is_told(0, 0, 0));
+    cr_assert_not(take(&wish, brief, 0));
+    cr_assert_eq(smtp_pool_open_count(pool), 0u);
+}
+
+Test(pool_idle, SP44_one_in_use_does_not_expire_and_begins_anew_when_given_back)
+{
+    struct worker_profile *brief = put_version(2, 20, SHORT);
+    struct wish wish = { 0 };
+    int64_t begun_ms, took_ms;
+
+    get(&wish, brief, 0);
+    give_back(&wish);
+    cr_assert(take(&wish, brief, 0));
+    begun_ms = clock_mono_ms();
+    UNTIL(loop, clock_mono_ms() - begun_ms > 1300);
+    cr_assert_eq(wish.lost, 0u);
+    cr_assert_eq(peers[0]->open, 1u);
+    send_message(&wish);
+
+    begun_ms = clock_mono_ms();
+    give_back(&wish);
+    took_ms = time_of_QUIT_ms() - begun_ms;
+    cr_assert(took_ms >= 980 && took_ms <= 2000, "%ld ms", (long)took_ms);
+}
+
+Test(pool_idle, SP44_each_has_its_own_time)
+{
+    struct worker_profile *brief = put_version(2, 20, SHORT);
+    struct wish early = { 0 }, late = { 0 }, taken = { 0 };
+    struct smtp_connection *second;
+    int64_t begun_ms;
+
+    get(&early, brief, 0);
+    get(&late, brief, 0);
+    second = late.connection;
+    give_back(&early);
+    begun_ms = clock_mono_ms();
+    UNTIL(loop, clock_mono_ms() - begun_ms > 600);
+    give_back(&late);
+    UNTIL(loop, is_told(0, 1, 1));
+    cr_assert(take(&taken, brief, 0));
+    cr_assert_eq(taken.connection, second);
+}
+
+/* ---- SP47: a new version ---- */
+
+Test(pool_idle, SP47_a_new_version_closes_the_old_one_s_idle_connections_at_once)
+{
+    struct wish wishes[2] = { 0 };
+    struct worker_profile *next;
+
+    get(&wishes[0], version, 0);
+    get(&wishes[1], version, 1);
+    give_back(&wishes[0]);
+    give_back(&wishes[1]);
+    next = put_version(2, 20, POOLED);
+    cr_assert_not(take(&wishes[0], next, 0));
+    cr_assert_eq(smtp_pool_open_to(pool, next, 0), 0u);
+    UNTIL(loop, smtp_pool_open_count(pool) == 0);
+    cr_assert_str_eq(peers[0]->log, "EHLO gw.test|QUIT|");
+    cr_assert_str_eq(peers[1]->log, "EHLO gw.test|QUIT|");
+}
+
+Test(pool_idle, SP47_a_transaction_under_way_is_not_disturbed)
+{
+    struct wish wish = { 0 };
+
+    version = directory_share(version);
+    get(&wish, version, 0);
+    begin_to_send(&wish);
+    put_version(2, 20, POOLED);
+    UNTIL(loop, wish.sent == 1);
+    cr_assert_eq(wish.verdict, SMTP_DELIVERED);
+    send_message(&wish);
+    cr_assert_str_eq(peers[0]->log, "EHLO gw.test|" MESSAGE MESSAGE, "%s", peers[0]->log);
+
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0);
+    cr_assert_str_eq(peers[0]->log, "EHLO gw.test|" MESSAGE MESSAGE "QUIT|", "%s", peers[0]->log);
+    UNTIL(loop, version->holders == 1); /* the pool has let go of the version, too */
+    directory_release(version);
+}
+
+Test(pool_idle, SP47_one_that_is_opening_is_not_disturbed)
+{
+    struct wish wish = { 0 };
+
+    ask(&wish, version, 0);
+    put_version(2, 20, POOLED);
+    UNTIL(loop, wish.got == 1);
+    send_message(&wish);
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0);
+    cr_assert_str_eq(peers[0]->log, "EHLO gw.test|" MESSAGE "QUIT|", "%s", peers[0]->log);
+}
+
+Test(pool_idle, SP47_who_waits_with_the_old_version_gets_a_fresh_one)
+{
+    struct worker_profile *old = put_version(2, 20, POOLED ", 'max_connections': 1");
+    struct wish first = { 0 }, second = { 0 };
+
+    get(&first, old, 0);
+    ask(&second, old, 0);
+    put_version(3, 20, POOLED ", 'max_connections': 1");
+    give_back(&first);
+    cr_assert_eq(second.got, 0u, "a retired version's connections are let go");
+    UNTIL(loop, second.got == 1);
+    cr_assert_not(second.is_reused);
+    send_message(&second);
+    give_back(&second);
+    UNTIL(loop, smtp_pool_open_count(pool) == 0);
+}
+
+Test(pool_idle, SP47_who_waited_in_vain_with_the_old_version_does_not_keep_it)
+{
+    struct worker_profile *old = put_version(2, 20, POOLED ", 'max_connections': 1");
+    struct wish first = { 0 }, second = { .ticket.first = 1 }; /* has no such address */
+
+    old = directory_share(old);
+    get(&first, old, 0);
+    ask(&second, old, 0);
+    put_version(3, 20, POOLED);
+    give_back(&first);
+    UNTIL(loop, second.failed == 1);
+    UNTIL(loop, old->holders == 1);
+    directory_release(old);
+}
+
+Test(pool_idle, SP47_a_profile_that_goes_takes_its_connections_along)
+{
+    struct wish idle = { 0 }, busy = { 0 };
+
+    version = directory_share(version);
+    get(&idle, version, 0);
+    get(&busy, version, 0);
+    give_back(&idle);
+    directory_drop_profile(directory, PROFILE);
+    UNTIL(loop, peers[0]->open == 1);
+    send_message(&busy);
+    give_back(&busy);
+    UNTIL(loop, peers[0]->open == 0 && version->holders == 1);
+    directory_release(version);
+}
+
+Test(pool_idle, SP47_a_retired_version_without_connections_is_let_go)
+{
+    struct wish wish = { 0 };
+
+    version = directory_share(version);
+    get(&wish, version, 0);
+    smtp_connection_free(&wish.connection);
+    turn_a_while();
+    cr_assert_eq(version->holders, 3u, "this test, the directory, the pool");
+    put_version(2, 20, POOLED);
+    turn_a_while();
+    cr_assert_eq(version->holders, 1u);
+    directory_release(version);
+}
+
+/* ---- SP48: the server ends it ---- */
+
+Test(pool_idle, SP48_an_idle_one_that_the_server_closes_leaves_at_once)
+{
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, is_told(0, 1, 1));
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, is_told(0, 0, 0));
+    cr_assert_not(take(&wish, version, 0));
+    cr_assert_eq(smtp_pool_open_count(pool), 0u);
+}
+
+Test(pool_idle, SP48_an_idle_one_that_the_server_resets_leaves_at_once)
+{
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, is_told(0, 1, 1));
+    peer_hang_up(LIST_FIRST(&peers[0]->clients), true);
+    UNTIL(loop, is_told(0, 0, 0));
+    cr_assert_not(take(&wish, version, 0));
+}
+
+Test(pool_idle, SP48_an_idle_one_on_which_the_server_talks_leaves_at_once)
+{
+    static const char *const words[] = { "421 4.4.2 idle for too long\r\n", "250 what?\r\n", "4" };
+
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        struct wish wish = { 0 };
+
+        get(&wish, version, 0);
+        give_back(&wish);
+        UNTIL(loop, is_told(0, 1, 1));
+        cr_assert_gt(send(LIST_FIRST(&peers[0]->clients)->fd, words[i], strlen(words[i]), 0), 0);
+        UNTIL(loop, is_told(0, 0, 0));
+        cr_assert_not(take(&wish, version, 0), "%s", words[i]);
+        UNTIL(loop, peers[0]->open == 0);
+    }
+}
+
+/* Words behind the last reply of a message: they came before it was given back. */
+Test(pool_idle, SP48_a_421_behind_the_last_reply_is_seen)
+{
+    struct wish wish = { 0 };
+
+    peer_on(peers[0], ".", "250 2.0.0 taken\r\n421 4.3.2 enough", 1);
+    get(&wish, version, 0);
+    begin_to_send(&wish);
+    UNTIL(loop, wish.sent == 1);
+    cr_assert_eq(wish.verdict, SMTP_DELIVERED);
+    if (wish.connection != NULL)
+        give_back(&wish);
+    UNTIL(loop, is_told(0, 0, 0));
+    cr_assert_not(take(&wish, version, 0));
+}
+
+Test(pool_idle, SP48_the_others_stay)
+{
+    struct wish wishes[3] = { 0 }, taken = { 0 };
+    struct smtp_connection *kept[2];
+
+    for (unsigned i = 0; i < 3; i++)
+        get(&wishes[i], version, 0);
+    kept[0] = wishes[0].connection;
+    kept[1] = wishes[2].connection;
+    for (unsigned i = 0; i < 3; i++)
+        give_back(&wishes[i]);
+    UNTIL(loop, is_told(0, 3, 3));
+    peer_hang_up(LIST_NEXT(LIST_FIRST(&peers[0]->clients), link), false); /* the second of three */
+    UNTIL(loop, is_told(0, 2, 2));
+    cr_assert(take(&taken, version, 0));
+    cr_assert_eq(taken.connection, kept[1]);
+    cr_assert(take(&taken, version, 0));
+    cr_assert_eq(taken.connection, kept[0]);
+}
