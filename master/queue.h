@@ -35,8 +35,8 @@ enum queue_state {
     QUEUE_STATE_COUNT
 };
 
-#define QUEUE_CRASHES_TO_HOLD \
-    2 /* workers that died while they had a group: then it is held (MQ09) */
+/* So many workers died while they had a group: then it is held (MQ09). */
+#define QUEUE_CRASHES_TO_HOLD 2
 
 /* What is shown of a group. */
 struct queue_view {
