@@ -13,12 +13,14 @@
 #include "master/segments.h"
 #include "master/worker.h"
 
-#define AGAIN_MS 60000 /* after a scan that failed */
+#define AGAIN_FIRST_MS 2000 /* after a scan that failed; then twice as long, and so on */
+#define AGAIN_MAX_MS   60000
 
 struct slot_scan {
     bool is_wanted;
     bool is_expected;      /* its own worker will scan it when it starts */
     bool is_failed;        /* tried in vain: the others do not wait for it */
+    int64_t again_ms;      /* how long was waited after that */
     bool is_own;           /* its own worker scans it */
     struct worker *worker; /* another one that scans it, NULL: none */
     int64_t not_before_ms;
@@ -74,14 +76,17 @@ static bool is_open(const struct slot_scan *scan)
     return scan->is_wanted || scan->is_expected || scan->is_own || scan->worker != NULL;
 }
 
-/* Until all mail is known no segment may be taken for unused. A slot that cannot be read does not
- * count for ever: the disk would fill. */
+/* Until all mail is known no segment may be taken for unused, and none while it is being read. A
+ * slot that cannot be read does not count for ever: the disk would fill. */
 static void update_hold(struct scans *scans)
 {
     bool is_needed = false;
 
-    for (unsigned slot = 0; slot < ID_SLOTS && !is_needed; slot++)
-        is_needed = is_open(&scans->slots[slot]) && !scans->slots[slot].is_failed;
+    for (unsigned slot = 0; slot < ID_SLOTS && !is_needed; slot++) {
+        const struct slot_scan *scan = &scans->slots[slot];
+
+        is_needed = scan->is_failed ? scan->is_own || scan->worker != NULL : is_open(scan);
+    }
     if (is_needed && !scans->is_holding)
         segments_hold(scans->segments);
     else if (!is_needed && scans->is_holding)
@@ -123,28 +128,41 @@ void scans_own_began(struct scans *scans, struct worker *worker)
     update_hold(scans);
 }
 
-/* ---- by others ---- */
+/* ---- by order ---- */
 
 static void order(struct scans *scans, unsigned slot, struct worker *worker)
 {
     const struct ipc_rescan rescan = { .slot = slot };
 
+    channel_send(worker->channel, IPC_RESCAN, &rescan);
+    log_info("scans", "a slot's spool is scanned", LOG_INT("slot", slot),
+             LOG_INT("by", worker->slot));
+    if (slot == worker->slot) {
+        scans_own_began(scans, worker);
+        return;
+    }
     scans->slots[slot].is_wanted = false;
     scans->slots[slot].worker = worker;
     worker->scans++;
     queue_scan_began(scans->queue, slot);
-    channel_send(worker->channel, IPC_RESCAN, &rescan);
-    log_info("scans", "a slot's spool is scanned by another worker", LOG_INT("slot", slot),
-             LOG_INT("by", worker->slot));
+    update_hold(scans);
 }
 
-static struct worker *find_free(const struct scans *scans)
+static bool is_free(const struct worker *worker)
 {
-    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
-        struct worker *worker = scans->workers->slots[slot];
+    return worker_is_running(worker) && !worker->is_recovering && worker->scans == 0;
+}
 
-        if (worker_is_running(worker) && !worker->is_recovering && worker->scans == 0)
-            return worker;
+/* One that has a worker is scanned by that one, which alone knows what it is writing to. */
+static struct worker *find_free(const struct scans *scans, unsigned slot)
+{
+    struct worker *own = scans->workers->slots[slot];
+
+    if (worker_is_running(own))
+        return is_free(own) ? own : NULL;
+    for (unsigned i = 0; i < ID_SLOTS; i++) {
+        if (is_free(scans->workers->slots[i]))
+            return scans->workers->slots[i];
     }
     return NULL;
 }
@@ -164,10 +182,9 @@ void scans_worker_ready(struct scans *scans)
                 wait_ms = scan->not_before_ms - now_ms;
             continue;
         }
-        worker = find_free(scans);
-        if (worker == NULL)
-            break; /* the next one that is ready or done comes here again */
-        order(scans, slot, worker);
+        worker = find_free(scans, slot);
+        if (worker != NULL) /* else the next one that is ready or done comes here again */
+            order(scans, slot, worker);
     }
     if (wait_ms >= 0)
         loop_timer_set_ms(scans->again, wait_ms);
@@ -217,6 +234,21 @@ void scans_worker_gone(struct scans *scans, struct worker *worker)
     scans_worker_ready(scans);
 }
 
+/* A disk that fails may do so for good, and reading much of it again and again helps nobody. */
+static void plan_another(struct scans *scans, unsigned slot, int err)
+{
+    struct slot_scan *scan = &scans->slots[slot];
+
+    log_alert("scans", "a slot's spool could not be read: mail in it waits", LOG_INT("slot", slot),
+              LOG_STR("reason", strerror(-err)));
+    scan->again_ms = scan->is_failed ? 2 * scan->again_ms : AGAIN_FIRST_MS;
+    if (scan->again_ms > AGAIN_MAX_MS)
+        scan->again_ms = AGAIN_MAX_MS;
+    scan->is_wanted = true;
+    scan->is_failed = true;
+    scan->not_before_ms = loop_now_ms(scans->loop) + scan->again_ms;
+}
+
 int scans_rescanned(struct scans *scans, struct worker *worker,
                     const struct ipc_rescanned *rescanned)
 {
@@ -232,14 +264,10 @@ int scans_rescanned(struct scans *scans, struct worker *worker,
     if (rescanned->damaged > 0)
         log_alert("scans", "damage was found in the spool and set aside in spool/damaged",
                   LOG_INT("slot", slot), LOG_INT("places", rescanned->damaged));
-    scans->slots[slot].is_failed = false;
-    if (rescanned->err != 0) {
-        log_alert("scans", "a slot's spool could not be read: mail in it waits",
-                  LOG_INT("slot", slot), LOG_STR("reason", strerror(-rescanned->err)));
-        scans->slots[slot].is_wanted = !is_own;
-        scans->slots[slot].is_failed = true;
-        scans->slots[slot].not_before_ms = loop_now_ms(scans->loop) + AGAIN_MS;
-    }
+    if (rescanned->err != 0)
+        plan_another(scans, slot, rescanned->err);
+    else
+        scans->slots[slot].is_failed = false;
     if (is_own) {
         scans->slots[slot].is_own = false;
         worker->is_recovering = false;

@@ -156,6 +156,19 @@ static void on_worker_timer(void *arg)
 
 /* ---- start ---- */
 
+static int64_t next_backoff(struct worker *worker, int64_t lived_ms)
+{
+    int64_t wait_ms;
+
+    if (lived_ms >= GOOD_LIFE_MS)
+        worker->backoff_ms = 0;
+    wait_ms = worker->backoff_ms;
+    worker->backoff_ms = wait_ms == 0 ? BACKOFF_FIRST_MS : 2 * wait_ms;
+    if (worker->backoff_ms > BACKOFF_MAX_MS)
+        worker->backoff_ms = BACKOFF_MAX_MS;
+    return wait_ms;
+}
+
 void supervisor_spawn(struct worker *worker)
 {
     struct supervisor *s = worker->supervisor;
@@ -175,7 +188,7 @@ void supervisor_spawn(struct worker *worker)
     if (err != 0) {
         log_error("supervisor", "cannot start a worker", LOG_INT("slot", worker->slot),
                   LOG_STR("reason", strerror(-err)));
-        loop_timer_set_ms(worker->timer, BACKOFF_MAX_MS);
+        loop_timer_set_ms(worker->timer, next_backoff(worker, 0));
         return;
     }
     startup_record_worker(s->conf, worker->slot, worker->pid);
@@ -311,19 +324,6 @@ static void describe_end(const struct worker *worker, int status, char *out, siz
         snprintf(out, size, "its program could not be started");
     else
         snprintf(out, size, "exit status %d", WEXITSTATUS(status));
-}
-
-static int64_t next_backoff(struct worker *worker, int64_t lived_ms)
-{
-    int64_t wait_ms;
-
-    if (lived_ms >= GOOD_LIFE_MS)
-        worker->backoff_ms = 0;
-    wait_ms = worker->backoff_ms;
-    worker->backoff_ms = wait_ms == 0 ? BACKOFF_FIRST_MS : 2 * wait_ms;
-    if (worker->backoff_ms > BACKOFF_MAX_MS)
-        worker->backoff_ms = BACKOFF_MAX_MS;
-    return wait_ms;
 }
 
 void supervisor_forget_slot(struct worker *worker)

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/hook.h"
+#include "common/shortage.h"
 #include "worker/disk.h"
 #include "worker/segment_file.h"
 
@@ -153,11 +154,11 @@ void own_segment_settle(struct spool_disk *disk, struct spool_item *item, int er
 {
     const bool is_full = err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
 
-    if (err < 0 && !is_full && err != -ENOMEM)
+    if (err < 0 && !is_full && !is_shortage(err))
         segment_supply_failed(segment_writer_supply(disk->writer), 0, err, clock_mono_ms());
     if (err == 0)
         hook_stop("after_sync");
-    item->err = err == 0 || err == -ENOMEM ? err : is_full ? -ENOSPC : -EIO;
+    item->err = err == 0 || is_shortage(err) ? err : is_full ? -ENOSPC : -EIO;
     sync_list_add(&disk->out, &item->job);
     if (err == 0)
         spool_disk_sealed(item->segment, 0, false, disk);

@@ -239,8 +239,9 @@ static int step_open(struct recovery *recovery)
     if (err < 0) {
         /* Whatever it is, it stays where it is, and the master says that there is mail waiting. */
         tell(recovery, LOG_LEVEL_ALERT, "a segment cannot be read", err);
-        recovery->result.damaged++;
-        if (err != -EBADMSG)
+        if (err == -EBADMSG)
+            recovery->result.damaged++;
+        else
             recovery->result.err = err;
         recovery->at++;
         return 0;

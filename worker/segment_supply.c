@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/auto.h"
+#include "common/shortage.h"
 #include "common/spool_format.h"
 #include "common/spool_path.h"
 #include "worker/disk.h"
@@ -174,6 +175,14 @@ static void making_failed(struct segment_supply *supply, int err, int64_t now_ms
         supply->make_at_ms = now_ms + FULL_RETRY_MS;
         return;
     }
+    if (is_shortage(err)) {
+        if (supply->make_err != err)
+            tell(supply, LOG_LEVEL_WARNING, "another segment of the spool cannot be made now", 0,
+                 err);
+        supply->make_err = err;
+        supply->make_at_ms = now_ms + FULL_RETRY_MS;
+        return;
+    }
     supply->make_err = -EIO;
     count_failure(supply, supply->maker.number, err, now_ms);
     supply->make_at_ms = supply->prove_at_ms;
@@ -310,7 +319,7 @@ void segment_supply_reuse(struct segment_supply *supply, uint32_t number,
         add_spare(supply, file);
         return;
     }
-    if (err != -ESTALE && err != -ENOENT && err != -ENOMEM)
+    if (err != -ESTALE && err != -ENOENT && !is_shortage(err))
         count_failure(supply, number, err, now_ms);
     err = keep_ids(supply, current);
     if (err == 0)

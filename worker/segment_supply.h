@@ -43,7 +43,8 @@ void segment_supply_free(struct segment_supply **supply); /* the files stay */
 /* Takes over as spares the shared segments among these numbers that hold nothing. */
 void segment_supply_adopt(struct segment_supply *supply, const uint32_t *numbers, size_t count);
 
-/* 0; -EAGAIN: it is being made; -ENOSPC; -EIO: after a failure, until the next try. */
+/* 0; -EAGAIN: it is being made; -ENOSPC; a shortage (common/shortage.h); -EIO: after a failure,
+ * until the next try. */
 int segment_supply_take(struct segment_supply *supply, int64_t now_ms,
                         struct segment_file **ret_file);
 

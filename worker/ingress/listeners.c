@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/shortage.h"
 
 /* A burst of connections must not make the sessions wait that are there already. */
 #define ACCEPTS_PER_TURN 16
@@ -89,7 +90,7 @@ static int accept_some(struct listener *listener)
             listeners->accepted(fd, listeners->arg);
         } else if (errno == EAGAIN) {
             return count;
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        } else if (is_shortage(-errno)) {
             begin_shortage(listeners, errno);
         } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
             return -errno;
