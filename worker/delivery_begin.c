@@ -9,6 +9,7 @@
 #include "common/hook.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/shortage.h"
 #include "worker/delivery_private.h"
 #include "worker/directory.h"
 #include "worker/message.h"
@@ -120,7 +121,11 @@ static void open_and_walk(struct job *job)
     char text[160];
     const char *why;
 
-    if (open_message(job) < 0 || is_settled_already(job)) {
+    int err = open_message(job);
+
+    if (is_shortage(err))
+        job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
+    if (err < 0 || is_settled_already(job)) {
         job_end(job);
         return;
     }

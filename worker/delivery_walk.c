@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/profile.h"
+#include "common/shortage.h"
 #include "worker/delivery_private.h"
 #include "worker/directory.h"
 #include "worker/resolver.h"
@@ -78,8 +79,8 @@ static const struct smtp_ticket_ops ticket_ops = {
     .on_failed = on_failed,
 };
 
-/* False, with the reason: there is no way to begin. */
-static bool open_connection(struct job *job, struct reason *why)
+/* 0, or a negative errno with the reason: there is no way to begin. */
+static int open_connection(struct job *job, struct reason *why)
 {
     job->ticket = (struct smtp_ticket){
         .answer = job->answer,
@@ -89,13 +90,23 @@ static bool open_connection(struct job *job, struct reason *why)
         .owner = job,
     };
     return smtp_pool_open(job->delivery->pool, job->profile, (unsigned)job->server, &job->ticket,
-                          why) == 0;
+                          why);
+}
+
+/* Before anything was said to the server at hand: it has failed, unless it is not to blame. */
+static void cannot_begin(struct job *job, int err, const char *what)
+{
+    if (is_shortage(err))
+        job_settle_no_room(job, what);
+    else
+        job_server_failed(job, 0, what);
 }
 
 static void on_resolved(struct resolver_answer *answer, const char *reason, void *arg)
 {
     struct job *job = arg;
     struct reason why = { "" };
+    int err;
 
     job->query = NULL;
     if (answer == NULL) {
@@ -103,31 +114,31 @@ static void on_resolved(struct resolver_answer *answer, const char *reason, void
         return;
     }
     job->answer = resolver_answer_hold(answer);
-    if (!open_connection(job, &why))
-        job_server_failed(job, 0, why.text);
+    err = open_connection(job, &why);
+    if (err < 0)
+        cannot_begin(job, err, why.text);
 }
 
-/* False, with the reason: the server has failed on the spot. */
-static bool begin_fresh(struct job *job, struct reason *why)
+/* 0, or a negative errno with the reason: it came to nothing on the spot. */
+static int begin_fresh(struct job *job, struct reason *why)
 {
     const char *host = job->profile->profile->servers[job->server].host;
     int found = resolver_lookup(job->delivery->resolver, host, on_resolved, job, &job->answer,
                                 &job->query, why);
-    if (found < 0)
-        return false;
-    return found == 0 || open_connection(job, why);
+
+    return found == 1 ? open_connection(job, why) : found;
 }
 
 void job_reconnect(struct job *job, unsigned first)
 {
     struct reason why = { "" };
-    bool is_begun;
+    int err;
 
     job->stage = JOB_WALKING;
     job->first_address = first;
-    is_begun = job->answer == NULL ? begin_fresh(job, &why) : open_connection(job, &why);
-    if (!is_begun)
-        job_server_failed(job, 0, why.text);
+    err = job->answer == NULL ? begin_fresh(job, &why) : open_connection(job, &why);
+    if (err < 0)
+        cannot_begin(job, err, why.text);
 }
 
 void job_disconnect(struct job *job)
@@ -139,12 +150,13 @@ void job_disconnect(struct job *job)
 
 /* ---- walking ---- */
 
-/* True: the server at hand is being talked or connected to. */
+/* True: the server at hand is being talked or connected to, or the job has ended over it. */
 static bool try_server(struct job *job)
 {
     struct delivery *delivery = job->delivery;
     const char *unbuilt = profile_unbuilt_protection(job->profile->profile, (size_t)job->server);
     struct reason why = { "" };
+    int err;
 
     if (unbuilt != NULL) {
         (void)reason_set(&why, 0, "asks for %s, which this version cannot do yet", unbuilt);
@@ -159,7 +171,10 @@ static bool try_server(struct job *job)
         job_talk(job);
         return true;
     }
-    if (begin_fresh(job, &why))
+    err = begin_fresh(job, &why);
+    if (is_shortage(err))
+        job_settle_no_room(job, why.text);
+    if (err == 0 || is_shortage(err))
         return true;
     note_failed(job, 0, why.text);
     return false;

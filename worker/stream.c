@@ -334,6 +334,15 @@ struct evbuffer *stream_output(struct stream *stream)
     return stream->out;
 }
 
+void stream_add(struct stream *s, const void *data, size_t bytes)
+{
+    if (evbuffer_add(s->out, data, bytes) == 0 ||
+        (s->state != STREAM_OPEN && s->state != STREAM_CONNECTING))
+        return;
+    finish(s, STREAM_END_RESET, ENOMEM);
+    event_active(s->later, EV_TIMEOUT, 0); /* tells the owner, if none of its callers does */
+}
+
 void stream_kick(struct stream *s)
 {
     if (s->is_kicked || s->is_blocked || s->state != STREAM_OPEN)

@@ -65,8 +65,11 @@ void stream_set_owner(struct stream *stream, const struct stream_callbacks *call
 
 struct evbuffer *stream_input(struct stream *stream);
 struct evbuffer *stream_output(struct stream *stream); /* append only; then stream_kick() */
-void stream_kick(struct stream *stream);               /* output was appended: leaves at turn end */
-void stream_flush(struct stream *stream);              /* now */
+/* Appends, or ends the stream (STREAM_END_RESET, ENOMEM) when memory is short, with all that waits:
+ * no peer is to take what is left for the whole, or one reply for another. */
+void stream_add(struct stream *stream, const void *data, size_t bytes);
+void stream_kick(struct stream *stream);  /* output was appended: leaves at turn end */
+void stream_flush(struct stream *stream); /* now */
 bool stream_is_choked(const struct stream *stream);
 
 /* How much the next read should have room for; STREAM_EXPECT_LITTLE at first. A read that fills its

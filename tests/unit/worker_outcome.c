@@ -27,6 +27,9 @@ static enum smtp_verdict oracle(enum smtp_point point, enum smtp_event event, bo
 {
     bool is_loss = event == SMTP_SAID_CLOSING || event == SMTP_CUT || event == SMTP_TIMED_OUT;
 
+    /* "Local trouble": nobody's failure, and after the last octets nobody knows. */
+    if (event == SMTP_SHORT)
+        return point == SMTP_AT_END ? SMTP_LOST : SMTP_NO_ROOM;
     /* "on a reused connection before the last octets SP48" */
     if (is_reused && is_loss && point < SMTP_AT_END)
         return SMTP_RESTART;

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <event2/buffer.h>
-
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/ingress/ingress_private.h"
@@ -15,13 +13,10 @@
 
 void session_reply(struct session *s, const char *line)
 {
-    struct evbuffer *out;
-
     if (s->stream == NULL)
         return;
-    out = stream_output(s->stream);
-    evbuffer_add(out, line, strlen(line));
-    evbuffer_add(out, "\r\n", 2);
+    stream_add(s->stream, line, strlen(line));
+    stream_add(s->stream, "\r\n", 2);
     stream_kick(s->stream);
 }
 

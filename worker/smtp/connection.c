@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/shortage.h"
 #include "worker/resolver.h"
 #include "worker/smtp/transaction.h"
 
@@ -23,12 +24,10 @@ static void lose(struct smtp_connection *c, enum smtp_event event, const char *w
 
 static void send_line(struct smtp_connection *c, const char *verb, const char *argument)
 {
-    struct evbuffer *out = stream_output(c->stream);
-
-    evbuffer_add(out, verb, strlen(verb));
+    stream_add(c->stream, verb, strlen(verb));
     if (argument != NULL)
-        evbuffer_add(out, argument, strlen(argument));
-    evbuffer_add(out, "\r\n", 2);
+        stream_add(c->stream, argument, strlen(argument));
+    stream_add(c->stream, "\r\n", 2);
     stream_kick(c->stream);
 }
 
@@ -189,7 +188,7 @@ void smtp_connection_close(struct smtp_connection *c, bool politely)
         return;
     smtp_connection_go(c, CLOSED);
     if (politely && c->stream != NULL) {
-        evbuffer_add(stream_output(c->stream), "QUIT\r\n", 6);
+        stream_add(c->stream, "QUIT\r\n", 6);
         stream_close_gently(&c->stream, SMTP_QUIT_WAIT_MS);
     }
     stream_free(&c->stream);
@@ -281,6 +280,8 @@ static void on_end(enum stream_end end, void *owner)
     c->depth++;
     if (end == STREAM_END_TIMEOUT || stream_errno(c->stream) == ETIMEDOUT)
         lose(c, SMTP_TIMED_OUT, "timed out");
+    else if (is_shortage(-stream_errno(c->stream)))
+        lose(c, SMTP_SHORT, strerror(stream_errno(c->stream)));
     else if (end == STREAM_END_EOF)
         lose(c, SMTP_CUT, "the server closed the connection");
     else

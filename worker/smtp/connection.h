@@ -59,8 +59,9 @@ struct smtp_connection_ops {
     void (*on_farewell)(const struct smtp_reply *reply, void *owner);
 };
 
-/* 0: one of on_open and on_failed follows. -EHOSTUNREACH with the reason: there is no address that
- * one could begin with. -ENOMEM. After a failure on_gone does not run. */
+/* 0: one of on_open and on_failed follows. Otherwise, with the reason, -EHOSTUNREACH: there is no
+ * address that one could begin with; or a shortage (common/shortage.h). Then on_gone does not run.
+ */
 int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connection_ops *ops,
                          void *owner, struct smtp_connection **ret_connection,
                          struct reason *reterr_why);
@@ -105,6 +106,8 @@ enum smtp_leaves {
 void smtp_connection_return(struct smtp_connection *connection, enum smtp_leaves leaves);
 bool smtp_connection_needs_rset(const struct smtp_connection *connection);
 struct evbuffer *smtp_connection_output(struct smtp_connection *connection);
+/* Appends; without the memory for it the connection is lost (SMTP_SHORT), as with stream_add(). */
+void smtp_connection_add(struct smtp_connection *connection, const void *data, size_t bytes);
 void smtp_connection_send(struct smtp_connection *connection); /* output was appended */
 bool smtp_connection_is_choked(const struct smtp_connection *connection);
 void smtp_connection_limit_s(struct smtp_connection *connection, unsigned limit_s);

@@ -9,6 +9,7 @@
 
 #include "common/address.h"
 #include "common/loop.h"
+#include "common/shortage.h"
 #include "worker/resolver.h"
 #include "worker/smtp/connection_private.h"
 
@@ -29,13 +30,14 @@ static void set_port(struct address *address, uint16_t port)
         address->in.sin_port = htons(port);
 }
 
-/* Begins with the address at c->address or the next one that lets itself be begun with. False:
- * there is none left. */
-static bool connect_on(struct smtp_connection *c)
+/* Begins with the address at c->address or the next one that lets itself be begun with. 0;
+ * -EHOSTUNREACH: there is none left; a shortage, which the next one would meet too. */
+static int connect_on(struct smtp_connection *c)
 {
     for (; c->address < c->dial.answer->count; c->address++) {
         struct address peer = c->dial.answer->addresses[c->address], source;
         bool has_source = c->dial.source_address != NULL;
+        int err;
 
         set_port(&peer, c->dial.port);
         if (has_source && address_parse(c->dial.source_address, 1, &source) < 0) {
@@ -53,17 +55,21 @@ static bool connect_on(struct smtp_connection *c)
                            has_source ? source.bytes : 0, &smtp_connection_callbacks, c);
         if (c->stream != NULL) {
             smtp_connection_go(c, CONNECTING);
-            return true;
+            return 0;
         }
-        note_failure(c, &peer, strerror(errno));
+        err = -errno;
+        note_failure(c, &peer, strerror(-err));
+        if (is_shortage(err))
+            return err;
     }
-    return false;
+    return -EHOSTUNREACH;
 }
 
 void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point point,
                                   enum smtp_event event, const char *what)
 {
     struct address address = c->dial.answer->addresses[c->address];
+    int err;
 
     set_port(&address, c->dial.port);
     note_failure(c, &address, what);
@@ -72,15 +78,18 @@ void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point poi
     c->failure.code = event <= SMTP_SAID_NO ? c->reply.code : 0;
     c->failure.is_too_many = event <= SMTP_SAID_NO && smtp_reply_is_crowding(&c->reply);
     if (c->state > CONNECTING && event != SMTP_CUT && event != SMTP_TIMED_OUT) {
-        evbuffer_add(stream_output(c->stream), "QUIT\r\n", 6);
+        stream_add(c->stream, "QUIT\r\n", 6);
         stream_close_gently(&c->stream, SMTP_QUIT_WAIT_MS);
     }
     stream_free(&c->stream);
     memset(&c->extensions, 0, sizeof(c->extensions));
     smtp_reply_clear(&c->reply);
     c->address++;
-    if (connect_on(c))
+    err = connect_on(c);
+    if (err == 0)
         return;
+    if (is_shortage(err))
+        c->failure = (struct smtp_failure){ .point = SMTP_AT_CONNECT, .event = SMTP_SHORT };
     c->failure.text = c->failures.text;
     smtp_connection_close(c, false);
     c->ops->on_failed(&c->failure, c->owner);
@@ -91,6 +100,7 @@ int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connect
                          struct reason *reterr_why)
 {
     struct smtp_connection *c = calloc(1, sizeof(*c));
+    int err;
 
     if (c == NULL)
         return reason_set(reterr_why, -ENOMEM, "out of memory");
@@ -101,13 +111,14 @@ int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connect
     c->address = dial->first;
     c->address_count = dial->answer->count;
     c->began_ms = loop_now_ms(dial->loop);
-    if (connect_on(c)) {
+    err = connect_on(c);
+    if (err == 0) {
         *ret_connection = c;
         return 0;
     }
-    (void)reason_set(reterr_why, -EHOSTUNREACH, "%s",
+    (void)reason_set(reterr_why, err, "%s",
                      c->failures.text[0] != '\0' ? c->failures.text : "no further address");
     resolver_answer_release(c->dial.answer);
     free(c);
-    return -EHOSTUNREACH;
+    return err;
 }

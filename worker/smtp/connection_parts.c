@@ -56,6 +56,11 @@ struct evbuffer *smtp_connection_output(struct smtp_connection *c)
     return stream_output(c->stream);
 }
 
+void smtp_connection_add(struct smtp_connection *c, const void *data, size_t bytes)
+{
+    stream_add(c->stream, data, bytes);
+}
+
 void smtp_connection_send(struct smtp_connection *c)
 {
     stream_kick(c->stream);

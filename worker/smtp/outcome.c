@@ -20,21 +20,22 @@ enum {
     X = SMTP_LOST,
     P = SMTP_SPLIT, /* after an accepted recipient; before one: deferred */
     N = SMTP_RESTART,
+    W = SMTP_NO_ROOM, /* it is not the server that is short of something */
 };
 
 /* clang-format off */
 static const unsigned char table[SMTP_POINT_COUNT][SMTP_EVENT_COUNT] = {
-    /*                    ok  354 odd 421 sys many 452 bare late no  junk unre cut  time */
-    [SMTP_AT_CONNECT]  = { F,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F },
-    [SMTP_AT_GREETING] = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F },
-    [SMTP_AT_EHLO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   h,  F,   F,   F,   F },
-    [SMTP_AT_HELO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F },
-    [SMTP_AT_RSET]     = { o,  N,  N,  N,  N,  N,   N,  N,   N,   N,  N,   N,   N,   N },
-    [SMTP_AT_MAIL]     = { o,  F,  F,  F,  F,  L,   F,  F,   L,   R,  F,   F,   F,   F },
-    [SMTP_AT_RCPT]     = { o,  F,  F,  F,  S,  P,   P,  L,   L,   R,  F,   F,   F,   F },
-    [SMTP_AT_DATA]     = { F,  o,  F,  F,  F,  L,   L,  L,   L,   R,  F,   F,   F,   F },
-    [SMTP_AT_BODY]     = { F,  F,  F,  F,  L,  L,   L,  L,   L,   R,  F,   F,   F,   F },
-    [SMTP_AT_END]      = { D,  X,  X,  F,  L,  L,   L,  L,   L,   R,  X,   X,   X,   X },
+    /*                    ok  354 odd 421 sys many 452 bare late no  junk unre cut  time shrt */
+    [SMTP_AT_CONNECT]  = { F,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   W },
+    [SMTP_AT_GREETING] = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   W },
+    [SMTP_AT_EHLO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   h,  F,   F,   F,   F,   W },
+    [SMTP_AT_HELO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   W },
+    [SMTP_AT_RSET]     = { o,  N,  N,  N,  N,  N,   N,  N,   N,   N,  N,   N,   N,   N,   W },
+    [SMTP_AT_MAIL]     = { o,  F,  F,  F,  F,  L,   F,  F,   L,   R,  F,   F,   F,   F,   W },
+    [SMTP_AT_RCPT]     = { o,  F,  F,  F,  S,  P,   P,  L,   L,   R,  F,   F,   F,   F,   W },
+    [SMTP_AT_DATA]     = { F,  o,  F,  F,  F,  L,   L,  L,   L,   R,  F,   F,   F,   F,   W },
+    [SMTP_AT_BODY]     = { F,  F,  F,  F,  L,  L,   L,  L,   L,   R,  F,   F,   F,   F,   W },
+    [SMTP_AT_END]      = { D,  X,  X,  F,  L,  L,   L,  L,   L,   R,  X,   X,   X,   X,   X },
 };
 /* clang-format on */
 
@@ -121,6 +122,7 @@ const char *smtp_event_name(enum smtp_event event)
         [SMTP_UNREACHABLE] = "cannot be reached",
         [SMTP_CUT] = "connection lost",
         [SMTP_TIMED_OUT] = "timed out",
+        [SMTP_SHORT] = "no memory or descriptors here",
     };
 
     return names[event];

@@ -40,6 +40,7 @@ enum smtp_event {
     SMTP_UNREACHABLE,     /* no address, refused, no route */
     SMTP_CUT,             /* connection lost */
     SMTP_TIMED_OUT,
+    SMTP_SHORT, /* this side has no memory or descriptors for it (common/shortage.h) */
     SMTP_EVENT_COUNT
 };
 
@@ -53,7 +54,7 @@ enum smtp_verdict {
     SMTP_SPLIT,              /* of a recipient: not now, but at once in another transaction */
     SMTP_FAILED,             /* the server failed: try the next */
     SMTP_LOST,               /* after the end of data: may have been taken; deferred, no next */
-    SMTP_NO_ROOM,            /* too many connections while another is open (SP49) */
+    SMTP_NO_ROOM,            /* too many connections while another is open (SP49); a shortage */
     SMTP_RESTART,            /* the reused connection was dead: again on a fresh one (SP48) */
     SMTP_VERDICT_COUNT
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/loop.h"
+#include "common/shortage.h"
 #include "worker/directory.h"
 #include "worker/resolver.h"
 #include "worker/smtp/connection.h"
@@ -123,8 +124,13 @@ static void serve_waiting(struct smtp_pool_entry *entry)
             .text = why.text,
         };
 
+        int err;
+
         smtp_pool_detach(ticket);
-        if (begin_opening(entry, ticket, &why) < 0)
+        err = begin_opening(entry, ticket, &why);
+        if (is_shortage(err))
+            failure.event = SMTP_SHORT;
+        if (err < 0)
             ticket->ops->on_failed(&failure, ticket->owner);
     }
 }

@@ -214,9 +214,7 @@ static void enter_body(struct smtp_transaction *t)
     if (sent == 1) {
         go(t, END);
     } else if (sent < 0) {
-        decide(t, SMTP_DEFERRED, SMTP_AT_BODY, SMTP_CUT, NULL); /* no memory: no server's fault */
-        t->is_cut = true;
-        (void)finish(t);
+        smtp_transaction_loss(t, SMTP_SHORT);
     }
 }
 

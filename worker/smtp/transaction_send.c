@@ -18,7 +18,7 @@
 /* ---- commands, gathered so that they take few buffers ---- */
 
 struct commands {
-    struct evbuffer *out;
+    struct smtp_connection *to;
     size_t used;
     char text[4096];
 };
@@ -26,11 +26,11 @@ struct commands {
 static void put(struct commands *commands, const char *text, size_t bytes)
 {
     if (commands->used + bytes > sizeof(commands->text)) {
-        evbuffer_add(commands->out, commands->text, commands->used);
+        smtp_connection_add(commands->to, commands->text, commands->used);
         commands->used = 0;
     }
     if (bytes > sizeof(commands->text)) {
-        evbuffer_add(commands->out, text, bytes);
+        smtp_connection_add(commands->to, text, bytes);
         return;
     }
     memcpy(commands->text + commands->used, text, bytes);
@@ -70,13 +70,13 @@ static void put_rcpt(struct commands *commands, const struct smtp_transaction *t
 
 static void send_commands(struct commands *commands, const struct smtp_transaction *t)
 {
-    evbuffer_add(commands->out, commands->text, commands->used);
+    smtp_connection_add(commands->to, commands->text, commands->used);
     smtp_connection_send(t->connection);
 }
 
 static void begin(struct commands *commands, const struct smtp_transaction *t)
 {
-    commands->out = smtp_connection_output(t->connection);
+    commands->to = t->connection;
     commands->used = 0;
 }
 
@@ -96,7 +96,7 @@ void smtp_send_ahead(struct smtp_transaction *t, bool with_rset)
 
 static void send_text(struct smtp_transaction *t, const char *text)
 {
-    evbuffer_add(smtp_connection_output(t->connection), text, strlen(text));
+    smtp_connection_add(t->connection, text, strlen(text));
     smtp_connection_send(t->connection);
 }
 
