@@ -49,10 +49,10 @@ class Gateway:
     """One state directory; posternd may be started and stopped on it many times."""
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
-                 segment_size="4M", smtp=None, spool=None, env=None, folder=None):
-        """`env`: more of the environment (peer.faults). `folder`: an own one, made by the caller."""
-        self.scratch, self.folder = scratch, folder or scratch.path("gateway")
-        self.folder.mkdir(exist_ok=folder is not None)
+                 segment_size="4M", smtp=None, spool=None, env=None):
+        """`env`: more of the environment (peer.faults)."""
+        self.scratch, self.folder = scratch, scratch.path("gateway")
+        self.folder.mkdir()
         self.env = dict(env or {})
         self.bin = bin_folder(build)
         self.port = free_port()
