@@ -148,10 +148,11 @@ static void hand_back(struct segments *segments, struct segment_entry *entry)
         entry->phase = IN_USE;
         return;
     }
-    if (!worker_is_running(owner))
+    if (owner == NULL)
         owner = workers_least_loaded(segments->workers); /* a surplus slot: whoever is there */
     entry->phase = RELEASED;
-    if (owner == NULL)
+    /* One that starts or will must find its slot unlocked: nobody else may be at work there. */
+    if (!worker_is_running(owner))
         return;
     channel_send(owner->channel, IPC_SEGMENT_REUSE,
                  &(struct ipc_segment){ .slot = entry->slot, .segment = entry->number });
@@ -388,9 +389,8 @@ void segments_worker_gone(struct segments *segments, const struct worker *worker
     }
 }
 
-void segments_worker_ready(struct segments *segments, const struct worker *worker)
+void segments_workers_changed(struct segments *segments)
 {
-    (void)worker;
     for (size_t i = segments->count; i-- > 0;) {
         if (segments->items[i]->phase == RELEASED)
             hand_back(segments, segments->items[i]);

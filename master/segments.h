@@ -3,7 +3,8 @@
  * A segment is pinned by every group whose record or newest note lies in it. Sealed by its writer
  * and with nothing pinned any more, it is announced as SEGMENT_GONE to every worker; when all have
  * answered SEGMENT_RELEASED (a dead one counts as having done so), its slot's worker is told
- * SEGMENT_REUSE. If that worker is not there, it is told when it next starts.
+ * SEGMENT_REUSE. If that worker is not there, it is told when it next starts; of a slot without one
+ * another is told.
  *
  * Three things could make a segment look unused too early, so nothing is announced while they last:
  * a scan that may still find mail with a note in it (segments_hold()), a job that was under way at
@@ -57,9 +58,10 @@ int segments_released(struct segments *segments, const struct worker *worker, un
 void segments_hold(struct segments *segments);
 void segments_unhold(struct segments *segments);
 
-/* A worker's process ended, or became ready: what waited for it goes on. */
+/* A worker's process ended: it has let go of all. */
 void segments_worker_gone(struct segments *segments, const struct worker *worker);
-void segments_worker_ready(struct segments *segments, const struct worker *worker);
+/* One became ready, or a slot will have none any more: what waited for that goes on. */
+void segments_workers_changed(struct segments *segments);
 
 /* A compaction of this worker has begun or ended: what was sealed meanwhile waits for that. */
 void segments_set_compacting(struct segments *segments, unsigned slot, bool is_compacting);

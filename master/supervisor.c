@@ -253,7 +253,7 @@ void supervisor_ready(struct worker *worker)
     scans_own_began(s->scans, worker);
     log_info("supervisor", "worker runs", LOG_INT("slot", worker->slot),
              LOG_INT("pid", worker->pid));
-    segments_worker_ready(s->parts.segments, worker);
+    segments_workers_changed(s->parts.segments);
     scans_worker_ready(s->scans);
     check_started(s);
 }
@@ -333,6 +333,7 @@ void supervisor_forget_slot(struct worker *worker)
 
     worker_free(&s->parts.workers->slots[slot]);
     scans_want(s->scans, slot); /* what it left is somebody else's from now on */
+    segments_workers_changed(s->parts.segments);
     supervisor_grow(s);
 }
 

@@ -153,9 +153,42 @@ Test(segments, waits_for_a_worker_when_none_is_there)
     settle();
     cr_assert_eq(heard[1].reuse, 0);
     workers.slots[1]->state = WORKER_RUNNING;
-    segments_worker_ready(segments, workers.slots[1]);
+    segments_workers_changed(segments);
     settle();
     cr_assert_eq(heard[1].reuse, 1);
+}
+
+/* Another one would take the slot's lock, and the successor could not start. */
+Test(segments, waits_for_its_own_worker_while_that_is_away_for_a_moment)
+{
+    seal(1, 5);
+    release(0);
+    release(2);
+    workers.slots[1]->state = WORKER_DOWN;
+    segments_worker_gone(segments, workers.slots[1]);
+    settle();
+    cr_assert_eq(heard[0].reuse + heard[2].reuse, 0);
+    workers.slots[1]->state = WORKER_STARTING;
+    segments_workers_changed(segments);
+    settle();
+    cr_assert_eq(heard[0].reuse + heard[1].reuse + heard[2].reuse, 0);
+    workers.slots[1]->state = WORKER_RUNNING;
+    segments_workers_changed(segments);
+    settle();
+    cr_assert_eq(heard[1].reuse, 1);
+}
+
+Test(segments, goes_to_somebody_else_when_its_slot_is_given_up)
+{
+    seal(1, 5);
+    release(0);
+    release(2);
+    workers.slots[1]->state = WORKER_DOWN;
+    segments_worker_gone(segments, workers.slots[1]);
+    worker_free(&workers.slots[1]);
+    segments_workers_changed(segments);
+    settle();
+    cr_assert_eq(heard[0].reuse + heard[2].reuse, 1);
 }
 
 Test(segments, of_a_surplus_slot_goes_to_somebody_else)
