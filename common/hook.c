@@ -127,7 +127,8 @@ static void come_to(struct setting *setting)
         return;
     if (setting->signal == SIGABRT)
         abort();
-    (void)kill(getpid(), setting->signal);
+    /* To this thread: the process as a whole would stop when another thread gets around to it. */
+    (void)raise(setting->signal);
 }
 
 void hook_message(const char *name, const void *data, size_t bytes)

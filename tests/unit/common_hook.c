@@ -1,6 +1,8 @@
 /* Hooks do what POSTERN_HOOK says, where it says so, and nothing anywhere else. */
 #include <criterion/criterion.h>
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +89,38 @@ Test(hook, the_nth_time_counts)
     cr_assert_eq(WSTOPSIG(status_of("after_reply:1:kill after_sync:2:stop", twice)), SIGSTOP);
     cr_assert(is_unharmed("after_sync:3:kill", twice));
     cr_assert(is_unharmed("after_cell:1:kill", twice));
+}
+
+/* While its stopped process is looked at, what a thread did beyond the place would show. */
+static int beyond[2];
+
+static void *go_on(void *arg)
+{
+    (void)arg;
+    hook_stop("after_sync");
+    cr_assert_eq(write(beyond[1], "!", 1), 1);
+    return NULL;
+}
+
+static void in_a_thread(void)
+{
+    pthread_t thread;
+
+    cr_assert_eq(pthread_create(&thread, NULL, go_on, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
+Test(hook, the_thread_that_comes_there_goes_no_further)
+{
+    char byte;
+
+    for (unsigned i = 0; i < 50; i++) {
+        cr_assert_eq(pipe2(beyond, O_NONBLOCK), 0);
+        cr_assert_eq(WSTOPSIG(status_of("after_sync:1:stop", in_a_thread)), SIGSTOP);
+        cr_assert_lt(read(beyond[0], &byte, 1), 0);
+        close(beyond[0]);
+        close(beyond[1]);
+    }
 }
 
 Test(hook, a_marked_message_counts)
