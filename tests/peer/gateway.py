@@ -109,9 +109,17 @@ class Gateway:
         except (Refused, OSError, AssertionError):
             return False
 
+    def wait_scanned(self, seconds=30):
+        """Until all that the spool holds is in the queue."""
+        wait_for("all slots are scanned",
+                 lambda: self.ctl_json("status")["slots_to_scan"] == 0, seconds)
+
     def pids(self):
         """posternd first, then its workers."""
-        return session_pids(self.process.pid) if self.process else []
+        if self.process is None:
+            return []
+        first = self.process.pid # whatever the numbers are: they begin anew at some time
+        return sorted(session_pids(first), key=lambda pid: (pid != first, pid))
 
     def worker_pids(self):
         return [p for p in self.pids() if p != self.process.pid]
@@ -132,8 +140,9 @@ class Gateway:
         return process.returncode
 
     def kill_all(self):
-        """As a power cut that spares the disk: no process gets another instruction."""
-        pids = self.pids()
+        """As a power cut that spares the disk: no process gets another instruction. The master is
+        last: when it ends, the kernel sets going again what has stopped below it."""
+        pids = self.pids()[::-1]
         for pid in pids:
             send_signal(pid, signal.SIGSTOP)
         for pid in pids:
@@ -206,6 +215,16 @@ class Gateway:
 
     def queue(self):
         return self.rows("queue", "list", "--limit", 1000)
+
+    def queue_pages(self):
+        """All of the queue, however long, page by page."""
+        after = ()
+        while True:
+            page = self.ctl_json("queue", "list", "--limit", 1000, *after)
+            yield from page["messages"]
+            if not page.get("next"):
+                return
+            after = ("--after", page["next"])
 
     def wait_rules(self, recipient="to@example.test", seconds=10):
         """Until every worker takes mail for `recipient`: a connection reaches any of them."""
