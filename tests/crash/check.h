@@ -21,8 +21,8 @@ enum flip_what {
 struct flip {
     enum flip_what what;
     const struct ledger_message *message;
-    uint32_t group;
-    const struct ledger_note *note;
+    uint32_t group;   /* of a note or cell */
+    uint32_t segment; /* in which it lies */
 };
 
 struct moment {
@@ -37,9 +37,5 @@ struct moment {
 typedef void check_tell(const char *line, void *arg);
 unsigned check_restart(struct gateway *gateway, const struct ledger *ledger,
                        const struct moment *moment, check_tell *tell, void *arg);
-
-/* Index of the group's state that equals this cell among those it may be in; -1: none. */
-long check_find_state(const struct ledger_group *group, const struct moment *moment,
-                      const struct cell *cell, bool may_be_one_back);
 
 #endif

@@ -17,30 +17,22 @@ struct range {
 struct ranges {
     struct range items[RANGES_MAX];
     unsigned count;
+    uint32_t segment;
 };
 
 static void add(struct ranges *ranges, uint64_t from, uint64_t end, const struct flip *flip)
 {
     static const struct flip nobody = { .what = FLIP_NOTHING };
+    struct range *range;
 
-    if (ranges->count < RANGES_MAX && from < end)
-        ranges->items[ranges->count++] =
-            (struct range){ .from = from, .end = end, .flip = flip != NULL ? *flip : nobody };
+    if (ranges->count == RANGES_MAX || from >= end)
+        return;
+    range = &ranges->items[ranges->count++];
+    *range = (struct range){ .from = from, .end = end, .flip = flip != NULL ? *flip : nobody };
+    range->flip.segment = ranges->segment;
 }
 
 /* ---- what lies in a segment ---- */
-
-static const struct ledger_note *find_note(const struct ledger *ledger, uint32_t segment,
-                                           uint64_t offset)
-{
-    for (size_t i = ledger->note_count; i-- > 0;) { /* the newest life of the segment counts */
-        const struct cell_note_place *place = &ledger->notes[i]->place;
-
-        if (place->segment == segment && (uint64_t)place->offset * SPOOL_ALIGN == offset)
-            return ledger->notes[i];
-    }
-    return NULL;
-}
 
 static void add_record(struct ranges *ranges, const struct ledger *ledger,
                        const struct spool_record *record)
@@ -71,7 +63,8 @@ static void add_batch(struct ranges *ranges, const struct states *states,
             at = spool_record_end(&record);
         } else if (spool_note_read(item->data, item->bytes, at, end, header->incarnation, &note)) {
             const struct flip flip = { .what = FLIP_NOTE,
-                                       .note = find_note(states->ledger, header->number, at) };
+                                       .message = ledger_find(states->ledger, note.id),
+                                       .group = note.group };
 
             add(ranges, at, spool_note_end(&note), &flip);
             at = spool_note_end(&note);
@@ -89,6 +82,7 @@ static void find_ranges(struct ranges *ranges, const struct states *states,
     uint64_t at = SPOOL_BLOCK;
 
     ranges->count = 0;
+    ranges->segment = header->number;
     if (item->bytes < SPOOL_BLOCK + sizeof(commit) ||
         !spool_commit_read(item->data + at, at, header->incarnation, &commit))
         return;
@@ -201,6 +195,8 @@ void states_flip_cell(struct states *states)
                                header.incarnation, &record))
             return;
         what.message = range->flip.message;
+        if (what.message == NULL || what.message->may_be_copied)
+            return; /* a copy's cell has one state only, its original's may be marked as moved */
         what.group = dice_below(&states->dice, record.group_count);
         at = (uint64_t)(record.first_cell + what.group) * CELL_BYTES +
              dice_below(&states->dice, CELL_BYTES);

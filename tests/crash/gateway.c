@@ -23,14 +23,19 @@ static void *make_room(void *items, size_t count, size_t *room, size_t size)
     return items;
 }
 
+#define KEEP(gateway, list, payload)                                                              \
+    do {                                                                                          \
+        (gateway)->list = make_room((gateway)->list, (gateway)->list##_count,                     \
+                                    &(gateway)->list##_room, sizeof(*(gateway)->list));           \
+        memcpy(&(gateway)->list[(gateway)->list##_count++], (payload), sizeof(*(gateway)->list)); \
+    } while (0)
+
 static void on_queued(void *owner, const void *payload, int fd)
 {
     struct gateway *gateway = owner;
 
     (void)fd;
-    gateway->queued = make_room(gateway->queued, gateway->queued_count, &gateway->queued_room,
-                                sizeof(*gateway->queued));
-    memcpy(&gateway->queued[gateway->queued_count++], payload, sizeof(*gateway->queued));
+    KEEP(gateway, queued, payload);
 }
 
 static void on_sealed(void *owner, const void *payload, int fd)
@@ -38,9 +43,24 @@ static void on_sealed(void *owner, const void *payload, int fd)
     struct gateway *gateway = owner;
 
     (void)fd;
-    gateway->sealed = make_room(gateway->sealed, gateway->sealed_count, &gateway->sealed_room,
-                                sizeof(*gateway->sealed));
-    memcpy(&gateway->sealed[gateway->sealed_count++], payload, sizeof(*gateway->sealed));
+    KEEP(gateway, sealed, payload);
+}
+
+static void on_moved(void *owner, const void *payload, int fd)
+{
+    struct gateway *gateway = owner;
+
+    (void)fd;
+    KEEP(gateway, moved, payload);
+}
+
+static void on_compacted(void *owner, const void *payload, int fd)
+{
+    struct gateway *gateway = owner;
+
+    (void)fd;
+    memcpy(&gateway->compacted, payload, sizeof(gateway->compacted));
+    gateway->compacted_count++;
 }
 
 static void on_rescanned(void *owner, const void *payload, int fd)
@@ -69,10 +89,9 @@ static void on_end(void *owner, int err)
 struct gateway *gateway_new(const char *state_dir)
 {
     static channel_handler *const at_master[IPC_KIND_COUNT] = {
-        [IPC_MAIL_QUEUED] = on_queued,
-        [IPC_SEGMENT_SEALED] = on_sealed,
-        [IPC_SEGMENT_RELEASED] = on_released,
-        [IPC_RESCANNED] = on_rescanned,
+        [IPC_MAIL_QUEUED] = on_queued,        [IPC_SEGMENT_SEALED] = on_sealed,
+        [IPC_SEGMENT_RELEASED] = on_released, [IPC_RESCANNED] = on_rescanned,
+        [IPC_MAIL_MOVED] = on_moved,          [IPC_SEGMENT_COMPACTED] = on_compacted,
     };
     static channel_handler *const at_worker[IPC_KIND_COUNT] = { NULL };
     struct gateway *gateway = calloc(1, sizeof(*gateway));
@@ -108,6 +127,7 @@ void gateway_free(struct gateway **gateway)
     conf_free(&g->conf);
     free(g->queued);
     free(g->sealed);
+    free(g->moved);
     free(g);
     *gateway = NULL;
 }
@@ -147,5 +167,5 @@ bool gateway_recover(struct gateway *gateway)
 
 void gateway_forget(struct gateway *gateway)
 {
-    gateway->queued_count = gateway->sealed_count = 0;
+    gateway->queued_count = gateway->sealed_count = gateway->moved_count = 0;
 }

@@ -31,6 +31,10 @@ struct gateway {
     size_t queued_count, queued_room;
     struct ipc_segment_sealed *sealed;
     size_t sealed_count, sealed_room;
+    struct ipc_mail_moved *moved;
+    size_t moved_count, moved_room;
+    struct ipc_segment_compacted compacted;
+    unsigned compacted_count;
     struct ipc_rescanned rescanned;
     unsigned rescanned_count;
 };

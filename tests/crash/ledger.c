@@ -212,7 +212,7 @@ bool ledger_is_finished(const struct ledger_group *group)
 }
 
 struct ledger_state *ledger_add_state(struct ledger_group *group, const struct cell *cell,
-                                      const struct ledger_note *note, uint32_t node)
+                                      struct ledger_note *note, uint32_t node)
 {
     struct ledger_state *state;
 
@@ -236,7 +236,8 @@ static void find_promise(struct ledger_state *state, size_t end)
 
         if (entry->what == RECORD_SYNC_END && entry->node == state->node &&
             entry->began >= state->until) {
-            state->promised_at = i + 1;
+            if (i + 1 < state->promised_at)
+                state->promised_at = i + 1;
             return;
         }
     }
@@ -252,10 +253,8 @@ void ledger_find_promises(struct ledger *ledger)
         for (uint32_t g = 0; g < message->envelope.group_count; g++) {
             const struct ledger_group *group = &message->groups[g];
 
-            for (size_t s = 0; s < group->state_count; s++) {
-                if (group->states[s].promised_at == LEDGER_NEVER)
-                    find_promise(&group->states[s], end);
-            }
+            for (size_t s = 0; s < group->state_count; s++)
+                find_promise(&group->states[s], end);
         }
     }
 }

@@ -21,7 +21,6 @@ enum ledger_fate {
     LEDGER_ANSWERED, /* must be there until it is finished */
     LEDGER_REFUSED,  /* may be there, then whole */
     LEDGER_ABORTED,  /* must not be there */
-    LEDGER_LOST,     /* an earlier power cut took it before its answer: must not come back */
 };
 
 struct ledger_note {
@@ -34,10 +33,10 @@ struct ledger_note {
 /* A state that was written to a group's cell. */
 struct ledger_state {
     struct cell cell;
-    const struct ledger_note *note; /* the one that the cell names, NULL: none */
-    size_t from, until;             /* it was written between these positions */
-    size_t promised_at;             /* when a sync that covers it had returned */
-    uint32_t node;                  /* the file it was written to */
+    struct ledger_note *note; /* the one that the cell names, NULL: none */
+    size_t from, until;       /* it was written between these positions */
+    size_t promised_at;       /* when a sync that covers it had returned */
+    uint32_t node;            /* the file it was written to */
     int64_t at_us;
 };
 
@@ -45,9 +44,12 @@ struct ledger_group {
     struct ledger_state *states; /* the first is the empty cell */
     size_t state_count, state_room;
     struct ipc_place place; /* as the master was told last */
-    bool is_known;          /* to the master */
-    bool is_busy;           /* a note about it is under way */
-    uint64_t seen;          /* number of the trial that found it */
+    uint16_t copy;
+    bool is_known; /* to the master */
+    bool is_busy;  /* a note about it is under way, or it is being moved */
+    bool is_aside; /* the latter */
+    uint64_t seen; /* number of the trial that found it, and the copy that counts there */
+    uint16_t seen_copy;
 };
 
 struct ledger_message {
@@ -60,6 +62,7 @@ struct ledger_message {
     enum ledger_fate fate;
     size_t given_at, answered_at;
     uint64_t incarnation; /* of its segment; 0: not known */
+    bool may_be_copied;   /* and then lie in another segment, too */
     struct ledger_group *groups;
 };
 
@@ -89,7 +92,7 @@ bool ledger_is_finished(const struct ledger_group *group);
 
 /* A state about to be written; its `until` is set by the caller once it is. */
 struct ledger_state *ledger_add_state(struct ledger_group *group, const struct cell *cell,
-                                      const struct ledger_note *note, uint32_t node);
+                                      struct ledger_note *note, uint32_t node);
 
 /* The record has ended: from it follows when each state was promised. */
 void ledger_find_promises(struct ledger *ledger);

@@ -130,6 +130,8 @@ static void add(struct result *total, const struct result *one)
     total->work.notes += one->work.notes;
     total->work.states += one->work.states;
     total->work.handed_back += one->work.handed_back;
+    total->work.compacted += one->work.compacted;
+    total->work.moved += one->work.moved;
     total->work.restarts += one->work.restarts;
     total->work.wrong += one->work.wrong;
     for (unsigned i = 0; i < STATES_COUNT; i++) {
@@ -201,9 +203,9 @@ static void report(const struct result *result, unsigned runs, struct count *cou
     uint64_t tried = 0, wrong = 0;
 
     (void)printf("%u messages given, %u answered (%u large), %u given up, %u notes, %u states "
-                 "recorded, %u segments handed back\n",
+                 "recorded, %u segments handed back, %u groups moved out of %u\n",
                  work->given, work->answered, work->large, work->aborted, work->notes, work->states,
-                 work->handed_back);
+                 work->handed_back, work->moved, work->compacted);
     (void)printf("%llu calls recorded, %llu of them syncs\n",
                  (unsigned long long)result->tally.entries,
                  (unsigned long long)result->tally.syncs);
@@ -222,6 +224,7 @@ static void report(const struct result *result, unsigned runs, struct count *cou
     check(count, work->aborted > 0, "large messages that are given up");
     check(count, work->notes > 30 * runs && work->states > 100 * runs, "attempts");
     check(count, work->handed_back > 4 * runs, "segments handed back");
+    check(count, work->compacted > runs && work->moved > 2 * runs, "compaction");
     (void)printf("%llu states tried, %llu violations\n", (unsigned long long)tried,
                  (unsigned long long)wrong);
 }

@@ -7,7 +7,6 @@
 #include "check.h"
 #include "common/clock.h"
 #include "record.h"
-#include "worker/segment_cache.h"
 
 #define LIFE_MS     1300 /* of each of the two spoolers */
 #define LIVE_MAX    70U  /* groups that are not finished */
@@ -166,103 +165,6 @@ static void give_mail(struct work *work)
     }
 }
 
-/* ---- as the master ---- */
-
-static uint64_t incarnation_of(struct gateway *gateway, uint32_t number)
-{
-    struct segment *segment;
-    uint64_t incarnation;
-
-    if (segment_hold(gateway->cache, GATEWAY_SLOT, number, &segment, NULL) < 0)
-        abort();
-    incarnation = segment_incarnation(segment);
-    segment_release(segment);
-    return incarnation;
-}
-
-static void hear(struct work *work)
-{
-    struct gateway *gateway = work->gateway;
-
-    for (; work->heard < gateway->queued_count; work->heard++) {
-        const struct ipc_place *place = &gateway->queued[work->heard].place;
-        struct ledger_message *message = ledger_find(work->ledger, place->id);
-
-        if (message == NULL)
-            continue; /* given to a restarted spool by a check */
-        message->groups[place->group].place = *place;
-        message->groups[place->group].is_known = true;
-        message->incarnation = incarnation_of(gateway, place->segment);
-        spooler_credit(gateway->spooler, 1);
-    }
-}
-
-static bool is_open(const struct ledger_group *group)
-{
-    return group->is_known && !ledger_is_finished(group);
-}
-
-static void deliver_some(struct work *work)
-{
-    work->live = 0;
-    for (size_t i = 0; i < work->ledger->count; i++) {
-        struct ledger_message *message = work->ledger->messages[i];
-
-        for (uint32_t g = 0; g < message->envelope.group_count; g++) {
-            struct ledger_group *group = &message->groups[g];
-
-            if (!is_open(group))
-                continue;
-            work->live++;
-            if (!group->is_busy && dice_one_in(work->dice, work->quiet > 0 ? 3 : 20))
-                work_attempt(work, message, g);
-        }
-    }
-}
-
-static bool is_needed(const struct work *work, uint32_t number)
-{
-    for (size_t i = 0; i < work->ledger->count; i++) {
-        const struct ledger_message *message = work->ledger->messages[i];
-
-        for (uint32_t g = 0; g < message->envelope.group_count; g++) {
-            const struct ledger_group *group = &message->groups[g];
-
-            if (is_open(group) &&
-                (group->place.segment == number || ledger_last(group)->cell.note.segment == number))
-                return true;
-        }
-    }
-    return false;
-}
-
-static void hand_back(struct work *work, uint32_t number)
-{
-    for (size_t i = 0; i < work->ledger->note_count; i++) {
-        struct ledger_note *note = work->ledger->notes[i];
-
-        if (note->place.segment == number && note->released_at == LEDGER_NEVER)
-            note->released_at = record_position();
-    }
-    segment_cache_gone(work->gateway->cache, GATEWAY_SLOT, number);
-    spooler_segment_reuse(work->gateway->spooler, GATEWAY_SLOT, number);
-    work->figures->handed_back++;
-}
-
-static void hand_back_some(struct work *work)
-{
-    struct gateway *gateway = work->gateway;
-
-    for (size_t i = gateway->sealed_count; i-- > 0 && work->notes_under_way == 0;) {
-        const uint32_t number = gateway->sealed[i].segment;
-
-        if (is_needed(work, number))
-            continue;
-        gateway->sealed[i] = gateway->sealed[--gateway->sealed_count];
-        hand_back(work, number);
-    }
-}
-
 /* ---- lives ---- */
 
 static void live(struct work *work)
@@ -272,10 +174,10 @@ static void live(struct work *work)
     while (clock_mono_ms() < until_ms) {
         const int64_t pause_ms = clock_mono_ms() + dice_below(work->dice, PAUSE_MAX);
 
-        hear(work);
+        work_hear(work);
         give_mail(work);
-        deliver_some(work);
-        hand_back_some(work);
+        work_deliver(work);
+        work_tidy(work);
         do {
             gateway_turn(work->gateway, 1);
         } while (clock_mono_ms() < pause_ms);
@@ -300,16 +202,9 @@ static void tell(const char *line, void *arg)
     (void)fprintf(stderr, "  the restart in the workload: %s\n", line);
 }
 
-/* What the master knew is forgotten; what the scan reports takes its place. */
 static unsigned begin(struct work *work, const struct moment *moment)
 {
-    for (size_t i = 0; i < work->ledger->count; i++) {
-        struct ledger_message *message = work->ledger->messages[i];
-
-        for (uint32_t g = 0; g < message->envelope.group_count; g++)
-            message->groups[g].is_known = false;
-    }
-    work->heard = 0;
+    work_forget(work);
     work->figures->restarts++;
     return check_restart(work->gateway, work->ledger, moment, tell, NULL);
 }

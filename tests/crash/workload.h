@@ -9,7 +9,8 @@
 
 /* So that no part of it can wither away unseen. */
 struct workload_figures {
-    unsigned given, answered, large, aborted, notes, states, handed_back, restarts, wrong;
+    unsigned given, answered, large, aborted, notes, states;
+    unsigned handed_back, compacted, moved, restarts, wrong;
 };
 
 /* Works for some time on the spool as it is, which the ledger knows, with an orderly restart in the

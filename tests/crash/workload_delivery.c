@@ -16,7 +16,7 @@ struct attempt {
 };
 
 /* As a delivery does: the cell, then word to the spooler that its file wants a sync. */
-static void record_cell(struct attempt *attempt, const struct ledger_note *note)
+static void record_cell(struct attempt *attempt, struct ledger_note *note)
 {
     struct message *message = attempt->message;
     const int fd = message_state_fd(message);
