@@ -69,7 +69,7 @@ static void check_content(struct trial *trial, const struct ledger_message *give
 }
 
 /* The group's record as it counts, or an older copy of it. */
-static void check_found(struct trial *trial, const struct ledger_message *given,
+static void check_found(struct trial *trial, struct ledger_message *given,
                         const struct ipc_mail_queued *queued, bool is_counting)
 {
     const bool is_flipped = check_is_flipped(trial, FLIP_BODY, given);
@@ -270,10 +270,16 @@ static void check_new_mail(struct trial *trial)
                     result == 1 ? "no answer" : strerror(-result));
 }
 
+static uint64_t trials;
+
+uint64_t check_trials(void)
+{
+    return trials;
+}
+
 unsigned check_restart(struct gateway *gateway, const struct ledger *ledger,
                        const struct moment *moment, check_tell *tell, void *arg)
 {
-    static uint64_t trials;
     struct trial trial = { .gateway = gateway,
                            .ledger = ledger,
                            .moment = moment,

@@ -38,4 +38,7 @@ typedef void check_tell(const char *line, void *arg);
 unsigned check_restart(struct gateway *gateway, const struct ledger *ledger,
                        const struct moment *moment, check_tell *tell, void *arg);
 
+/* So many restarts were checked: the number of the last one. */
+uint64_t check_trials(void);
+
 #endif

@@ -23,7 +23,7 @@ bool check_is_flipped(const struct trial *trial, enum flip_what what,
                       const struct ledger_message *message);
 
 /* The state of a reported group, with its note, and whether the report says the same. */
-void check_state(struct trial *trial, const struct ledger_message *given,
+void check_state(struct trial *trial, struct ledger_message *given,
                  const struct ipc_mail_queued *queued, const struct cell *cell);
 
 /* May the group be finished, so that it is not reported? */

@@ -33,7 +33,9 @@ static size_t oldest_allowed(const struct trial *trial, const struct ledger_mess
         if (is_owed(&group->states[i], trial->moment))
             oldest = i;
     }
-    return is_flipped(trial, FLIP_CELL, given, index) && oldest > 0 ? oldest - 1 : oldest;
+    if (!is_flipped(trial, FLIP_CELL, given, index))
+        return oldest;
+    return oldest > group->settled ? oldest - 1 : 0;
 }
 
 bool check_may_be_finished(const struct trial *trial, const struct ledger_message *given,
@@ -50,12 +52,12 @@ bool check_may_be_finished(const struct trial *trial, const struct ledger_messag
 
 /* ---- which one it is ---- */
 
-/* Where the note lies is left out: it may have been written anew elsewhere, as it was. */
+/* The note is looked at by itself: it may have been written anew elsewhere. */
 static bool is_same_cell(const struct cell *a, const struct cell *b)
 {
     return a->stage == b->stage && a->flags == b->flags && a->attempts == b->attempts &&
            a->crashes == b->crashes && a->next_attempt_s == b->next_attempt_s &&
-           a->profile == b->profile && (a->note.segment == 0) == (b->note.segment == 0) &&
+           a->profile == b->profile &&
            memcmp(a->recipients, b->recipients, sizeof(a->recipients)) == 0;
 }
 
@@ -80,6 +82,14 @@ static bool is_released(const struct trial *trial, const struct ledger_note *not
     return note->released_at <= trial->moment->at;
 }
 
+static bool has_its_note(const struct trial *trial, const struct ipc_mail_queued *queued,
+                         const struct cell *cell, const struct ledger_note *note)
+{
+    if (note == NULL)
+        return cell->note.segment == 0;
+    return compare_note(trial, queued, cell, note, NULL) == 1;
+}
+
 /* Two states may differ in their notes only; then the one whose note is there is meant. */
 static const struct ledger_state *find_state(const struct trial *trial,
                                              const struct ledger_message *given,
@@ -95,10 +105,10 @@ static const struct ledger_state *find_state(const struct trial *trial,
 
         if (!is_begun(state, trial->moment) || !is_same_cell(&state->cell, cell))
             continue;
-        found = state;
-        if (state->note == NULL || is_released(trial, state->note) ||
-            compare_note(trial, queued, cell, state->note, NULL) == 1)
+        if (has_its_note(trial, queued, cell, state->note))
             return state;
+        if (state->note != NULL && (found == NULL || is_released(trial, state->note)))
+            found = state;
     }
     return found;
 }
@@ -149,7 +159,7 @@ static void check_report(struct trial *trial, const struct ledger_message *given
                     given->number, queued->place.group);
 }
 
-void check_state(struct trial *trial, const struct ledger_message *given,
+void check_state(struct trial *trial, struct ledger_message *given,
                  const struct ipc_mail_queued *queued, const struct cell *cell)
 {
     const uint32_t index = queued->place.group;
@@ -163,6 +173,8 @@ void check_state(struct trial *trial, const struct ledger_message *given,
                     oldest_allowed(trial, given, index), given->groups[index].state_count);
         return;
     }
+    given->groups[index].seen_state = (size_t)(state - given->groups[index].states);
+    given->groups[index].seen_note = cell->note;
     check_report(trial, given, queued, cell);
     check_note(trial, given, queued, cell, state->note);
 }

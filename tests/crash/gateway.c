@@ -149,7 +149,9 @@ void gateway_stop(struct gateway *gateway)
 {
     segment_cache_free(&gateway->cache);
     spooler_free(&gateway->spooler);
-    gateway_turn(gateway, 0); /* what it told last */
+    channel_flush(gateway->worker); /* what it told last */
+    gateway_turn(gateway, 0);
+    gateway_turn(gateway, 0);
 }
 
 void gateway_turn(struct gateway *gateway, int wait_ms)

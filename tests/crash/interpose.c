@@ -300,9 +300,9 @@ int fdatasync(int fd)
     return sync_by(real, fd);
 }
 
-void record_skip_syncs(void)
+void record_skip_syncs(bool is_skipping)
 {
-    atomic_store(&is_syncless, true);
+    atomic_store(&is_syncless, is_skipping);
 }
 
 /* ---- the clock ---- */

@@ -34,7 +34,7 @@ struct ledger *ledger_new(void)
     return allocate(1, sizeof(struct ledger));
 }
 
-static void free_message(struct ledger_message *message)
+void ledger_free_message(struct ledger_message *message)
 {
     for (uint32_t i = 0; i < message->envelope.group_count; i++)
         free(message->groups[i].states);
@@ -55,7 +55,7 @@ void ledger_free(struct ledger **ledger)
     if (l == NULL)
         return;
     for (size_t i = 0; i < l->count; i++)
-        free_message(l->messages[i]);
+        ledger_free_message(l->messages[i]);
     for (size_t i = 0; i < l->note_count; i++) {
         free(l->notes[i]->text);
         free(l->notes[i]);
@@ -142,7 +142,7 @@ struct ledger_message *ledger_add(struct ledger *ledger, uint64_t id, enum ledge
     if (dice_one_in(dice, 60))
         each = CELL_RECIPIENTS;
     message->id = id;
-    message->number = (unsigned)ledger->count;
+    message->number = ledger->next_number++;
     message->bytes = bytes;
     message->body = make_body(message->number, bytes);
     message->facts =
@@ -174,14 +174,11 @@ struct ledger_message *ledger_find(const struct ledger *ledger, uint64_t id)
     return low < ledger->count && ledger->messages[low]->id == id ? ledger->messages[low] : NULL;
 }
 
-void ledger_answered(struct ledger *ledger, struct ledger_message *message, int err)
+void ledger_answered(struct ledger_message *message, int err)
 {
     message->fate = err == 0 ? LEDGER_ANSWERED : LEDGER_REFUSED;
-    if (err != 0)
-        return;
-    message->answered_at = record_position();
-    if (message->id > ledger->highest_answered)
-        ledger->highest_answered = message->id;
+    if (err == 0)
+        message->answered_at = record_position();
 }
 
 struct ledger_note *ledger_add_note(struct ledger *ledger, const char *text)
@@ -229,18 +226,23 @@ struct ledger_state *ledger_add_state(struct ledger_group *group, const struct c
     return state;
 }
 
-static void find_promise(struct ledger_state *state, size_t end)
+static void find_promise(struct ledger *ledger, struct ledger_state *state, size_t end)
 {
+    if (state->node == RECORD_NO_NODE)
+        return;
     for (size_t i = state->until; i < end; i++) {
         const struct record_entry *entry = record_at(i);
 
-        if (entry->what == RECORD_SYNC_END && entry->node == state->node &&
-            entry->began >= state->until) {
-            if (i + 1 < state->promised_at)
-                state->promised_at = i + 1;
-            return;
-        }
+        if (entry->what != RECORD_SYNC_END || entry->node != state->node ||
+            entry->began < state->until)
+            continue;
+        if (i + 1 < state->promised_at)
+            state->promised_at = i + 1;
+        if (entry->at_us - state->at_us > ledger->slowest_sync_us)
+            ledger->slowest_sync_us = entry->at_us - state->at_us;
+        return;
     }
+    ledger->never_synced++;
 }
 
 void ledger_find_promises(struct ledger *ledger)
@@ -254,30 +256,7 @@ void ledger_find_promises(struct ledger *ledger)
             const struct ledger_group *group = &message->groups[g];
 
             for (size_t s = 0; s < group->state_count; s++)
-                find_promise(&group->states[s], end);
+                find_promise(ledger, &group->states[s], end);
         }
-    }
-}
-
-void ledger_rebase_group(struct ledger_group *group, size_t state)
-{
-    group->state_count = state + 1;
-    for (size_t i = 0; i <= state; i++)
-        group->states[i].from = group->states[i].until = group->states[i].promised_at = 0;
-    group->is_busy = false;
-}
-
-void ledger_rebase(struct ledger *ledger)
-{
-    for (size_t i = 0; i < ledger->count; i++) {
-        struct ledger_message *message = ledger->messages[i];
-
-        message->given_at = 0;
-        if (message->answered_at != LEDGER_NEVER)
-            message->answered_at = 0;
-    }
-    for (size_t i = 0; i < ledger->note_count; i++) {
-        if (ledger->notes[i]->released_at != LEDGER_NEVER)
-            ledger->notes[i]->released_at = 0;
     }
 }

@@ -43,13 +43,18 @@ struct ledger_state {
 struct ledger_group {
     struct ledger_state *states; /* the first is the empty cell */
     size_t state_count, state_room;
+    size_t
+        settled; /* up to this one they are of earlier lives: on the disk is one of them, alone */
     struct ipc_place place; /* as the master was told last */
     uint16_t copy;
     bool is_known; /* to the master */
     bool is_busy;  /* a note about it is under way, or it is being moved */
     bool is_aside; /* the latter */
-    uint64_t seen; /* number of the trial that found it, and the copy that counts there */
+    /* Of the trial that found it last: its number, the copy that counts, the state it is in. */
+    uint64_t seen;
     uint16_t seen_copy;
+    size_t seen_state;
+    struct cell_note_place seen_note;
 };
 
 struct ledger_message {
@@ -71,7 +76,9 @@ struct ledger {
     size_t count, room;
     struct ledger_note **notes;
     size_t note_count, note_room;
-    uint64_t highest_answered;
+    unsigned next_number;
+    int64_t slowest_sync_us; /* from the writing of a state to the end of a sync that covers it */
+    unsigned never_synced;   /* states */
 };
 
 struct ledger *ledger_new(void);
@@ -83,7 +90,7 @@ enum ledger_kind { LEDGER_SMALL, LEDGER_LARGE };
 struct ledger_message *ledger_add(struct ledger *ledger, uint64_t id, enum ledger_kind kind,
                                   struct dice *dice);
 struct ledger_message *ledger_find(const struct ledger *ledger, uint64_t id);
-void ledger_answered(struct ledger *ledger, struct ledger_message *message, int err);
+void ledger_answered(struct ledger_message *message, int err);
 
 struct ledger_note *ledger_add_note(struct ledger *ledger, const char *text);
 
@@ -94,12 +101,22 @@ bool ledger_is_finished(const struct ledger_group *group);
 struct ledger_state *ledger_add_state(struct ledger_group *group, const struct cell *cell,
                                       struct ledger_note *note, uint32_t node);
 
+void ledger_free_message(struct ledger_message *message);
+
 /* The record has ended: from it follows when each state was promised. */
 void ledger_find_promises(struct ledger *ledger);
 
-/* A new record begins with a disk on which the group is in its state number `state`. */
-void ledger_rebase_group(struct ledger_group *group, size_t state);
-/* All else of it: positions are those of the new record. */
-void ledger_rebase(struct ledger *ledger);
+/* ---- restarts (ledger_cut.c) ---- */
+
+/* What was not answered and that trial has not found is forgotten: it must not come back, and its
+ * id may be given out again. */
+void ledger_forget(struct ledger *ledger, uint64_t trial);
+
+/* What happened after position `at` did not. All positions begin anew. */
+void ledger_cut(struct ledger *ledger, size_t at);
+
+/* After a power cut: forgets, and what the trial (its number, see check.h) has found is on the disk
+ * and stays so. */
+void ledger_settle(struct ledger *ledger, uint64_t trial);
 
 #endif

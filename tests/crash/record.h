@@ -55,6 +55,6 @@ uint32_t record_node_of(int fd);
 /* Fakes: the wall clock goes behind by so many seconds; syncs do not reach the real disk (where
  * states are tried by the thousand, nothing needs to survive). */
 void record_set_clock_back(int64_t s);
-void record_skip_syncs(void);
+void record_skip_syncs(bool is_skipping);
 
 #endif

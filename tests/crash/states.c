@@ -5,9 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TOLD_MAX     12U /* lines per run */
 #define KEPT_MAX     3U
-#define RANDOM_EACH  2U /* random subsets at each sync */
+#define RANDOM_EACH  1U /* random subsets at each sync */
 #define OTHERS_EACH  1U /* pending entries of other files at each sync */
 #define AGAIN_ONE_IN 16U
 #define NEW_ONE_IN   16U
@@ -24,6 +23,13 @@ const char *const states_names[STATES_COUNT] = {
     [STATES_RANDOM] = "random subsets",
     [STATES_KILLED] = "killed between two calls",
     [STATES_FLIPPED] = "one byte is flipped",
+};
+
+/* Of those that are many only some are tried, by chance. */
+static const unsigned char one_in[STATES_COUNT] = {
+    [STATES_NOTHING] = 2,  [STATES_ALL] = 2,       [STATES_MISSING] = 6,    [STATES_ALONE] = 6,
+    [STATES_TORN_512] = 4, [STATES_TORN_4096] = 2, [STATES_TORN_CELL] = 16, [STATES_NAMES] = 5,
+    [STATES_RANDOM] = 1,   [STATES_KILLED] = 8,    [STATES_FLIPPED] = 2,
 };
 
 /* ---- telling ---- */
@@ -63,8 +69,9 @@ static void tell(const char *line, void *arg)
     const struct states *states = arg;
 
     if (states->kept < KEPT_MAX)
-        (void)fprintf(stderr, "    WRONG: %s (%s, after %zu calls%s%s)\n", line,
-                      states_names[states->kind], states->at, states->detail != NULL ? ", " : "",
+        (void)fprintf(stderr, "    WRONG: %s (seed %llu: %s, after %zu calls%s%s)\n", line,
+                      (unsigned long long)states->seed, states_names[states->kind], states->at,
+                      states->detail != NULL ? ", " : "",
                       states->detail != NULL ? states->detail : "");
 }
 
@@ -93,6 +100,8 @@ void states_trial_image(struct states *states, const struct image *image,
 
     with.is_continued = !is_again && dice_one_in(&states->dice, NEW_ONE_IN);
     if (states->only != STATES_COUNT && states->only != states->kind)
+        return;
+    if (!dice_one_in(&states->dice, one_in[states->kind]))
         return;
     stage_set(states->stage, image);
     wrong = check_restart(states->gateway, states->ledger, &with, tell, states);
@@ -195,11 +204,16 @@ static void choose_fate(struct states *states, size_t which)
     }
 }
 
+static void choose_fates(struct states *states)
+{
+    for (size_t i = 0; i < states->pending_count; i++)
+        choose_fate(states, i);
+}
+
 static void try_random(struct states *states)
 {
     for (unsigned n = 0; n < RANDOM_EACH; n++) {
-        for (size_t i = 0; i < states->pending_count; i++)
-            choose_fate(states, i);
+        choose_fates(states);
         states_trial(states, STATES_RANDOM);
     }
 }
@@ -276,6 +290,7 @@ void states_try(struct gateway *gateway, const struct ledger *ledger, uint64_t s
                              .tally = tally,
                              .model = model_new(),
                              .stage = stage_new(gateway->state_dir),
+                             .seed = seed,
                              .dice = { seed } };
     const size_t end = record_position();
     bool is_begun = false;
@@ -299,4 +314,33 @@ void states_try(struct gateway *gateway, const struct ledger *ledger, uint64_t s
     stage_free(&states.stage);
     model_free(&states.model);
     free(states.fates);
+}
+
+static size_t choose_sync(struct dice *dice)
+{
+    const size_t end = record_position();
+    size_t index;
+
+    do {
+        index = dice_below(dice, end);
+    } while (record_at(index)->what != RECORD_SYNC_END);
+    return index;
+}
+
+size_t states_choose(const char *folder, uint64_t seed)
+{
+    struct states states = { .model = model_new(), .stage = stage_new(folder), .dice = { seed } };
+    const size_t at = choose_sync(&states.dice);
+    struct image image;
+
+    for (size_t i = 0; i < at; i++)
+        model_step(states.model, i);
+    look_at_pending(&states, at);
+    choose_fates(&states);
+    model_build(states.model, states.fates, &image);
+    stage_set(states.stage, &image);
+    stage_free(&states.stage);
+    model_free(&states.model);
+    free(states.fates);
+    return at;
 }

@@ -36,4 +36,7 @@ struct states_tally {
 void states_try(struct gateway *gateway, const struct ledger *ledger, uint64_t seed,
                 enum states_kind only, struct states_tally *tally);
 
+/* One of the states, by chance, in an empty folder; its position in the record is returned. */
+size_t states_choose(const char *folder, uint64_t seed);
+
 #endif

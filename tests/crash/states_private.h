@@ -15,6 +15,7 @@ struct states {
     struct states_tally *tally;
     struct model *model;
     struct stage *stage;
+    uint64_t seed;
     struct dice dice;
     size_t at; /* position of the crash */
     const size_t *pending;

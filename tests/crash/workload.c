@@ -42,7 +42,7 @@ static void *allocate(size_t bytes)
 
 static void answered(struct work *work, struct ledger_message *message, int err)
 {
-    ledger_answered(work->ledger, message, err);
+    ledger_answered(message, err);
     work->figures->answered += err == 0;
     work->given--;
 }
@@ -107,6 +107,9 @@ static struct large *begin_large(struct work *work)
                                         LARGE_ROOM, on_room, on_large_done, large);
     if (large->handle == NULL)
         abort();
+    /* That its id is the highest when it is gone again with its segment. */
+    if (dice_one_in(work->dice, 2))
+        work->quiet = 25;
     return large;
 }
 
@@ -117,8 +120,6 @@ static bool end_large(struct large *large, bool is_kept)
 
     if (is_kept) {
         spooler_large_commit(large->handle, &large->message->facts);
-        if (dice_one_in(work->dice, 2))
-            work->quiet = 15;
         return true;
     }
     spooler_large_abort(large->handle);
@@ -136,8 +137,8 @@ static bool write_large(struct large *large)
 
     if (large->is_choked)
         return false;
-    if (part == 0 || dice_one_in(large->work->dice, 20))
-        return end_large(large, part == 0 && !dice_one_in(large->work->dice, 5));
+    if (part == 0 || dice_one_in(large->work->dice, 15))
+        return end_large(large, part == 0 && !dice_one_in(large->work->dice, 4));
     if (part > PIECE_BYTES)
         part = PIECE_BYTES;
     large->is_choked = !spooler_large_write(large->handle, message->body + large->written, part);
@@ -172,7 +173,8 @@ static void live(struct work *work)
     const int64_t until_ms = clock_mono_ms() + LIFE_MS;
 
     while (clock_mono_ms() < until_ms) {
-        const int64_t pause_ms = clock_mono_ms() + dice_below(work->dice, PAUSE_MAX);
+        const int64_t began_ms = clock_mono_ms();
+        const int64_t pause_ms = began_ms + dice_below(work->dice, PAUSE_MAX);
 
         work_hear(work);
         give_mail(work);
@@ -181,6 +183,8 @@ static void live(struct work *work)
         do {
             gateway_turn(work->gateway, 1);
         } while (clock_mono_ms() < pause_ms);
+        if (clock_mono_ms() - began_ms > work->figures->longest_ms)
+            work->figures->longest_ms = clock_mono_ms() - began_ms;
     }
 }
 
@@ -216,9 +220,11 @@ unsigned workload_run(struct gateway *gateway, struct ledger *ledger, struct dic
     unsigned wrong;
 
     wrong = begin(&work, &(struct moment){ .at = record_position() });
+    ledger_settle(ledger, check_trials());
     live(&work);
     stop(&work);
     wrong += begin(&work, &(struct moment){ .at = record_position(), .is_kill = true });
+    ledger_forget(ledger, check_trials());
     live(&work);
     stop(&work);
     return wrong;

@@ -11,10 +11,12 @@
 struct workload_figures {
     unsigned given, answered, large, aborted, notes, states;
     unsigned handed_back, compacted, moved, restarts, wrong;
+    int64_t longest_ms; /* between two bouts: how busy the machine is */
 };
 
-/* Works for some time on the spool as it is, which the ledger knows, with an orderly restart in the
- * midst, and leaves it stopped. 0, or so many things were wrong (told to stderr). */
+/* Works for some time on the spool as it is after a power cut, of which the ledger knows what it
+ * may hold, with an orderly restart in the midst, and leaves it stopped. 0, or so many things were
+ * wrong (told to stderr). */
 unsigned workload_run(struct gateway *gateway, struct ledger *ledger, struct dice *dice,
                       struct workload_figures *figures);
 

@@ -55,6 +55,19 @@ static void mark_moved(struct work *work, const struct ipc_place *place)
     message_free(&message);
 }
 
+/* It may have been written anew elsewhere: where it lies now stands in the cell. */
+static void find_note(struct work *work, struct ledger_group *group)
+{
+    struct ledger_note *note = group->states[group->state_count - 1].note;
+    struct message *message;
+
+    if (note == NULL || note->released_at != LEDGER_NEVER)
+        return;
+    message = open_message(work, &group->place);
+    note->place = message->cell.note;
+    message_free(&message);
+}
+
 static void hear_queued(struct work *work, const struct ipc_mail_queued *queued)
 {
     struct ledger_message *message = ledger_find(work->ledger, queued->place.id);
@@ -74,15 +87,15 @@ static void hear_queued(struct work *work, const struct ipc_mail_queued *queued)
     group->copy = queued->copy;
     group->is_known = true;
     message->incarnation = incarnation_of(work->gateway, queued->place.segment);
+    find_note(work, group);
 }
 
-/* The group goes on where its copy lies, and in its cell stands where its note lies now. */
+/* The group goes on where its copy lies. */
 static void hear_moved(struct work *work, const struct ipc_mail_moved *moved)
 {
     struct ledger_message *message = ledger_find(work->ledger, moved->from.id);
     struct ledger_group *group = &message->groups[moved->from.group];
     struct ledger_state *last = &group->states[group->state_count - 1];
-    struct message *opened;
 
     group->place = moved->place;
     group->copy = moved->copy;
@@ -90,12 +103,7 @@ static void hear_moved(struct work *work, const struct ipc_mail_moved *moved)
     if (record_position() < last->promised_at)
         last->promised_at = record_position();
     work->figures->moved++;
-    if (last->note == NULL)
-        return;
-    opened = open_message(work, &group->place);
-    last->note->place = opened->cell.note;
-    last->note->released_at = LEDGER_NEVER;
-    message_free(&opened);
+    find_note(work, group);
 }
 
 static void end_compaction(struct work *work)
