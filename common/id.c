@@ -28,7 +28,8 @@ uint64_t id_next(struct id_source *source, int64_t wall_ms)
 
     if (ms > last_ms) {
         source->last = compose(ms, source->slot, 0);
-    } else if ((source->last & SEQUENCE_MASK) < SEQUENCE_MASK) {
+    } else if (id_slot(source->last) == source->slot &&
+               (source->last & SEQUENCE_MASK) < SEQUENCE_MASK) {
         /* The clock stands or went back: count on within the last millisecond used. */
         source->last = compose(last_ms, source->slot, (unsigned)(source->last & SEQUENCE_MASK) + 1);
     } else {

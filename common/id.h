@@ -2,7 +2,8 @@
  *
  * 41 bit milliseconds since CLOCK_EPOCH_S, 8 bit slot, 14 bit sequence; 63 bits in all, shown as 13
  * characters of Crockford base32. Ids of one slot only grow: the source never goes back, not when
- * the clock does, not after a restart (it is told the slot's maximum found on disk). */
+ * the clock does, not after a restart (it is told the highest found in the slot's folder, which may
+ * be another slot's: mail moves between them). */
 #ifndef COMMON_ID_H
 #define COMMON_ID_H
 

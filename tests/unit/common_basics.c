@@ -41,6 +41,24 @@ Test(id, never_goes_below_what_was_found_on_disk)
     cr_assert_gt(id_next(&second, now), found);
 }
 
+/* Mail moves between slots: what a slot's folder shows may be another's id of the same moment. */
+Test(basics, an_id_is_not_given_out_again_after_another_slots)
+{
+    const int64_t now = clock_wall_ms();
+    struct id_source before, other, after;
+    uint64_t last = 0, others;
+
+    id_source_init(&before, 3, 0);
+    id_source_init(&other, 5, 0);
+    for (unsigned i = 0; i < 10; i++)
+        last = id_next(&before, now);
+    others = id_next(&other, now);
+    cr_assert_gt(others, last);
+    id_source_init(&after, 3, others);
+    cr_assert_gt(id_next(&after, now), others);
+    cr_assert_eq(id_slot(after.last), 3);
+}
+
 Test(id, text_round_trip)
 {
     const uint64_t ids[] = {
