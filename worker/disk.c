@@ -75,7 +75,11 @@ int disk_write(int fd, const void *data, size_t bytes, uint64_t offset)
 
 int disk_read(int fd, void *data, size_t bytes, uint64_t offset, size_t *ret_read)
 {
+    int err = FAULT(DISK_CALL_READ, fd);
+
     *ret_read = 0;
+    if (err < 0)
+        return err;
     while (*ret_read < bytes) {
         ssize_t n =
             pread(fd, (char *)data + *ret_read, bytes - *ret_read, (off_t)(offset + *ret_read));

@@ -30,7 +30,7 @@ uint64_t disk_sync_count(void);
 bool disk_hangs(void); /* a sync has been under way for more than DISK_HANG_MS */
 
 #if POSTERN_HOOKS
-enum disk_call { DISK_CALL_WRITE, DISK_CALL_SYNC };
+enum disk_call { DISK_CALL_WRITE, DISK_CALL_SYNC, DISK_CALL_READ };
 
 /* Asked before each call: a negative errno instead of it, or 0. NULL: not asked. */
 typedef int disk_fault_cb(enum disk_call call, int fd);

@@ -2,8 +2,9 @@
  *
  * Works in the sync thread, a slice at a time between the batches of new mail, and hands its finds
  * to the loop in chunks, a few at a time: the master's credit holds for them too. Reports every
- * group that is neither done nor deleted, then each old segment as sealed, then RESCANNED. Ranges
- * that are damaged are copied to damaged/. */
+ * group that is neither done nor deleted, then each old segment as sealed, then RESCANNED. What is
+ * reported is on the disk: each segment is synced before it is read. Ranges that are damaged are
+ * copied to damaged/. */
 #ifndef WORKER_RECOVERY_H
 #define WORKER_RECOVERY_H
 
@@ -27,6 +28,7 @@ struct recovery_chunk {
     unsigned count;
     uint32_t sealed;             /* number of the segment that was read to its end, 0: not yet */
     uint32_t sealed_bytes;       /* as struct ipc_segment_sealed has it */
+    bool is_retired;             /* the same */
     bool is_last;                /* RESCANNED follows */
     struct ipc_rescanned result; /* its slot is set in every chunk */
     struct ipc_mail_queued queued[RECOVERY_CHUNK];

@@ -144,6 +144,17 @@ void segment_image_close(struct segment_image *image)
     *image = (struct segment_image){ .fd = -1 };
 }
 
+int segment_image_sync(const struct segment_image *image, int slot_fd, uint32_t number)
+{
+    uint64_t bytes;
+    AUTO(close) int fd = open_file(slot_fd, number, SPOOL_FILE_STATE, &bytes);
+    int err = fd >= 0 ? disk_sync_data(fd) : fd;
+
+    if (err < 0 && err != -ENOENT)
+        return err;
+    return disk_sync_data(image->fd);
+}
+
 bool segment_image_is_own(const struct segment_image *image)
 {
     struct spool_commit commit;

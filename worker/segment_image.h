@@ -36,6 +36,9 @@ int segment_image_read(struct segment_image *image, uint64_t until);
 void segment_image_fetch(struct segment_image *image, uint64_t from, uint64_t end);
 void segment_image_forget(struct segment_image *image);
 
+/* What was written to the segment and its state file is on the disk. */
+int segment_image_sync(const struct segment_image *image, int slot_fd, uint32_t number);
+
 /* Reads the state file. One that is missing or short reads as cells never written to. */
 int segment_image_read_cells(struct segment_image *image, int slot_fd, uint32_t number);
 void segment_image_cell(const struct segment_image *image, const struct spool_record *record,

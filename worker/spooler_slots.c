@@ -53,7 +53,8 @@ static void send_chunk(struct spooler *spooler, const struct recovery_chunk *chu
     if (chunk->sealed != 0) {
         const struct ipc_segment_sealed sealed = { .slot = chunk->result.slot,
                                                    .segment = chunk->sealed,
-                                                   .bytes = chunk->sealed_bytes };
+                                                   .bytes = chunk->sealed_bytes,
+                                                   .is_retired = chunk->is_retired };
 
         channel_flush(spooler->channel);
         channel_send(spooler->channel, IPC_SEGMENT_SEALED, &sealed);

@@ -34,7 +34,8 @@ struct world {
 
     struct ipc_mail_queued queued[WORLD_QUEUED_MAX];
     unsigned queued_count;
-    struct ipc_segment sealed[WORLD_SEGMENTS_MAX], released[WORLD_SEGMENTS_MAX];
+    struct ipc_segment_sealed sealed[WORLD_SEGMENTS_MAX];
+    struct ipc_segment released[WORLD_SEGMENTS_MAX];
     unsigned sealed_count, released_count;
     struct ipc_rescanned rescanned[8];
     unsigned rescanned_count;
@@ -63,7 +64,7 @@ static void world_on_sealed(void *owner, const void *payload, int fd)
 
     (void)fd;
     memcpy(&world->sealed[world->sealed_count++ % WORLD_SEGMENTS_MAX], payload,
-           sizeof(struct ipc_segment));
+           sizeof(struct ipc_segment_sealed));
 }
 
 static void world_on_released(void *owner, const void *payload, int fd)
