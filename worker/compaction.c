@@ -97,8 +97,11 @@ static void give_notes(struct compaction *c)
     }
 }
 
-static struct cell_note_place place_of(const struct compaction *c, const struct spool_item *note)
+struct cell_note_place compaction_note_place(const struct compaction *c,
+                                             const struct spool_item *note)
 {
+    if (note == NULL)
+        return (struct cell_note_place){ 0 };
     return (struct cell_note_place){ .segment = note->segment,
                                      .offset = (uint32_t)(note->offset / SPOOL_ALIGN),
                                      .slot = (uint8_t)c->spooler->dir.slot };
@@ -112,7 +115,7 @@ static void give_records(struct compaction *c)
 
         if (move->copy != NO_COPY && move->note != NULL)
             c->copies[move->copy].item->states[move->told.from.group].note =
-                place_of(c, move->note);
+                compaction_note_place(c, move->note);
     }
     for (uint32_t i = 0; i < c->copy_count; i++)
         give_item(c, c->copies[i].item);
@@ -141,8 +144,8 @@ static void tell_move(struct compaction *c, struct group_move *move)
         told->copy = (uint16_t)(copy->was.copy + 1);
         told->note_segment = cell->note.segment;
         told->note_slot = cell->note.slot;
-    } else {
-        const struct cell_note_place note = place_of(c, move->note);
+    } else if (move->note != NULL) {
+        const struct cell_note_place note = compaction_note_place(c, move->note);
 
         told->note_segment = note.segment;
         told->note_slot = note.slot;

@@ -1,5 +1,6 @@
-/* worker/compaction_private.h: one compaction under way: compaction.c (the loop's side: its phases)
- * and compaction_disk.c (the sync thread's: reading and marking). */
+/* worker/compaction_private.h: one compaction under way. compaction.c is the loop's side, its
+ * phases; the sync thread's are compaction_read.c, compaction_mark.c and, for both,
+ * compaction_files.c. */
 #ifndef WORKER_COMPACTION_PRIVATE_H
 #define WORKER_COMPACTION_PRIVATE_H
 
@@ -32,7 +33,7 @@ struct record_copy {
 
 struct group_move {
     struct ipc_mail_moved told;
-    struct spool_item *note; /* written anew, NULL: stays where it is */
+    struct spool_item *note; /* written anew, NULL: there is none to be */
     uint32_t copy;           /* index of its record's, NO_COPY: the record stays */
     bool is_lost;            /* could not be moved after all */
 };
@@ -66,6 +67,39 @@ struct compaction {
 /* The `work` of the two phases. */
 void compaction_read(struct sync_job *job, void *arg);
 void compaction_mark(struct sync_job *job, void *arg);
-void compaction_close(struct compaction *compaction); /* its files */
+
+/* ---- files ---- */
+
+int compaction_open(struct compaction *compaction, const struct spool_disk *disk);
+void compaction_close(struct compaction *compaction);
+
+/* The state file of a group whose record stays where it is. Begins with fd -1 and all else 0. */
+struct other_state {
+    unsigned slot;
+    uint32_t segment; /* 0: none is open */
+    int fd;
+    uint64_t incarnation;
+    bool is_written;
+    int err;
+};
+
+/* Instead of the one that is open, unless it is the same: groups come in the order of places. */
+void compaction_open_other(const struct spool_disk *disk, const struct ipc_place *place,
+                           struct other_state *other);
+void compaction_close_other(struct other_state *other);
+int compaction_read_other(const struct other_state *other, const struct ipc_place *place,
+                          struct cell *ret_cell, uint16_t *ret_sequence);
+
+/* ---- notes ---- */
+
+static inline bool compaction_is_here(const struct compaction *compaction,
+                                      const struct cell_note_place *note)
+{
+    return note->segment == compaction->segment && note->slot == compaction->slot;
+}
+
+/* Where a note that was written anew lies; NULL: nowhere, it was lost. */
+struct cell_note_place compaction_note_place(const struct compaction *compaction,
+                                             const struct spool_item *note);
 
 #endif

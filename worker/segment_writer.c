@@ -134,7 +134,8 @@ static size_t gather(struct segment_writer *writer, const struct batch *batch,
     return (size_t)(part - writer->parts);
 }
 
-static int write_states_of(int fd, const struct segment_file *file, const struct spool_item *item)
+static int write_states_of(int fd, const struct segment_file *file, const struct spool_item *item,
+                           uint16_t sequence)
 {
     int err = 0;
 
@@ -142,15 +143,15 @@ static int write_states_of(int fd, const struct segment_file *file, const struct
         const struct cell_key key = { .incarnation = file->incarnation,
                                       .id = item->id,
                                       .group = i };
-        uint16_t sequence = 0;
+        uint16_t last = sequence;
 
-        err = cell_write(fd, item->first_cell + i, &key, &item->states[i], &sequence);
+        err = cell_write(fd, item->first_cell + i, &key, &item->states[i], &last);
     }
     return err;
 }
 
-/* The cells of copies: synced before the copies are there, because those count from then on. */
-static int write_states(struct segment_writer *writer, const struct batch *batch)
+/* The cells of copies, of which `sequence` was the last that was written. */
+static int write_states(struct segment_writer *writer, const struct batch *batch, uint16_t sequence)
 {
     const struct segment_file *file = writer->current;
     char name[SPOOL_NAME_SIZE];
@@ -165,9 +166,28 @@ static int write_states(struct segment_writer *writer, const struct batch *batch
         if (fd < 0)
             fd = openat(writer->settings.dir->fd, spool_name(file->number, SPOOL_FILE_STATE, name),
                         O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        err = fd >= 0 ? write_states_of(fd, file, item) : -errno;
+        err = fd >= 0 ? write_states_of(fd, file, item, sequence) : -errno;
     }
     return err == 0 && fd >= 0 ? disk_sync_data(fd) : err;
+}
+
+/* The disk refused the batch and may hold it all the same. A copy in it must not count after a
+ * restart: its message goes on, and ends, where it was. */
+static void withdraw_copies(struct segment_writer *writer, const struct batch *batch)
+{
+    const struct segment_settings *settings = &writer->settings;
+    int err;
+
+    for (struct sync_job *job = batch->items.first; job != NULL; job = job->next) {
+        const struct spool_item *item = (const struct spool_item *)job;
+
+        for (uint32_t i = 0; item->states != NULL && i < item->cells; i++)
+            item->states[i].stage = CELL_MOVED;
+    }
+    err = write_states(writer, batch, 1);
+    if (err < 0)
+        settings->on_trouble(LOG_LEVEL_ALERT, "a restart may deliver moved mail a second time",
+                             writer->current->number, err, settings->arg);
 }
 
 static int write_batch(struct segment_writer *writer, const struct batch *batch)
@@ -183,13 +203,17 @@ static int write_batch(struct segment_writer *writer, const struct batch *batch)
 
     spool_commit_seal(&commit);
     count = gather(writer, batch, &commit);
-    err = write_states(writer, batch);
-    if (err == 0)
-        err = disk_writev(file->fd, writer->parts, count, file->position);
-    if (err == 0)
-        err = disk_sync_data(file->fd);
+    /* Synced before the copies are there, because those count from then on. */
+    err = write_states(writer, batch, 0);
     if (err < 0)
         return err;
+    err = disk_writev(file->fd, writer->parts, count, file->position);
+    if (err == 0)
+        err = disk_sync_data(file->fd);
+    if (err < 0) {
+        withdraw_copies(writer, batch);
+        return err;
+    }
     file->position = spool_block_align(batch->end);
     file->sequence++;
     file->next_cell += batch->cells;
