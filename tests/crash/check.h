@@ -29,6 +29,7 @@ struct moment {
     size_t at;               /* position of the crash in the record */
     bool is_kill;            /* of the process: all that was written is there */
     bool is_continued;       /* the spool is asked to take a message, too */
+    bool is_foreign;         /* another slot's worker makes the scan, as after a death */
     const struct flip *flip; /* NULL: none */
 };
 

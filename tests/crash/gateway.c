@@ -132,10 +132,10 @@ void gateway_free(struct gateway **gateway)
     *gateway = NULL;
 }
 
-int gateway_start(struct gateway *gateway, struct reason *reterr_why)
+int gateway_start(struct gateway *gateway, unsigned slot, struct reason *reterr_why)
 {
-    int err = spooler_new(gateway->loop, gateway->worker, gateway->conf, GATEWAY_SLOT,
-                          &gateway->spooler, reterr_why);
+    int err = spooler_new(gateway->loop, gateway->worker, gateway->conf, slot, &gateway->spooler,
+                          reterr_why);
 
     if (err < 0)
         return err;

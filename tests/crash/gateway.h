@@ -10,7 +10,7 @@
 #include "common/ipc.h"
 #include "common/reason.h"
 
-#define GATEWAY_SLOT          3U
+#define GATEWAY_SLOT          3U /* where the mail is */
 #define GATEWAY_SEGMENT_BYTES (64U << 10)
 
 struct conf;
@@ -42,12 +42,12 @@ struct gateway {
 struct gateway *gateway_new(const char *state_dir);
 void gateway_free(struct gateway **gateway); /* the folder stays */
 
-/* A life of the spooler. 0 or a negative errno of spooler_new(). */
-int gateway_start(struct gateway *gateway, struct reason *reterr_why);
+/* A life of the spooler in that slot. 0 or a negative errno of spooler_new(). */
+int gateway_start(struct gateway *gateway, unsigned slot, struct reason *reterr_why);
 void gateway_stop(struct gateway *gateway);
 
 void gateway_turn(struct gateway *gateway, int wait_ms);
-/* RESCAN of the own slot: false if nothing came of it in time. */
+/* RESCAN of GATEWAY_SLOT: false if nothing came of it in time. */
 bool gateway_recover(struct gateway *gateway);
 void gateway_forget(struct gateway *gateway);
 

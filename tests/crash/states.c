@@ -5,11 +5,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define KEPT_MAX     3U
-#define RANDOM_EACH  1U /* random subsets at each sync */
-#define OTHERS_EACH  1U /* pending entries of other files at each sync */
-#define AGAIN_ONE_IN 16U
-#define NEW_ONE_IN   16U
+#define KEPT_MAX       3U
+#define RANDOM_EACH    1U /* random subsets at each sync */
+#define OTHERS_EACH    1U /* pending entries of other files at each sync */
+#define AGAIN_ONE_IN   16U
+#define NEW_ONE_IN     16U
+#define FOREIGN_ONE_IN 16U
 
 const char *const states_names[STATES_COUNT] = {
     [STATES_NOTHING] = "nothing unsynced is there",
@@ -99,6 +100,7 @@ void states_trial_image(struct states *states, const struct image *image,
     unsigned wrong;
 
     with.is_continued = !is_again && dice_one_in(&states->dice, NEW_ONE_IN);
+    with.is_foreign = dice_one_in(&states->dice, FOREIGN_ONE_IN);
     if (states->only != STATES_COUNT && states->only != states->kind)
         return;
     if (!dice_one_in(&states->dice, one_in[states->kind]))
