@@ -138,6 +138,15 @@ void work_hear(struct work *work)
 
 /* ---- attempts ---- */
 
+/* Some stay for long, and are moved from segment to segment, also into one that they lay in before.
+ */
+static uint32_t patience(const struct work *work, const struct ledger_message *message)
+{
+    if (message->number % 6 == 0)
+        return 200;
+    return work->quiet > 0 ? 3 : 20;
+}
+
 void work_deliver(struct work *work)
 {
     work->live = 0;
@@ -150,7 +159,7 @@ void work_deliver(struct work *work)
             if (!is_open(group))
                 continue;
             work->live++;
-            if (!group->is_busy && dice_one_in(work->dice, work->quiet > 0 ? 3 : 20))
+            if (!group->is_busy && dice_one_in(work->dice, patience(work, message)))
                 work_attempt(work, message, g);
         }
     }
