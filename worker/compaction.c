@@ -8,6 +8,8 @@
 #include "common/channel.h"
 #include "common/memfd.h"
 
+#define BATCH_OVERHEAD (4U * SPOOL_BLOCK) /* of notes and records, where a segment ends, too */
+
 static void begin_phase(struct compaction *c, enum compaction_phase phase);
 
 /* ---- the end ---- */
@@ -20,8 +22,9 @@ static void drop_items(struct compaction *c)
         if (c->moves[i].note != NULL)
             spool_item_free(&c->moves[i].note);
     }
+    c->spooler->disk_reserved -= c->reserved;
     c->copy_count = c->move_count = 0;
-    c->bytes = 0;
+    c->bytes = c->reserved = 0;
 }
 
 static void free_compaction(struct compaction *c)
@@ -171,13 +174,31 @@ static void on_marked(struct sync_job *job)
         finish(c);
 }
 
+/* What was promised to mail that is on its way is not taken. */
+static int reserve(struct compaction *c)
+{
+    struct spooler *spooler = c->spooler;
+    const uint64_t bytes = c->bytes + BATCH_OVERHEAD;
+
+    if (spooler->disk_reserved + bytes >
+        atomic_load_explicit(&spooler->disk.room, memory_order_relaxed))
+        return -ENOSPC;
+    c->reserved = bytes;
+    spooler->disk_reserved += bytes;
+    return 0;
+}
+
 static void on_read(struct sync_job *job)
 {
     struct compaction *c = (struct compaction *)job;
 
     if (is_ending(c))
         return;
-    if (c->err < 0 || c->move_count == 0)
+    if (c->err == 0 && c->bytes > 0)
+        c->err = reserve(c);
+    if (c->err < 0)
+        finish(c);
+    else if (c->move_count == 0)
         on_marked(job); /* nothing is to be written */
     else
         begin_phase(c, COMPACTION_NOTES);

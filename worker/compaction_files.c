@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static int open_state_at(int slot_fd, uint32_t number)
@@ -25,10 +25,25 @@ static int read_cells(struct compaction *c)
     return err == 0 && c->image.unreadable > before ? -EIO : err;
 }
 
+/* The groups of a record beside each other, and those of one other state file. */
+static int compare_places(const void *a, const void *b)
+{
+    const struct ipc_place *x = a, *y = b;
+
+    if (x->slot != y->slot)
+        return x->slot < y->slot ? -1 : 1;
+    if (x->segment != y->segment)
+        return x->segment < y->segment ? -1 : 1;
+    if (x->offset != y->offset)
+        return x->offset < y->offset ? -1 : 1;
+    return x->group < y->group ? -1 : x->group > y->group;
+}
+
 int compaction_open(struct compaction *c, const struct spool_disk *disk)
 {
     int err;
 
+    qsort(c->places, c->count, sizeof(*c->places), compare_places);
     c->slot_fd = spool_disk_open_slot(disk, c->slot);
     if (c->slot_fd < 0)
         return c->slot_fd;

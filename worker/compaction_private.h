@@ -46,7 +46,7 @@ struct compaction {
     enum compaction_phase phase;
     unsigned slot;
     uint32_t segment;
-    struct ipc_place *places; /* by slot, segment, offset, group */
+    struct ipc_place *places; /* from READING on by slot, segment, offset, group */
     size_t count, at;
 
     /* the sync thread's */
@@ -58,6 +58,7 @@ struct compaction {
     struct group_move moves[COMPACTION_GROUPS];
     uint32_t copy_count, move_count;
     uint64_t bytes;
+    uint64_t reserved; /* of the room on disk */
     unsigned items_out;
 
     uint32_t moved;

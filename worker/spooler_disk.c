@@ -174,13 +174,17 @@ static uint64_t max_id(void *arg)
     return atomic_load_explicit(&disk->max_id, memory_order_relaxed);
 }
 
+/* New mail leaves room for what is alive in half a segment, so that a full spool in which little is
+ * alive can be emptied. */
 static void publish(struct spool_disk *disk)
 {
-    uint64_t shared = segment_writer_room(disk->writer);
+    uint64_t room = segment_writer_room(disk->writer);
 
     if (disk->creatable >= segment_room(disk->segment_bytes))
-        shared += disk->creatable;
-    atomic_store_explicit(&disk->shared_room, shared, memory_order_relaxed);
+        room += disk->creatable;
+    atomic_store_explicit(&disk->room, room, memory_order_relaxed);
+    atomic_store_explicit(&disk->shared_room, above(room, disk->segment_bytes / 2),
+                          memory_order_relaxed);
     atomic_store_explicit(&disk->own_room, disk->creatable, memory_order_relaxed);
     atomic_store_explicit(&disk->is_stopped,
                           segment_supply_is_stopped(segment_writer_supply(disk->writer)),

@@ -42,6 +42,7 @@ struct spool_disk {
     struct recovery *recoveries[SPOOL_DISK_SCANS]; /* the first is at work */
     unsigned recovery_count;
 
+    atomic_uint_fast64_t room;        /* bytes that may still be written to shared segments */
     atomic_uint_fast64_t shared_room; /* bytes that messages may still take */
     atomic_uint_fast64_t own_room;    /* the same of those with a segment of their own */
     atomic_uint_fast64_t max_id;

@@ -149,3 +149,20 @@ Test(compaction, many_messages_go_in_batches)
     for (unsigned i = 0; i < 1500; i++)
         cr_assert_eq(times_reported(places[i].id, places[i].group), 1);
 }
+
+/* The master lists them as it comes across them. */
+Test(compaction, places_come_in_any_order)
+{
+    static const unsigned order[6] = { 4, 1, 2, 5, 0, 3 };
+    struct ipc_place places[6];
+
+    store(3, SMALL, 2);
+    for (unsigned i = 0; i < 6; i++)
+        places[i] = world->queued[order[i]].place;
+    seal_first();
+    compact(places, 6);
+    cr_assert_eq(world->compacted.err, 0);
+    cr_assert_eq(world->compacted.moved, 6);
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert_not_null(find_moved(world->queued[i].place.id, world->queued[i].place.group));
+}

@@ -5,6 +5,7 @@
 static void on_failed(void *owner, const void *payload, int fd);
 
 #include "compaction_stage.h"
+#include "worker/spooler_private.h"
 
 static struct ipc_segment failed[8];
 static unsigned failed_count;
@@ -108,19 +109,21 @@ Test(compaction_trouble, MQ02_a_record_with_a_group_that_the_master_does_not_kno
         cr_assert_eq(times_reported(places[0].id, group), 1);
 }
 
-Test(compaction_trouble, a_group_that_goes_on_elsewhere_already_is_not_copied_again)
+Test(compaction_trouble, MQ02_a_group_that_goes_on_elsewhere_does_not_stand_for_another)
 {
     struct ipc_place places[2];
 
-    store(2, SMALL, 1);
+    store(1, SMALL, 2);
+    store(1, SMALL, 1);
     places[0] = world->queued[0].place;
-    places[1] = world->queued[1].place;
+    places[1] = world->queued[2].place;
     set_cell(&places[0], &(struct cell){ .stage = CELL_MOVED });
     seal_first();
-    compact(places, 2);
+    compact(places, 2); /* not the first message's second group, which is alive */
     cr_assert_eq(world->compacted.err, 0);
     cr_assert_eq(world->compacted.moved, 1);
     cr_assert_not_null(find_moved(places[1].id, 0));
+    cr_assert_eq(cell_at(&world->queued[1].place).stage, CELL_OPEN);
 }
 
 /* A note of the first message, in a segment of its own that is sealed then. */
@@ -170,6 +173,65 @@ Test(compaction_trouble, a_note_that_lies_elsewhere_already_is_only_told)
     cr_assert_eq(world->compacted.moved, 1);
     cr_assert_eq(world->moved[0].note_segment, cell.note.segment);
     cr_assert_eq(cell_at(&place).note.segment, cell.note.segment);
+}
+
+/* ---- room ---- */
+
+static bool has_room(size_t bytes)
+{
+    if (spooler_reserve(world->spooler, bytes) != 0)
+        return false;
+    spooler_unreserve(world->spooler, bytes);
+    return true;
+}
+
+/* Otherwise a spool in which little is alive, and that for good, would stay full for good. */
+Test(compaction_trouble, MQ07_a_full_spool_has_room_for_being_emptied)
+{
+    struct ipc_place place;
+
+    teardown();
+    world = world_new("limit = 4M");
+    cache = segment_cache_new(world->spool_dir, world->worker);
+    world_open(world, 0);
+    store(1, 200000, 1);
+    place = world->queued[0].place;
+    while (has_room(100000))
+        store(1, 100000, 1);
+    while (has_room(1000))
+        store(1, 1000, 1);
+    cr_assert_gt(world->sealed_count, 1);
+    compact(&place, 1);
+    cr_assert_eq(world->compacted.err, 0);
+    cr_assert_eq(world->compacted.moved, 1);
+    spooler_segment_reuse(world->spooler, 0, place.segment);
+    WORLD_WAIT(world, has_room(100000));
+}
+
+Test(compaction_trouble, MQ01_room_that_mail_was_promised_is_left_alone)
+{
+    static struct ipc_place places[8];
+    uint64_t reserved;
+
+    teardown();
+    world = world_new("limit = 3M"); /* two segments */
+    cache = segment_cache_new(world->spool_dir, world->worker);
+    world_open(world, 0);
+    store(8, 100000, 1);
+    for (unsigned i = 0; i < 8; i++)
+        places[i] = world->queued[i].place;
+    while (world->sealed_count == 0)
+        store(1, 30000, 1);
+    while (spooler_reserve(world->spooler, 50000) == 0)
+        ;
+    compact(places, 8);
+    cr_assert_eq(world->compacted.err, -ENOSPC);
+    cr_assert_eq(world->compacted.moved, 0);
+    reserved = world->spooler->disk_reserved;
+    compact(places, 4);
+    cr_assert_eq(world->compacted.err, 0, "there is room for half a segment");
+    cr_assert_eq(world->compacted.moved, 4);
+    cr_assert_eq(world->spooler->disk_reserved, reserved, "it was given back");
 }
 
 /* ---- the disk ---- */
@@ -280,5 +342,20 @@ Test(compaction_trouble, MQ03_marks_that_may_not_be_on_the_disk_are_told_and_the
     WORLD_WAIT(world, failed_count == 1);
     cr_assert_eq(failed[0].slot, 0);
     cr_assert_eq(failed[0].segment, places[0].segment);
+}
+
+Test(compaction_trouble, MQ03_a_note_is_not_moved_if_the_cell_may_not_say_so)
+{
+    struct ipc_place place;
+
+    store(1, SMALL, 1);
+    place = world->queued[0].place;
+    (void)note_elsewhere(&place);
+    set_fault_in(DISK_CALL_SYNC, place.segment, "state");
+    compact(&place, 1);
+    disk_set_fault(NULL);
+    cr_assert_eq(world->compacted.moved, 0);
+    WORLD_WAIT(world, failed_count == 1);
+    cr_assert_eq(failed[0].segment, place.segment, "its other states may be lost as well");
 }
 #endif
