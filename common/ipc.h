@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         2
+#define IPC_VERSION         3
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_CHANNEL_FD      3 /* where a worker finds its channel */
@@ -29,8 +29,8 @@ struct ipc_place {
     uint32_t segment; /* number within the slot */
     uint32_t cell;    /* index of the group's cell in the segment's state file */
     uint16_t slot;
-    uint16_t group; /* index in the record's envelope */
-    uint32_t reserved;
+    uint16_t group;    /* index in the record's envelope */
+    uint32_t reserved; /* whose place it is may keep something here */
 };
 
 struct ipc_empty {
@@ -146,6 +146,8 @@ struct ipc_mail_outcome {
     uint32_t note_segment; /* where the group's newest note lies, 0: none; keeps that segment */
     uint16_t note_slot;
     uint16_t reserved;
+    uint32_t note_bytes; /* what it takes there, 0: it is the one from before */
+    uint32_t reserved2;
 };
 
 /* How many idle connections a worker keeps for one server, for dispatch by affinity. */
@@ -219,7 +221,7 @@ struct ipc_segment_sealed {
 };
 
 /* Groups of which nothing happens until they are told as moved, or the whole as ended. */
-struct ipc_segment_compact { /* fd: an array of struct ipc_place, by slot, segment, offset, group */
+struct ipc_segment_compact { /* fd: an array of struct ipc_place, in any order */
     uint32_t slot;
     uint32_t segment; /* records and notes in it are to be copied elsewhere */
     uint32_t count;
@@ -233,7 +235,7 @@ struct ipc_mail_moved { /* durable, and the old cell says so */
     uint32_t note_segment;
     uint16_t note_slot;
     uint16_t copy;
-    uint32_t reserved;
+    uint32_t note_bytes; /* 0: it stayed where it was, or there is none */
 };
 
 struct ipc_segment_compacted {

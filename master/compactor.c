@@ -8,49 +8,16 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/memfd.h"
-#include "master/cells.h"
+#include "master/compactor_private.h"
 #include "master/group.h"
 #include "master/segments.h"
 #include "master/worker.h"
 
-#define LOOK_MS     1000
-#define SLICE       8192U /* groups looked at in one turn */
-#define REST_MS     10000 /* of a segment in which something had to stay */
-#define BAD_REST_MS 60000 /* the same, because of an error */
-
-/* `reserved` of a place that was collected. */
-enum { PLACE_TAKEN, PLACE_BUSY, PLACE_MOVED };
-
-/*   WALKING --> OUT --> over
- *                |
- *                +--> ORPHANED --> over */
-enum run_state {
-    RUN_WALKING,  /* the groups are being collected */
-    RUN_OUT,      /* the worker is at it */
-    RUN_ORPHANED, /* the worker is gone: what it did is known when its slot was scanned */
-};
-
-struct run {
-    TAILQ_ENTRY(run) link;
-    struct ipc_segment what;
-    enum run_state state;
-    uint16_t worker; /* slot of the one that does it */
-    uint32_t next;   /* group to be looked at */
-    struct ipc_place *places;
-    size_t count, room;
-    bool is_short; /* of memory: what it could not note must stay */
-};
-
-struct compactor {
-    struct loop *loop;
-    struct queue *queue;
-    struct segments *segments;
-    struct workers *workers;
-    struct cells *cells;
-    struct loop_timer *timer;
-    TAILQ_HEAD(, run) runs;
-    bool is_stopped;
-};
+#define LOOK_MS        1000
+#define SLICE          8192U  /* groups looked at in one turn */
+#define RUN_PLACES_MAX 65536U /* in one run: what more there is has another */
+#define REST_MS        10000  /* of a segment in which something had to stay */
+#define BAD_REST_MS    60000  /* the same, because of an error */
 
 static void on_timer(void *arg);
 
@@ -97,7 +64,9 @@ void compactor_stop(struct compactor *compactor)
     compactor->is_stopped = true;
 }
 
-static struct run *run_of(const struct compactor *compactor, unsigned worker_slot)
+/* ---- whose a group is ---- */
+
+static struct run *run_at(const struct compactor *compactor, unsigned worker_slot)
 {
     struct run *run;
 
@@ -108,45 +77,48 @@ static struct run *run_of(const struct compactor *compactor, unsigned worker_slo
     return NULL;
 }
 
+struct run *compactor_run_of(const struct compactor *compactor, const struct group *group)
+{
+    return group->moved_by != 0 ? run_at(compactor, group->moved_by - 1U) : NULL;
+}
+
+static void take(struct compactor *compactor, const struct run *run, struct group *group)
+{
+    queue_set_checking(compactor->queue, group);
+    group->moved_by = run->worker + 1;
+    group->may_be_twice = true;
+}
+
+static void let_go(struct compactor *compactor, struct group *group)
+{
+    group->moved_by = 0;
+    queue_restore(compactor->queue, group);
+}
+
 /* ---- the end of a run ---- */
 
-static bool is_same_place(const struct ipc_place *a, const struct ipc_place *b)
+static void end_run(struct compactor *compactor, struct run *run)
 {
-    return a->id == b->id && a->group == b->group && a->slot == b->slot &&
-           a->segment == b->segment && a->offset == b->offset;
-}
+    for (size_t i = 0; i < run->count; i++) {
+        struct group *group = queue_at(compactor->queue, run->places[i].reserved);
 
-/* The group of a place that was taken, as long as it is ours. */
-static struct group *group_of(const struct compactor *compactor, const struct ipc_place *place)
-{
-    struct group *group = queue_group(compactor->queue, place->id, place->group);
-
-    if (group == NULL || group->state != QUEUE_CHECKING || !is_same_place(&group->place, place))
-        return NULL;
-    return group;
-}
-
-static void give_back(struct compactor *compactor, struct ipc_place *place)
-{
-    struct group *group = place->reserved == PLACE_TAKEN ? group_of(compactor, place) : NULL;
-
-    if (group != NULL)
-        queue_restore(compactor->queue, group);
-}
-
-static void end_run(struct compactor *compactor, struct run *run, int64_t rest_ms)
-{
-    for (size_t i = 0; i < run->count; i++)
-        give_back(compactor, &run->places[i]);
+        if (group != NULL && group->moved_by == run->worker + 1)
+            let_go(compactor, group);
+    }
     segments_set_compacting(compactor->segments, run->worker, false);
-    if (rest_ms > 0)
-        segments_rest(compactor->segments, run->what.slot, run->what.segment, rest_ms);
     free_run(compactor, run);
+}
+
+/* What would only end like this again waits, each time longer. */
+static void end_in_vain(struct compactor *compactor, struct run *run, int64_t rest_ms)
+{
+    segments_rest(compactor->segments, run->what.slot, run->what.segment, rest_ms, true);
+    end_run(compactor, run);
 }
 
 /* ---- collecting ---- */
 
-static bool add_place(struct run *run, const struct ipc_place *place, uint32_t kind)
+static bool add_place(struct run *run, const struct group *group)
 {
     if (run->count == run->room) {
         size_t room = run->room == 0 ? 256 : 2 * run->room;
@@ -159,11 +131,13 @@ static bool add_place(struct run *run, const struct ipc_place *place, uint32_t k
         run->places = grown;
         run->room = room;
     }
-    run->places[run->count] = *place;
-    run->places[run->count++].reserved = kind;
+    run->places[run->count] = group->place;
+    run->places[run->count++].reserved = group->number;
     return true;
 }
 
+/* What is out, or being looked at, stays, and with it all of its record: its cell says that it is
+ * alive, and it is not listed. */
 static void look_at(struct compactor *compactor, struct run *run, struct group *group)
 {
     const bool is_record =
@@ -171,51 +145,12 @@ static void look_at(struct compactor *compactor, struct run *run, struct group *
     const bool is_note =
         group->note_segment == run->what.segment && group->note_slot == run->what.slot;
 
-    if ((!is_record && !is_note) || group->state == QUEUE_GONE)
+    if ((!is_record && !is_note) || group->state == QUEUE_GONE || group->state == QUEUE_OUT ||
+        group->state == QUEUE_CHECKING)
         return;
-    if (group->state == QUEUE_OUT || group->state == QUEUE_CHECKING) {
-        if (is_record)
-            (void)add_place(run, &group->place, PLACE_BUSY);
-        return;
-    }
-    if (add_place(run, &group->place, PLACE_TAKEN))
-        queue_set_checking(compactor->queue, group);
-}
-
-static int compare_places(const void *a, const void *b)
-{
-    const struct ipc_place *x = a, *y = b;
-
-    if (x->slot != y->slot)
-        return x->slot < y->slot ? -1 : 1;
-    if (x->segment != y->segment)
-        return x->segment < y->segment ? -1 : 1;
-    if (x->offset != y->offset)
-        return x->offset < y->offset ? -1 : 1;
-    return x->group < y->group ? -1 : x->group > y->group;
-}
-
-/* A record is moved with all its groups or not at all. */
-static void leave_out_busy(struct compactor *compactor, struct run *run)
-{
-    size_t kept = 0;
-
-    for (size_t first = 0, end; first < run->count; first = end) {
-        bool is_busy = false;
-
-        for (end = first; end < run->count && run->places[end].slot == run->places[first].slot &&
-                          run->places[end].segment == run->places[first].segment &&
-                          run->places[end].offset == run->places[first].offset;
-             end++)
-            is_busy = is_busy || run->places[end].reserved == PLACE_BUSY;
-        for (size_t i = first; i < end; i++) {
-            if (is_busy)
-                give_back(compactor, &run->places[i]);
-            else
-                run->places[kept++] = run->places[i];
-        }
-    }
-    run->count = kept;
+    run->is_cut = run->is_cut || run->count == RUN_PLACES_MAX;
+    if (!run->is_cut && add_place(run, group))
+        take(compactor, run, group);
 }
 
 static int send_run(struct run *run, struct worker *worker)
@@ -236,12 +171,9 @@ static void end_walk(struct compactor *compactor, struct run *run)
 {
     struct worker *worker = compactor->workers->slots[run->worker];
 
-    if (run->count > 0)
-        qsort(run->places, run->count, sizeof(*run->places), compare_places);
-    leave_out_busy(compactor, run);
     if (run->count == 0 || run->is_short || compactor->is_stopped || !worker_is_running(worker) ||
         send_run(run, worker) != 0)
-        end_run(compactor, run, REST_MS);
+        end_in_vain(compactor, run, REST_MS);
 }
 
 /* A group that comes while the walk is under way is new, and so in another segment. */
@@ -278,7 +210,7 @@ static bool may_empty(unsigned slot, void *arg)
     const struct compactor *compactor = arg;
     const struct worker *worker = worker_for(compactor, slot);
 
-    return worker != NULL && run_of(compactor, worker->slot) == NULL;
+    return worker != NULL && run_at(compactor, worker->slot) == NULL;
 }
 
 static bool begin_run(struct compactor *compactor)
@@ -299,25 +231,31 @@ static bool begin_run(struct compactor *compactor)
     return true;
 }
 
+static struct run *first_in(const struct compactor *compactor, enum run_state state)
+{
+    struct run *run;
+
+    TAILQ_FOREACH (run, &compactor->runs, link) {
+        if (run->state == state)
+            return run;
+    }
+    return NULL;
+}
+
+/* One walks at a time, so that no turn is long. */
 static void on_timer(void *arg)
 {
     struct compactor *compactor = arg;
     const bool is_complete = !segments_is_held(compactor->segments);
-    bool is_walking = false;
-    struct run *run, *next;
+    struct run *run = first_in(compactor, RUN_WALKING);
 
-    for (run = TAILQ_FIRST(&compactor->runs); run != NULL; run = next) {
-        next = TAILQ_NEXT(run, link);
-        if (run->state == RUN_WALKING)
-            walk(compactor, run);
-        else if (run->state == RUN_ORPHANED && is_complete)
-            end_run(compactor, run, REST_MS);
-    }
+    if (run != NULL)
+        walk(compactor, run);
+    while (is_complete && (run = first_in(compactor, RUN_ORPHANED)) != NULL)
+        end_run(compactor, run);
     while (!compactor->is_stopped && is_complete && begin_run(compactor))
         ;
-    TAILQ_FOREACH (run, &compactor->runs, link)
-        is_walking = is_walking || run->state == RUN_WALKING;
-    loop_timer_set_ms(compactor->timer, is_walking ? 0 : LOOK_MS);
+    loop_timer_set_ms(compactor->timer, first_in(compactor, RUN_WALKING) != NULL ? 0 : LOOK_MS);
 }
 
 /* ---- what workers say ---- */
@@ -325,158 +263,60 @@ static void on_timer(void *arg)
 int compactor_moved(struct compactor *compactor, struct worker *worker,
                     const struct ipc_mail_moved *moved)
 {
-    struct run *run = run_of(compactor, worker->slot);
-    const bool is_record = !is_same_place(&moved->from, &moved->place);
-    struct ipc_place *place;
-    struct group *group;
+    const struct run *run = run_at(compactor, worker->slot);
+    const struct ipc_place *from = &moved->from, *to = &moved->place;
+    const bool is_record = !compactor_is_same_place(from, to);
+    struct group *group = queue_group(compactor->queue, from->id, from->group);
 
-    if (run == NULL || run->state != RUN_OUT)
-        return -EBADMSG;
-    place = bsearch(&moved->from, run->places, run->count, sizeof(*run->places), compare_places);
-    if (place == NULL || place->reserved != PLACE_TAKEN || place->id != moved->from.id ||
-        moved->place.id != place->id || moved->place.group != place->group ||
-        moved->note_slot >= ID_SLOTS ||
-        (is_record && (moved->place.slot != worker->slot || moved->place.segment == 0)))
-        return -EBADMSG;
-    group = group_of(compactor, place);
-    place->reserved = PLACE_MOVED;
-    if (group == NULL)
+    if (run == NULL || run->state != RUN_OUT || group == NULL ||
+        group->moved_by != worker->slot + 1 || !compactor_is_same_place(&group->place, from) ||
+        to->id != from->id || to->group != from->group || moved->note_slot >= ID_SLOTS ||
+        (is_record && (to->slot != worker->slot || to->segment == 0)))
         return -EBADMSG;
     if (is_record)
-        queue_set_place(compactor->queue, group, &moved->place, moved->copy, moved->record_bytes);
-    queue_set_note(compactor->queue, group, moved->note_slot, moved->note_segment);
-    queue_restore(compactor->queue, group);
+        queue_set_place(compactor->queue, group, to, moved->copy, moved->record_bytes);
+    queue_set_note(compactor->queue, group, moved->note_slot, moved->note_segment,
+                   moved->note_bytes);
+    let_go(compactor, group);
     return 0;
+}
+
+static void tell_end(const struct run *run, const struct ipc_segment_compacted *ended)
+{
+    LOG_EVENT(ended->err != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "compactor",
+              "mail was moved out of a segment", LOG_INT("slot", ended->slot),
+              LOG_INT("segment", ended->segment), LOG_INT("moved", ended->moved),
+              LOG_INT("left", (int64_t)run->count - ended->moved),
+              LOG_STR("reason", ended->err != 0 ? strerror(-ended->err) : NULL));
 }
 
 int compactor_ended(struct compactor *compactor, struct worker *worker,
                     const struct ipc_segment_compacted *ended)
 {
-    struct run *run = run_of(compactor, worker->slot);
-    bool is_left;
+    struct run *run = run_at(compactor, worker->slot);
+    const bool is_full = ended->err == -ENOSPC || ended->err == -EDQUOT;
 
     if (run == NULL || run->state != RUN_OUT || run->what.slot != ended->slot ||
         run->what.segment != ended->segment)
         return -EBADMSG;
-    is_left = ended->moved < run->count;
-    LOG_EVENT(ended->err != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "compactor",
-              "mail was moved out of a segment", LOG_INT("slot", ended->slot),
-              LOG_INT("segment", ended->segment), LOG_INT("moved", ended->moved),
-              LOG_INT("left", (int64_t)(run->count - ended->moved)),
-              LOG_STR("reason", ended->err != 0 ? strerror(-ended->err) : NULL));
-    end_run(compactor, run, ended->err != 0 ? BAD_REST_MS : is_left ? REST_MS : 0);
+    tell_end(run, ended);
+    if (ended->err != 0 || ended->moved == 0 || (ended->moved < run->count && !run->is_cut))
+        segments_rest(compactor->segments, ended->slot, ended->segment,
+                      ended->err != 0 && !is_full ? BAD_REST_MS : REST_MS,
+                      ended->moved == 0 && !is_full);
+    end_run(compactor, run);
     loop_timer_set_ms(compactor->timer, 0); /* the next one */
     return 0;
 }
 
 void compactor_worker_gone(struct compactor *compactor, const struct worker *worker)
 {
-    struct run *run = run_of(compactor, worker->slot);
+    struct run *run = run_at(compactor, worker->slot);
 
     if (run == NULL)
         return;
     if (run->state == RUN_WALKING)
-        end_run(compactor, run, 0);
+        end_run(compactor, run);
     else
         run->state = RUN_ORPHANED;
-}
-
-/* ---- two copies ---- */
-
-struct mark {
-    struct compactor *compactor;
-    uint64_t id;
-    unsigned group;
-    bool is_waiting; /* the group waits for it */
-};
-
-static void on_marked(struct cell_item *items, size_t count, void *arg)
-{
-    struct mark mark = *(struct mark *)arg;
-    struct queue *queue = mark.compactor->queue;
-    struct group *group = queue_group(queue, mark.id, mark.group);
-
-    (void)count;
-    if (items[0].err != 0)
-        log_alert("compactor", "cannot mark moved mail: a restart may deliver it again",
-                  LOG_ID(mark.id), LOG_STR("reason", strerror(-items[0].err)));
-    if (mark.is_waiting && group != NULL && group->state == QUEUE_CHECKING)
-        queue_restore(queue, group);
-    segments_unhold(mark.compactor->segments);
-    free(items);
-    free(arg);
-}
-
-/* The cell at `place` must not be believed after the next start. No segment is used again until it
- * says so. */
-static void mark_moved(struct compactor *compactor, const struct ipc_place *place, bool is_waiting)
-{
-    struct cell_item *item = calloc(1, sizeof(*item));
-    struct mark *mark = calloc(1, sizeof(*mark));
-
-    if (item == NULL || mark == NULL)
-        abort(); /* the next start finds both copies again */
-    *item = (struct cell_item){ .place = *place, .change = { .is_write = true, .move = true } };
-    *mark = (struct mark){
-        .compactor = compactor, .id = place->id, .group = place->group, .is_waiting = is_waiting
-    };
-    segments_hold(compactor->segments);
-    if (cells_run(compactor->cells, item, 1, on_marked, mark) == 0)
-        return;
-    item->err = -ENOMEM;
-    on_marked(item, 1, mark);
-}
-
-static bool is_orphan(const struct compactor *compactor, const struct group *group)
-{
-    const struct run *run;
-
-    TAILQ_FOREACH (run, &compactor->runs, link) {
-        const struct ipc_place *place = run->state == RUN_ORPHANED
-                                            ? bsearch(&group->place, run->places, run->count,
-                                                      sizeof(*run->places), compare_places)
-                                            : NULL;
-
-        if (place != NULL && place->reserved == PLACE_TAKEN)
-            return true;
-    }
-    return false;
-}
-
-/* Nobody is at work on it: it can go on from another place. */
-static bool can_switch(const struct compactor *compactor, const struct group *group)
-{
-    switch ((enum queue_state)group->state) {
-    case QUEUE_READY:
-    case QUEUE_WAITING:
-    case QUEUE_HELD:
-    case QUEUE_FAILED: return true;
-    case QUEUE_CHECKING: return is_orphan(compactor, group);
-    case QUEUE_OUT:
-    case QUEUE_GONE:
-    case QUEUE_STATE_COUNT: break;
-    }
-    return false;
-}
-
-void compactor_found_copy(struct compactor *compactor, const struct ipc_mail_queued *queued)
-{
-    struct group *group = queue_group(compactor->queue, queued->place.id, queued->place.group);
-    struct ipc_place old;
-
-    if (group == NULL || is_same_place(&group->place, &queued->place))
-        return;
-    log_info("compactor", "a message is there twice: the newer copy counts",
-             LOG_ID(queued->place.id), LOG_INT("group", queued->place.group));
-    /* Both say the same until the older one's cell is marked, so either will do. */
-    if ((int8_t)(uint8_t)(queued->copy - group->copy) <= 0 || !can_switch(compactor, group)) {
-        mark_moved(compactor, &queued->place, false);
-        return;
-    }
-    old = group->place;
-    if (group->state != QUEUE_CHECKING)
-        queue_set_checking(compactor->queue, group);
-    queue_set_place(compactor->queue, group, &queued->place, queued->copy, queued->record_bytes);
-    queue_set_note(compactor->queue, group, queued->note_slot, queued->note_segment);
-    mark_moved(compactor, &old, true);
 }

@@ -18,6 +18,15 @@
 #define MISSES_MAX      8 /* the wait doubles until then */
 #define UNREAD_WAIT_MS  60000
 
+/* What is not known must not be taken for finished. */
+static void pin_for_good(struct dispatch *dispatch, const struct ipc_mail_queued *queued)
+{
+    struct segments *segments = queue_segments(dispatch->queue);
+
+    segments_pin(segments, queued->place.slot, queued->place.segment, queued->record_bytes);
+    segments_pin(segments, queued->note_slot, queued->note_segment, 0);
+}
+
 int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
                     const struct ipc_mail_queued *queued)
 {
@@ -30,9 +39,8 @@ int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
     err = queue_add(dispatch->queue, queued);
     if (err == -EEXIST && dispatch->hooks.on_copy != NULL)
         dispatch->hooks.on_copy(queued, dispatch->hooks.copy_arg);
-    if (err == -ENOMEM) /* for good: what is not known must not be taken for finished */
-        segments_pin(queue_segments(dispatch->queue), queued->place.slot, queued->place.segment,
-                     queued->record_bytes);
+    if (err == -ENOMEM)
+        pin_for_good(dispatch, queued);
     if (err == -ENOMEM && !dispatch->is_queue_short) {
         dispatch->is_queue_short = true;
         log_alert("queue", "no memory for more queued mail: some waits on disk until a restart",
@@ -60,7 +68,8 @@ static void take_progress(struct dispatch *dispatch, struct group *group,
     if (outcome->attempts > group->attempts)
         group->attempts = outcome->attempts;
     group->recipients = outcome->recipients;
-    queue_set_note(dispatch->queue, group, outcome->note_slot, outcome->note_segment);
+    queue_set_note(dispatch->queue, group, outcome->note_slot, outcome->note_segment,
+                   outcome->note_bytes);
 }
 
 static void take_no_room(struct dispatch *dispatch, struct group *group, const struct job *job,

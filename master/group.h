@@ -25,7 +25,7 @@ enum ready_class {
 struct group {
     struct hash_node node;
     struct ipc_place place;
-    TAILQ_ENTRY(group) link; /* in a ready list, among the suspects or the gone of its slot */
+    TAILQ_ENTRY(group) link; /* in a ready list, among the suspects or the gone */
     struct lane *lane;
     struct job *job; /* while it is out */
     uint64_t body_bytes;
@@ -47,8 +47,12 @@ struct group {
     uint8_t misses;       /* in a row: workers that could not read it */
     bool has_kept_turn;
     bool is_recalled;      /* an order waits for it to come back */
+    bool is_touched;       /* since it was reported: its cell may say more than another copy's */
+    bool may_be_twice;     /* another copy of its record may lie somewhere */
+    uint16_t moved_by;     /* checking: slot + 1 of the worker that is to move it, 0: none */
     uint8_t copy;          /* of the record, modulo 256 */
     uint32_t record_bytes; /* its share of what the record takes in its segment */
+    uint32_t note_bytes;   /* the same of its newest note */
 };
 
 TAILQ_HEAD(group_list, group);
@@ -76,11 +80,14 @@ struct group *queue_group(const struct queue *queue, uint64_t id, unsigned group
 struct group *queue_at(const struct queue *queue, uint32_t number); /* NULL: none there */
 uint32_t queue_numbers(const struct queue *queue);                  /* one past the last */
 
-/* Finished. While its slot is being scanned it stays known as QUEUE_GONE, so that a scan which read
- * its cell before the end does not bring it back. */
+/* Finished. It stays known as QUEUE_GONE as long as a scan could bring it back: one of its slot
+ * that read its cell before the end, and, if there may be another copy of it, any that is still to
+ * come. */
 void queue_drop(struct queue *queue, struct group *group);
 void queue_scan_began(struct queue *queue, unsigned slot);
 void queue_scan_ended(struct queue *queue, unsigned slot);
+/* Is all mail known that lies in the spool? At first it is. */
+void queue_set_complete(struct queue *queue, bool is_complete);
 
 /* ---- states ---- */
 
@@ -95,12 +102,15 @@ void queue_restore(struct queue *queue, struct group *group);
 void queue_set_waiting(struct queue *queue, struct group *group, uint32_t next_attempt_s);
 void queue_set_waiting_ms(struct queue *queue, struct group *group, int64_t from_now_ms);
 
-/* Makes ready what is due, at most `max`; returns in how many ms the next one will be, -1: none. */
+/* Makes ready what is due, at most `max`, and forgets as many that no scan can bring back; returns
+ * in how many ms there is more to do, -1: never. */
 int64_t queue_wake(struct queue *queue, size_t max);
 
 /* ---- other properties ---- */
 
-void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uint32_t segment);
+/* `bytes`: what it takes there, 0: as before, or not known. */
+void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uint32_t segment,
+                    uint32_t bytes);
 /* To another copy of its record. */
 void queue_set_place(struct queue *queue, struct group *group, const struct ipc_place *place,
                      unsigned copy, uint32_t record_bytes);

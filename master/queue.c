@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/loop.h"
+#include "common/spool_format.h"
 #include "master/due_heap.h"
 #include "master/group.h"
 #include "master/queue_lanes.h"
@@ -15,7 +16,7 @@
 /* The longest retry.max and lifetime there is (SP11): a cell that says more is not believed. */
 #define WAIT_MAX_MS (2592000 * INT64_C(1000))
 
-#define NOTE_BYTES 1024U /* what a note counts for in its segment */
+#define NOTE_BYTES 1024U /* what a note of unknown size counts for in its segment */
 
 struct queue {
     struct loop *loop;
@@ -26,8 +27,10 @@ struct queue {
     struct queue_lanes lanes;
     struct lane_list turns;
     struct group_list suspects;
-    struct group_list gone[ID_SLOTS];
-    unsigned scans[ID_SLOTS]; /* scans under way */
+    struct group_list gone[ID_SLOTS], gone_twice; /* those that may be there twice */
+    struct group_list forgettable;                /* gone, and no scan can bring them back */
+    unsigned scans[ID_SLOTS], scan_count;         /* under way */
+    bool is_incomplete;
     uint64_t counts[QUEUE_STATE_COUNT];
     uint64_t total;
     struct list_job_list list_jobs;
@@ -65,6 +68,8 @@ struct queue *queue_new(struct loop *loop, struct segments *segments)
     queue->segments = segments;
     TAILQ_INIT(&queue->turns);
     TAILQ_INIT(&queue->suspects);
+    TAILQ_INIT(&queue->gone_twice);
+    TAILQ_INIT(&queue->forgettable);
     TAILQ_INIT(&queue->list_jobs);
     for (unsigned i = 0; i < ID_SLOTS; i++)
         TAILQ_INIT(&queue->gone[i]);
@@ -100,8 +105,6 @@ static void leave(struct queue *queue, struct group *group)
 
     if (group->state == QUEUE_WAITING) {
         due_heap_remove(&queue->waiting, group);
-    } else if (group->state == QUEUE_GONE) {
-        TAILQ_REMOVE(&queue->gone[group->place.slot], group, link);
     } else if (group->state == QUEUE_READY && group->ready_class == READY_CLASS_COUNT) {
         TAILQ_REMOVE(&queue->suspects, group, link);
     } else if (group->state == QUEUE_READY) {
@@ -135,6 +138,11 @@ static void count(struct queue *queue, struct group *group, enum queue_state sta
     group->lane->counts[state] += (uint64_t)by;
 }
 
+static struct group_list *gone_list(struct queue *queue, const struct group *group)
+{
+    return group->may_be_twice ? &queue->gone_twice : &queue->gone[group->place.slot];
+}
+
 static void move(struct queue *queue, struct group *group, enum queue_state state, bool at_head)
 {
     leave(queue, group);
@@ -146,7 +154,7 @@ static void move(struct queue *queue, struct group *group, enum queue_state stat
     else if (state == QUEUE_WAITING)
         due_heap_push(&queue->waiting, group);
     else if (state == QUEUE_GONE)
-        TAILQ_INSERT_TAIL(&queue->gone[group->place.slot], group, link);
+        TAILQ_INSERT_TAIL(gone_list(queue, group), group, link);
 }
 
 void queue_set_ready(struct queue *queue, struct group *group, bool at_head)
@@ -156,6 +164,7 @@ void queue_set_ready(struct queue *queue, struct group *group, bool at_head)
 
 void queue_set_out(struct queue *queue, struct group *group)
 {
+    group->is_touched = true;
     move(queue, group, QUEUE_OUT, false);
 }
 
@@ -201,19 +210,6 @@ void queue_set_waiting(struct queue *queue, struct group *group, uint32_t next_a
     queue_set_waiting_ms(queue, group, wait_ms);
 }
 
-int64_t queue_wake(struct queue *queue, size_t max)
-{
-    int64_t now_ms = loop_now_ms(queue->loop);
-    struct group *group;
-
-    while ((group = due_heap_first(&queue->waiting)) != NULL && group->due_ms <= now_ms) {
-        if (max-- == 0)
-            return 0;
-        queue_set_ready(queue, group, false);
-    }
-    return group != NULL ? group->due_ms - now_ms : -1;
-}
-
 /* ---- entries ---- */
 
 static uint64_t key_of(uint64_t id, unsigned group)
@@ -232,6 +228,22 @@ struct group *queue_group(const struct queue *queue, uint64_t id, unsigned group
             return found;
     }
     return NULL;
+}
+
+/* What a group counts for in its segment, which may be full for want of cells, too. */
+static uint32_t weight_of(const struct group *group)
+{
+    return group->record_bytes > SPOOL_BYTES_PER_CELL ? group->record_bytes : SPOOL_BYTES_PER_CELL;
+}
+
+static void pin_record(struct queue *queue, const struct group *group)
+{
+    segments_pin(queue->segments, group->place.slot, group->place.segment, weight_of(group));
+}
+
+static void unpin_record(struct queue *queue, const struct group *group)
+{
+    segments_unpin(queue->segments, group->place.slot, group->place.segment, weight_of(group));
 }
 
 static void settle_new(struct queue *queue, struct group *group, unsigned flags)
@@ -281,9 +293,10 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     queue->total++;
     queue_lanes_count_rule(&queue->lanes, group->rule, 1);
     group->copy = (uint8_t)queued->copy;
+    group->may_be_twice = (queued->flags & IPC_QUEUED_RECOVERED) != 0;
     group->record_bytes = queued->record_bytes;
-    segments_pin(queue->segments, group->place.slot, group->place.segment, group->record_bytes);
-    queue_set_note(queue, group, queued->note_slot, queued->note_segment);
+    pin_record(queue, group);
+    queue_set_note(queue, group, queued->note_slot, queued->note_segment, 0);
     settle_new(queue, group, queued->flags);
     return 0;
 }
@@ -296,51 +309,96 @@ static void forget(struct queue *queue, struct group *group)
     slab_give(queue->slab, group->number);
 }
 
+static bool may_come_back(const struct queue *queue, const struct group *group)
+{
+    return queue->scans[group->place.slot] > 0 ||
+           (group->may_be_twice && (queue->is_incomplete || queue->scan_count > 0));
+}
+
 void queue_drop(struct queue *queue, struct group *group)
 {
-    segments_unpin(queue->segments, group->place.slot, group->place.segment, group->record_bytes);
-    queue_set_note(queue, group, 0, 0);
+    unpin_record(queue, group);
+    queue_set_note(queue, group, 0, 0, 0);
     queue_lanes_count_rule(&queue->lanes, group->rule, -1);
     queue->total--;
-    if (queue->scans[group->place.slot] > 0)
+    if (may_come_back(queue, group))
         move(queue, group, QUEUE_GONE, false);
     else
         forget(queue, group);
 }
 
+static void forget_those_twice(struct queue *queue)
+{
+    if (!queue->is_incomplete && queue->scan_count == 0)
+        TAILQ_CONCAT(&queue->forgettable, &queue->gone_twice, link);
+}
+
 void queue_scan_began(struct queue *queue, unsigned slot)
 {
     queue->scans[slot]++;
+    queue->scan_count++;
 }
 
 void queue_scan_ended(struct queue *queue, unsigned slot)
 {
-    struct group *group;
-
-    if (--queue->scans[slot] > 0)
-        return;
-    while ((group = TAILQ_FIRST(&queue->gone[slot])) != NULL)
-        forget(queue, group);
+    queue->scan_count--;
+    if (--queue->scans[slot] == 0)
+        TAILQ_CONCAT(&queue->forgettable, &queue->gone[slot], link);
+    forget_those_twice(queue);
 }
 
-void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uint32_t segment)
+void queue_set_complete(struct queue *queue, bool is_complete)
 {
-    if (segment == group->note_segment && slot == group->note_slot)
+    queue->is_incomplete = !is_complete;
+    forget_those_twice(queue);
+}
+
+int64_t queue_wake(struct queue *queue, size_t max)
+{
+    int64_t now_ms = loop_now_ms(queue->loop);
+    struct group *group;
+
+    for (size_t i = 0; i < max && !TAILQ_EMPTY(&queue->forgettable); i++) {
+        group = TAILQ_FIRST(&queue->forgettable);
+        TAILQ_REMOVE(&queue->forgettable, group, link);
+        forget(queue, group);
+    }
+    while ((group = due_heap_first(&queue->waiting)) != NULL && group->due_ms <= now_ms) {
+        if (max-- == 0)
+            return 0;
+        queue_set_ready(queue, group, false);
+    }
+    if (!TAILQ_EMPTY(&queue->forgettable))
+        return 0;
+    return group != NULL ? group->due_ms - now_ms : -1;
+}
+
+void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uint32_t segment,
+                    uint32_t bytes)
+{
+    const bool is_there = segment == group->note_segment && slot == group->note_slot;
+
+    if (bytes == 0)
+        bytes = is_there ? group->note_bytes : NOTE_BYTES;
+    if (is_there && bytes == group->note_bytes)
         return;
-    segments_pin(queue->segments, slot, segment, NOTE_BYTES);
-    segments_unpin(queue->segments, group->note_slot, group->note_segment, NOTE_BYTES);
+    segments_pin(queue->segments, slot, segment, bytes);
+    segments_unpin(queue->segments, group->note_slot, group->note_segment, group->note_bytes);
     group->note_slot = (uint16_t)slot;
     group->note_segment = segment;
+    group->note_bytes = bytes;
 }
 
 void queue_set_place(struct queue *queue, struct group *group, const struct ipc_place *place,
                      unsigned copy, uint32_t record_bytes)
 {
-    segments_pin(queue->segments, place->slot, place->segment, record_bytes);
-    segments_unpin(queue->segments, group->place.slot, group->place.segment, group->record_bytes);
+    const struct group was = *group;
+
     group->place = *place;
     group->copy = (uint8_t)copy;
     group->record_bytes = record_bytes;
+    pin_record(queue, group);
+    unpin_record(queue, &was);
 }
 
 int queue_set_profile(struct queue *queue, struct group *group, uint32_t profile)

@@ -224,6 +224,7 @@ static void take(struct order *order, struct group *group)
         return;
     }
     queue_set_checking(order->orders->queue, group);
+    group->is_touched = true;
     order->items[order->item_count++] =
         (struct cell_item){ .place = group->place, .change = change_for(&order->what) };
 }

@@ -87,16 +87,20 @@ static void update_hold(struct scans *scans)
 
         is_needed = scan->is_failed ? scan->is_own || scan->worker != NULL : is_open(scan);
     }
-    if (is_needed && !scans->is_holding)
-        segments_hold(scans->segments);
-    else if (!is_needed && scans->is_holding)
-        segments_unhold(scans->segments);
+    if (is_needed == scans->is_holding)
+        return;
     scans->is_holding = is_needed;
+    queue_set_complete(scans->queue, !is_needed);
+    if (is_needed)
+        segments_hold(scans->segments);
+    else
+        segments_unhold(scans->segments);
 }
 
 void scans_expect(struct scans *scans, unsigned slot)
 {
     scans->slots[slot].is_expected = true;
+    scans->slots[slot].is_failed = false; /* there may be more than there was then */
     update_hold(scans);
 }
 

@@ -12,6 +12,7 @@
 
 #define LOOK_AGAIN_MS 1000
 #define MIN_AGE_MS    1000 /* sealed so long: what was on its way then has mostly left */
+#define VAIN_RUNS_MAX 6    /* 64 times as long */
 
 enum phase {
     IN_USE,    /* written to, or pinned, or held */
@@ -30,6 +31,7 @@ struct segment_entry {
     uint16_t slot;
     bool is_sealed;
     bool is_retired;
+    uint8_t vain_runs; /* in a row: nothing could be moved */
     int64_t sealed_ms, rest_until_ms;
     TAILQ_ENTRY(segment_entry) link; /* postponed */
     enum phase phase;
@@ -253,6 +255,15 @@ void segments_unpin(struct segments *segments, unsigned slot, uint32_t number, u
     consider(segments, entry);
 }
 
+static void tell_retired(struct segments *segments, const struct segment_entry *entry)
+{
+    const struct ipc_segment retire = { .slot = entry->slot, .segment = entry->number };
+    const struct worker *owner = segments->workers->slots[entry->slot];
+
+    if (worker_is_running(owner))
+        channel_send(owner->channel, IPC_SEGMENT_RETIRE, &retire);
+}
+
 void segments_sealed(struct segments *segments, const struct ipc_segment_sealed *sealed)
 {
     struct segment_entry *entry =
@@ -261,6 +272,8 @@ void segments_sealed(struct segments *segments, const struct ipc_segment_sealed 
     if (entry == NULL)
         return;
     entry->is_sealed = true;
+    if (entry->is_retired && sealed->is_retired == 0)
+        tell_retired(segments, entry); /* who works for the slot now does not know */
     entry->is_retired = entry->is_retired || sealed->is_retired != 0;
     entry->bytes = sealed->bytes;
     entry->sealed_ms = loop_now_ms(segments->workers->loop);
@@ -283,15 +296,12 @@ int segments_released(struct segments *segments, const struct worker *worker, un
 
 void segments_retire(struct segments *segments, unsigned slot, uint32_t number)
 {
-    const struct ipc_segment retire = { .slot = slot, .segment = number };
     struct segment_entry *entry = find(segments, slot, number);
-    const struct worker *owner = segments->workers->slots[slot];
 
     if (entry == NULL || entry->is_retired)
         return;
     entry->is_retired = true;
-    if (worker_is_running(owner))
-        channel_send(owner->channel, IPC_SEGMENT_RETIRE, &retire);
+    tell_retired(segments, entry);
 }
 
 struct slot_sum {
@@ -344,12 +354,18 @@ bool segments_choose(const struct segments *segments, int64_t now_ms, segments_m
     return true;
 }
 
-void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms)
+void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms,
+                   bool is_in_vain)
 {
     struct segment_entry *entry = find(segments, slot, number);
 
-    if (entry != NULL)
-        entry->rest_until_ms = loop_now_ms(segments->workers->loop) + for_ms;
+    if (entry == NULL)
+        return;
+    entry->rest_until_ms = loop_now_ms(segments->workers->loop) + (for_ms << entry->vain_runs);
+    if (!is_in_vain)
+        entry->vain_runs = 0;
+    else if (entry->vain_runs < VAIN_RUNS_MAX)
+        entry->vain_runs++;
 }
 
 void segments_set_compacting(struct segments *segments, unsigned slot, bool is_compacting)

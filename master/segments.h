@@ -48,8 +48,9 @@ void segments_retire(struct segments *segments, unsigned slot, uint32_t number);
 typedef bool segments_may(unsigned slot, void *arg);
 bool segments_choose(const struct segments *segments, int64_t now_ms, segments_may *may, void *arg,
                      struct ipc_segment *ret_segment);
-/* Not chosen again for so long. */
-void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms);
+/* Not chosen again for so long; in vain once more, for twice as long as the last time. */
+void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms,
+                   bool is_in_vain);
 /* 0, or -EBADMSG: nobody asked this worker. */
 int segments_released(struct segments *segments, const struct worker *worker, unsigned slot,
                       uint32_t number);

@@ -26,7 +26,7 @@ void settle_by_cell(struct queue *queue, struct group *group, const struct cell 
     group->crashes = cell->crashes;
     group->attempts = cell->attempts;
     group->next_attempt_s = cell->next_attempt_s;
-    queue_set_note(queue, group, cell->note.slot, cell->note.segment);
+    queue_set_note(queue, group, cell->note.slot, cell->note.segment, 0);
     if (cell->stage == CELL_FAILED)
         queue_set_failed(queue, group);
     else if ((cell->flags & CELL_HELD) != 0)

@@ -153,6 +153,7 @@ static void tell_move(struct compaction *c, struct group_move *move)
         told->note_segment = note.segment;
         told->note_slot = note.slot;
     }
+    told->note_bytes = move->note != NULL ? (uint32_t)spool_item_bytes(move->note) : 0;
     channel_send(c->spooler->channel, IPC_MAIL_MOVED, told);
     c->moved++;
 }

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/spool_format.h"
 #include "worker/delivery_private.h"
 #include "worker/directory.h"
 #include "worker/message.h"
@@ -64,6 +65,7 @@ static void on_note(int err, struct cell_note_place place, void *arg)
         job->message->cell.note = place;
         job_write_cell(job);
     } else {
+        job->outcome.note_bytes = 0;
         log_warning("delivery", "cannot write a note about a message", LOG_ID(job->order.place.id),
                     LOG_STR("reason", strerror(-err)));
     }
@@ -77,6 +79,7 @@ static bool write_note(struct job *job)
 
     if (text == NULL)
         return false;
+    job->outcome.note_bytes = (uint32_t)(sizeof(struct spool_note) + strlen(text));
     spooler_note(job->delivery->spooler, job->order.place.id, job->order.place.group,
                  job->message->cell.note, text, strlen(text), on_note, job);
     free(text);

@@ -63,6 +63,9 @@ static int step_sync(struct recovery *recovery)
         segment_image_sync(&recovery->image, recovery->slot_fd, recovery->numbers[recovery->at]);
 
     recovery->is_unsynced = err < 0;
+    if (err < 0 && recovery->is_own)
+        segment_supply_retire(segment_writer_supply(recovery->disk->writer),
+                              recovery->numbers[recovery->at]);
     if (err < 0)
         recovery_tell(recovery, LOG_LEVEL_ALERT,
                       "a segment could not be synced: a power cut may repeat mail", err);

@@ -107,8 +107,12 @@ static void count_failure(struct segment_supply *supply, uint32_t number, int er
     }
 }
 
-static void retire(struct segment_supply *supply, uint32_t number)
+void segment_supply_retire(struct segment_supply *supply, uint32_t number)
 {
+    for (unsigned i = 0; i < supply->retired_count; i++) {
+        if (supply->retired[i] == number)
+            return;
+    }
     if (supply->retired_count < RETIRED_MAX)
         supply->retired[supply->retired_count++] = number;
 }
@@ -130,7 +134,7 @@ static bool take_retired(struct segment_supply *supply, uint32_t number)
 void segment_supply_failed(struct segment_supply *supply, uint32_t number, int err, int64_t now_ms)
 {
     if (number != 0)
-        retire(supply, number);
+        segment_supply_retire(supply, number);
     count_failure(supply, number, err, now_ms);
 }
 

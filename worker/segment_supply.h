@@ -57,6 +57,9 @@ int64_t segment_supply_advance(struct segment_supply *supply, unsigned used, boo
 /* A write or sync failed in this segment (0: in one that is gone already). It must not be written
  * to again and is never renewed. */
 void segment_supply_failed(struct segment_supply *supply, uint32_t number, int err, int64_t now_ms);
+/* The disk refused what belongs to this one, which is not written to any more: it is never renewed.
+ */
+void segment_supply_retire(struct segment_supply *supply, uint32_t number);
 bool segment_supply_is_stopped(const struct segment_supply *supply);
 
 /* Nobody needs the segment any more: it becomes a spare or is removed. `current` (may be NULL) is

@@ -294,9 +294,12 @@ bool segment_writer_owns(const struct segment_writer *writer, uint32_t number)
 
 void segment_writer_retire(struct segment_writer *writer, uint32_t number, int64_t now_ms)
 {
+    if (writer->current == NULL || writer->current->number != number) {
+        segment_supply_retire(writer->supply, number);
+        return;
+    }
     segment_supply_failed(writer->supply, number, -EIO, now_ms);
-    if (writer->current != NULL && writer->current->number == number)
-        seal_current(writer, true);
+    seal_current(writer, true);
 }
 
 void segment_writer_reuse(struct segment_writer *writer, uint32_t number, int64_t now_ms)

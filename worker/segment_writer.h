@@ -39,7 +39,8 @@ void segment_writer_add(struct segment_writer *writer, struct spool_item *item);
  * again, 0 for at once. */
 int64_t segment_writer_run(struct segment_writer *writer, int64_t now_ms);
 
-/* The disk refused what belongs to this segment: as after a write or sync that failed in it. */
+/* The disk refused what belongs to this segment: it is never renewed, and if it is being written
+ * to, left as after a write or sync that failed in it. */
 void segment_writer_retire(struct segment_writer *writer, uint32_t number, int64_t now_ms);
 
 /* The master says that nobody needs it any more. One that is in use here stays. */

@@ -110,6 +110,18 @@ static inline enum cell_stage stage_of(const struct ipc_place *place)
     return cell.stage;
 }
 
+static inline void set_stage(const struct ipc_place *place, enum cell_stage stage)
+{
+    const struct cell_key key = { .incarnation = INCARNATION + place->segment,
+                                  .id = place->id,
+                                  .group = place->group };
+    int fd = spool_open(dir, 0, place->segment, SPOOL_FILE_STATE, O_RDWR);
+    uint16_t sequence = 0;
+
+    cr_assert_eq(cell_write(fd, place->cell, &key, &(struct cell){ .stage = stage }, &sequence), 0);
+    close(fd);
+}
+
 static inline void add_worker(void)
 {
     int fds[2];

@@ -3,7 +3,7 @@
 
 TestSuite(compactor, .init = set_up, .fini = tear_down, .timeout = 60);
 
-Test(compactor, all_that_rests_is_handed_over_in_order_and_goes_on_at_its_new_place)
+Test(compactor, all_that_rests_is_handed_over_and_goes_on_at_its_new_place)
 {
     struct group *second = add(2, 0), *first = add(1, 0), *held = add(3, 0);
 
@@ -12,34 +12,38 @@ Test(compactor, all_that_rests_is_handed_over_in_order_and_goes_on_at_its_new_pl
     WAIT_FOR(orders == 1);
     cr_assert_eq(order.segment, OLD);
     cr_assert_eq(order.count, 3);
-    for (unsigned i = 0; i < 3; i++)
-        cr_assert_eq(places[i].id, i + 1);
+    cr_assert_eq(places[0].id + places[1].id + places[2].id, 6);
     cr_assert_eq(first->state, QUEUE_CHECKING);
+    cr_assert_eq(second->state, QUEUE_CHECKING);
+    cr_assert_eq(held->state, QUEUE_CHECKING);
+    cr_assert(held->may_be_twice, "a copy may be left if something goes wrong");
     for (unsigned i = 0; i < 3; i++)
         cr_assert_eq(say_moved(&places[i], NEW), 0);
     cr_assert_eq(first->state, QUEUE_READY);
     cr_assert_eq(held->state, QUEUE_HELD);
     cr_assert_eq(second->place.segment, NEW);
-    cr_assert_eq(second->place.offset, 4098);
+    cr_assert_eq(second->place.offset, 4096 + second->place.id);
     cr_assert_eq(second->copy, 1);
     cr_assert_eq(segments_pins(segments, 0, NEW), 3);
     cr_assert_eq(say_ended(3, 0), 0);
     WAIT_FOR(gone == 1); /* nothing needs it any more */
 }
 
-Test(compactor, a_record_of_which_a_group_is_out_stays_whole)
+/* The worker sees that its cell is alive, and leaves the record. */
+Test(compactor, a_group_that_is_out_is_not_handed_over)
 {
     struct group *out, *partner;
 
     out = add(1, 0);
     partner = add(1, 1);
-    add(2, 0);
     queue_set_out(queue, out);
     seal(OLD);
     WAIT_FOR(orders == 1);
     cr_assert_eq(order.count, 1);
-    cr_assert_eq(places[0].id, 2);
+    cr_assert_eq(places[0].group, 1);
+    cr_assert_eq(say_ended(0, 0), 0);
     cr_assert_eq(partner->state, QUEUE_READY);
+    cr_assert_eq(partner->place.segment, OLD);
     cr_assert_eq(out->state, QUEUE_OUT);
 }
 
@@ -71,9 +75,9 @@ Test(compactor, what_was_not_moved_goes_on_where_it_is)
     WAIT_FOR(orders == 1);
     cr_assert_eq(say_moved(&places[0], NEW), 0);
     cr_assert_eq(say_ended(1, -EIO), 0);
-    cr_assert_eq(first->place.segment, NEW);
-    cr_assert_eq(second->place.segment, OLD);
+    cr_assert_eq(first->state, QUEUE_READY);
     cr_assert_eq(second->state, QUEUE_READY);
+    cr_assert_eq(first->place.segment + second->place.segment, OLD + NEW);
     for (int i = 0; i < 6; i++)
         loop_turn(loop, 300);
     cr_assert_eq(orders, 1, "not again at once");
@@ -84,11 +88,13 @@ Test(compactor, the_master_does_not_believe_nonsense)
     struct ipc_place other;
 
     add(1, 0);
+    queue_set_out(queue, add(2, 0));
     other = queue_group(queue, 1, 0)->place;
     cr_assert_eq(say_moved(&other, NEW), -EBADMSG, "nobody asked");
     cr_assert_eq(say_ended(0, 0), -EBADMSG);
     seal(OLD);
     WAIT_FOR(orders == 1);
+    cr_assert_eq(say_moved(&queue_group(queue, 2, 0)->place, NEW), -EBADMSG, "it is out");
     other = places[0];
     other.offset++;
     cr_assert_eq(say_moved(&other, NEW), -EBADMSG, "no such place");
@@ -122,4 +128,21 @@ Test(compactor, when_the_worker_dies_its_groups_wait_for_the_scan)
     segments_unhold(segments);
     WAIT_FOR(left->state == QUEUE_READY);
     cr_assert_eq(left->place.segment, OLD);
+}
+
+Test(compactor, what_is_too_much_for_one_run_follows_in_another)
+{
+    for (uint64_t id = 1; id <= 65536 + 10; id++)
+        add(id, 0);
+    seal(OLD);
+    WAIT_FOR(orders == 1);
+    cr_assert_eq(order.count, 65536);
+    cr_assert_eq(say_moved(&places[0], NEW), 0);
+    cr_assert_eq(say_ended(1, 0), 0);
+    WAIT_FOR(orders == 2);
+    cr_assert_eq(order.count, 65536);
+    cr_assert_eq(say_ended(0, 0), 0); /* in vain: it would be again */
+    for (int i = 0; i < 30; i++)
+        loop_turn(loop, 50);
+    cr_assert_eq(orders, 2);
 }

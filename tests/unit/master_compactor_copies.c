@@ -55,3 +55,85 @@ Test(compactor_copies, the_same_report_again_changes_nothing)
     cr_assert_not(segments_is_held(segments));
     cr_assert_eq(stage_of(&again.place), CELL_OPEN);
 }
+
+/* Since it was found it was tried, and its cell says what came of that; the copy's does not. */
+Test(compactor_copies, MQ03_what_was_at_work_since_it_was_found_counts)
+{
+    struct group *group = add(1, 0);
+    struct ipc_mail_queued copy = mail(1, 0, NEW);
+
+    copy.copy = 1;
+    queue_set_out(queue, group);
+    queue_set_waiting_ms(queue, group, 60000);
+    compactor_found_copy(compactor, &copy);
+    WAIT_FOR(stage_of(&copy.place) == CELL_MOVED);
+    WAIT_FOR(!segments_is_held(segments));
+    cr_assert_eq(group->place.segment, OLD);
+    cr_assert_eq(group->state, QUEUE_WAITING);
+}
+
+/* Its old cell says MOVED: nobody can deliver it there, and no restart would find it. */
+Test(compactor_copies, MQ02_the_last_copy_is_never_given_up)
+{
+    struct group *group = add(1, 0);
+    struct ipc_mail_queued copy = mail(1, 0, NEW);
+
+    copy.copy = 1;
+    set_stage(&group->place, CELL_MOVED);
+    queue_set_out(queue, group);
+    compactor_found_copy(compactor, &copy);
+    WAIT_FOR(!segments_is_held(segments));
+    cr_assert_eq(stage_of(&copy.place), CELL_OPEN);
+    cr_assert_gt(segments_pins(segments, 0, NEW), 0, "its segment is not used again");
+}
+
+Test(compactor_copies, MQ02_one_that_came_to_rest_goes_on_in_its_last_copy)
+{
+    struct group *group = add(1, 0);
+    struct ipc_mail_queued copy = mail(1, 0, NEW);
+
+    copy.copy = 1;
+    set_stage(&group->place, CELL_MOVED);
+    queue_set_out(queue, group);
+    queue_set_waiting_ms(queue, group, 60000); /* the worker could not read it */
+    compactor_found_copy(compactor, &copy);
+    WAIT_FOR(!segments_is_held(segments));
+    cr_assert_eq(group->place.segment, NEW);
+    cr_assert_eq(group->state, QUEUE_WAITING);
+    cr_assert_eq(stage_of(&copy.place), CELL_OPEN);
+}
+
+/* A scan may read the copies before the worker's word of them comes. */
+Test(compactor_copies, MQ02_what_is_being_moved_is_left_to_the_worker_who_moves_it)
+{
+    struct group *group = add(1, 0);
+    struct ipc_mail_queued copy = mail(1, 0, NEW);
+
+    copy.copy = 1;
+    seal(OLD);
+    WAIT_FOR(orders == 1);
+    compactor_found_copy(compactor, &copy);
+    cr_assert_not(segments_is_held(segments));
+    cr_assert_eq(group->state, QUEUE_CHECKING);
+    cr_assert_eq(say_moved(&places[0], NEW), 0);
+    cr_assert_eq(group->place.segment, NEW);
+    cr_assert_eq(stage_of(&copy.place), CELL_OPEN);
+}
+
+/* It was delivered from where it was found first, before the copy was; nothing is left there. */
+Test(compactor_copies, MQ03_a_copy_of_what_is_finished_is_marked)
+{
+    char path[96];
+    struct ipc_mail_queued first = mail(1, 0, OLD), copy = mail(1, 0, NEW);
+
+    first.flags = IPC_QUEUED_RECOVERED;
+    copy.copy = 1;
+    queue_set_complete(queue, false);
+    cr_assert_eq(queue_add(queue, &first), 0);
+    queue_drop(queue, queue_group(queue, 1, 0));
+    cr_assert_eq(queue_add(queue, &copy), -EEXIST);
+    snprintf(path, sizeof(path), "%s/0/%u.seg", dir, OLD);
+    cr_assert_eq(unlink(path), 0);
+    compactor_found_copy(compactor, &copy);
+    WAIT_FOR(stage_of(&copy.place) == CELL_MOVED);
+}

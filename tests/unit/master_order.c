@@ -248,6 +248,7 @@ Test(order, MQ06_hold_and_release)
     cr_assert_eq(give(QUEUE_RELEASE, 9, -1, 0), QUEUE_ORDER_DONE);
     cr_assert_eq(state_of(9, 0), QUEUE_READY);
     cr_assert_eq(cell_on_disk(9, 0).flags, 0);
+    cr_assert(queue_group(queue, 9, 0)->is_touched, "another copy's cell does not say so");
 }
 
 Test(order, MQ09_release_forgets_the_deaths)

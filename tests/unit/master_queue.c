@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/loop.h"
+#include "common/spool_format.h"
 #include "master/group.h"
 #include "master/segments.h"
 #include "master/worker.h"
@@ -181,9 +182,9 @@ Test(queue, segments_are_pinned_by_records_and_notes)
 
     add(1, 1, 1);
     cr_assert_eq(segments_pins(segments, 0, 1), 2);
-    queue_set_note(queue, group, 3, 9);
+    queue_set_note(queue, group, 3, 9, 0);
     cr_assert_eq(segments_pins(segments, 3, 9), 1);
-    queue_set_note(queue, group, 3, 10);
+    queue_set_note(queue, group, 3, 10, 0);
     cr_assert_eq(segments_pins(segments, 3, 9), 0);
     cr_assert_eq(segments_pins(segments, 3, 10), 1);
     queue_drop(queue, group);
@@ -203,8 +204,78 @@ Test(queue, what_is_finished_during_a_scan_does_not_come_back)
     cr_assert_eq(queue_add(queue, &again), -EEXIST);
     cr_assert_eq(queue_find(queue, 1, NULL, 0), 0);
     queue_scan_ended(queue, 0);
+    queue_wake(queue, 10);
     cr_assert_null(queue_group(queue, 1, 0));
     cr_assert_eq(queue_mail_count(0, 0, queue), 0);
+}
+
+/* Of what an earlier life left there may be two copies, and the other one in any slot. */
+Test(queue, what_may_be_there_twice_stays_known_until_all_is_scanned)
+{
+    struct ipc_mail_queued found = mail(1, 0, 1), copy = mail(1, 0, 1);
+
+    found.flags = IPC_QUEUED_RECOVERED;
+    copy.place.slot = 5;
+    copy.copy = 1;
+    queue_set_complete(queue, false);
+    queue_scan_began(queue, 0);
+    cr_assert_eq(queue_add(queue, &found), 0);
+    add(2, 0, 1);
+    queue_drop(queue, queue_group(queue, 1, 0));
+    queue_drop(queue, queue_group(queue, 2, 0));
+    queue_scan_ended(queue, 0);
+    queue_wake(queue, 10);
+    cr_assert_null(queue_group(queue, 2, 0), "new mail has no copies");
+    cr_assert_eq(queue_add(queue, &copy), -EEXIST);
+    queue_set_complete(queue, true);
+    cr_assert_eq(queue_wake(queue, 0), 0, "there is more to do");
+    queue_wake(queue, 10);
+    cr_assert_null(queue_group(queue, 1, 0));
+}
+
+static bool always(unsigned slot, void *arg)
+{
+    (void)slot;
+    (void)arg;
+    return true;
+}
+
+/* Weights are what emptying goes by: it must gain something each time. */
+static bool is_emptied(uint32_t bytes)
+{
+    const struct ipc_segment_sealed sealed = { .slot = 0, .segment = 1, .bytes = bytes };
+    struct ipc_segment segment;
+
+    segments_sealed(segments, &sealed);
+    return segments_choose(segments, loop_now_ms(loop) + 5000, always, NULL, &segment);
+}
+
+Test(queue, a_group_counts_for_no_less_than_its_cell)
+{
+    for (uint64_t id = 1; id <= 10; id++)
+        add(id, 0, 1); /* ten tiny ones in a segment that has ten cells */
+    cr_assert_not(is_emptied(10 * SPOOL_BYTES_PER_CELL));
+    for (uint64_t id = 1; id <= 6; id++)
+        queue_drop(queue, queue_group(queue, id, 0));
+    cr_assert(is_emptied(10 * SPOOL_BYTES_PER_CELL));
+}
+
+Test(queue, a_note_counts_for_what_it_takes)
+{
+    struct ipc_mail_queued queued = mail(1, 0, 1);
+    struct group *group;
+
+    queued.place.segment = 2;
+    cr_assert_eq(queue_add(queue, &queued), 0);
+    group = queue_group(queue, 1, 0);
+    queue_set_note(queue, group, 0, 1, 0);
+    cr_assert(is_emptied(100000), "nobody knows how long it is");
+    queue_set_note(queue, group, 0, 1, 60000);
+    cr_assert_not(is_emptied(100000));
+    queue_set_note(queue, group, 0, 1, 0);
+    cr_assert_not(is_emptied(100000), "it is the same note");
+    queue_set_note(queue, group, 0, 3, 40000);
+    cr_assert_eq(segments_pins(segments, 0, 1), 0);
 }
 
 Test(queue, rerouted_mail_counts_for_its_new_profile)

@@ -16,7 +16,7 @@ static struct workers workers;
 static struct segments *segments;
 
 struct heard {
-    unsigned gone, reuse;
+    unsigned gone, reuse, retire;
     struct ipc_segment last;
 };
 static struct heard heard[4];
@@ -40,6 +40,15 @@ static void on_reuse(void *owner, const void *payload, int fd)
     h->last = *(const struct ipc_segment *)payload;
 }
 
+static void on_retire(void *owner, const void *payload, int fd)
+{
+    struct heard *h = owner;
+
+    (void)fd;
+    h->retire++;
+    h->last = *(const struct ipc_segment *)payload;
+}
+
 static void on_end(void *owner, int err)
 {
     (void)owner;
@@ -47,7 +56,9 @@ static void on_end(void *owner, int err)
 }
 
 static channel_handler *const from_master[IPC_KIND_COUNT] = {
-    [IPC_SEGMENT_GONE] = on_gone, [IPC_SEGMENT_REUSE] = on_reuse
+    [IPC_SEGMENT_GONE] = on_gone,
+    [IPC_SEGMENT_REUSE] = on_reuse,
+    [IPC_SEGMENT_RETIRE] = on_retire,
 };
 static channel_handler *const from_worker[IPC_KIND_COUNT];
 
@@ -311,7 +322,7 @@ Test(segments, the_one_with_the_least_alive_is_emptied_once_it_is_old)
         seal_as(1, number, 1000, false);
     cr_assert_eq(chosen(0), 0, "what was on its way is still leaving");
     cr_assert_eq(chosen(6000), 6);
-    segments_rest(segments, 1, 6, 10000);
+    segments_rest(segments, 1, 6, 10000, false);
     cr_assert_eq(chosen(6000), 7);
     cr_assert_eq(chosen(11000), 6);
 }
@@ -336,6 +347,57 @@ Test(segments, MQ02_what_the_disk_refused_is_emptied_at_once_however_full)
     seal_as(1, 6, 1000, true);
     cr_assert_eq(chosen(0), 6);
     cr_assert_eq(chosen(6000), 6);
+}
+
+/* Some worker's sync of its states failed (SEGMENT_FAILED). */
+Test(segments, MQ03_one_whose_states_the_disk_refused_is_left_by_its_writer_and_emptied)
+{
+    segments_pin(segments, 1, 5, 1000);
+    segments_retire(segments, 1, 5);
+    settle();
+    cr_assert_eq(heard[1].retire, 1);
+    cr_assert_eq(heard[1].last.slot, 1);
+    cr_assert_eq(heard[1].last.segment, 5);
+    cr_assert_eq(heard[0].retire + heard[2].retire, 0);
+    cr_assert_eq(chosen(6000), 0, "it is still written to");
+    segments_retire(segments, 1, 5);
+    settle();
+    cr_assert_eq(heard[1].retire, 1, "once is enough");
+    seal_as(1, 5, 1000, true);
+    settle();
+    cr_assert_eq(heard[1].retire, 1, "the writer knows");
+    cr_assert_eq(chosen(0), 5, "at once, and however full");
+}
+
+/* The one that was told has died: its successor found the segment. */
+Test(segments, MQ03_who_works_for_the_slot_next_is_told_too)
+{
+    segments_pin(segments, 1, 5, 1000);
+    workers.slots[1]->state = WORKER_DOWN;
+    segments_retire(segments, 1, 5);
+    settle();
+    cr_assert_eq(heard[1].retire, 0);
+    workers.slots[1]->state = WORKER_RUNNING;
+    seal_as(1, 5, 1000, false);
+    settle();
+    cr_assert_eq(heard[1].retire, 1);
+    cr_assert_eq(chosen(0), 5);
+}
+
+Test(segments, what_cannot_be_moved_is_tried_ever_more_rarely)
+{
+    segments_pin(segments, 1, 5, 10);
+    seal_as(1, 5, 1000, true);
+    for (int64_t wait_ms = 10000; wait_ms <= 640000; wait_ms *= 2) {
+        segments_rest(segments, 1, 5, 10000, true);
+        cr_assert_eq(chosen(wait_ms - 1000), 0);
+        cr_assert_eq(chosen(wait_ms + 1000), 5);
+    }
+    segments_rest(segments, 1, 5, 10000, true);
+    cr_assert_eq(chosen(641000), 5, "no more rarely than that");
+    segments_rest(segments, 1, 5, 10000, false);
+    segments_rest(segments, 1, 5, 10000, true);
+    cr_assert_eq(chosen(11000), 5, "something was moved meanwhile");
 }
 
 Test(segments, what_cannot_be_emptied_is_not_chosen)
