@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
@@ -130,19 +131,26 @@ static bool end_large(struct large *large, bool is_kept)
     return true;
 }
 
-static bool write_large(struct large *large)
+static void write_piece(struct large *large)
 {
     const struct ledger_message *message = large->message;
     size_t part = message->bytes - large->written;
+
+    if (part > PIECE_BYTES)
+        part = PIECE_BYTES;
+    large->is_choked = !spooler_large_write(large->handle, message->body + large->written, part);
+    large->written += part;
+}
+
+static bool write_large(struct large *large)
+{
+    const size_t part = large->message->bytes - large->written;
 
     if (large->is_choked)
         return false;
     if (part == 0 || dice_one_in(large->work->dice, 15))
         return end_large(large, part == 0 && !dice_one_in(large->work->dice, 4));
-    if (part > PIECE_BYTES)
-        part = PIECE_BYTES;
-    large->is_choked = !spooler_large_write(large->handle, message->body + large->written, part);
-    large->written += part;
+    write_piece(large);
     return false;
 }
 
@@ -188,6 +196,45 @@ static void live(struct work *work)
     }
 }
 
+static bool is_known(struct work *work, const struct ledger_message *message)
+{
+    work_hear(work);
+    return message->groups[message->envelope.group_count - 1].is_known;
+}
+
+static bool is_gone(struct work *work, uint32_t segment)
+{
+    char path[256];
+
+    work_tidy(work);
+    (void)snprintf(path, sizeof(path), "%s/%u/%u.state", work->gateway->spool_dir, GATEWAY_SLOT,
+                   segment);
+    return access(path, F_OK) != 0;
+}
+
+/* Its segment has the highest number, which the next life will use again. */
+static void remove_large_last(struct work *work)
+{
+    struct large *large = begin_large(work);
+    struct ledger_message *message;
+    bool is_done;
+
+    if (large == NULL)
+        return;
+    message = large->message;
+    while (large->written < message->bytes) {
+        if (!large->is_choked)
+            write_piece(large);
+        gateway_turn(work->gateway, 1);
+    }
+    (void)end_large(large, true);
+    is_done = GATEWAY_WAIT(work->gateway, is_known(work, message));
+    for (uint32_t g = 0; is_done && g < message->envelope.group_count; g++)
+        work_finish(work, message, g);
+    if (!is_done || !GATEWAY_WAIT(work->gateway, is_gone(work, message->groups[0].place.segment)))
+        abort();
+}
+
 static void stop(struct work *work)
 {
     for (unsigned i = 0; i < LARGE_MAX; i++) {
@@ -197,6 +244,8 @@ static void stop(struct work *work)
             (void)end_large(large, large->written == large->message->bytes);
         work->large[i] = NULL;
     }
+    if (dice_one_in(work->dice, 2))
+        remove_large_last(work);
     gateway_stop(work->gateway);
 }
 

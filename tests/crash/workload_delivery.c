@@ -123,7 +123,8 @@ static void operate(struct attempt *attempt)
     end_attempt(attempt);
 }
 
-void work_attempt(struct work *work, struct ledger_message *given, uint32_t index)
+static struct attempt *begin_attempt(struct work *work, struct ledger_message *given,
+                                     uint32_t index)
 {
     struct ledger_group *group = &given->groups[index];
     struct attempt *attempt = calloc(1, sizeof(*attempt));
@@ -136,9 +137,21 @@ void work_attempt(struct work *work, struct ledger_message *given, uint32_t inde
         (void)fprintf(stderr, "crash_points: message %u: %s\n", given->number, why.text);
         abort();
     }
+    return attempt;
+}
+
+void work_finish(struct work *work, struct ledger_message *given, uint32_t index)
+{
+    deliver(begin_attempt(work, given, index));
+}
+
+void work_attempt(struct work *work, struct ledger_message *given, uint32_t index)
+{
+    struct attempt *attempt = begin_attempt(work, given, index);
+
     if (attempt->message->cell.stage == CELL_FAILED) {
         attempt->message->cell.stage = CELL_DELETED;
-        record_cell(attempt, ledger_last(group)->note);
+        record_cell(attempt, ledger_last(attempt->group)->note);
         end_attempt(attempt);
         return;
     }

@@ -28,5 +28,6 @@ void work_forget(struct work *work); /* the master's memory; what a scan reports
 
 /* One attempt for a group that the master knows, is not finished, and has no note under way. */
 void work_attempt(struct work *work, struct ledger_message *message, uint32_t group);
+void work_finish(struct work *work, struct ledger_message *message, uint32_t group); /* delivers */
 
 #endif
