@@ -235,9 +235,10 @@ static void try_names(struct states *states)
     }
 }
 
-static uint32_t node_of(const struct record_entry *entry)
+/* Is it what the sync of that node is about: its content, or its own name, or the names in it? */
+static bool is_about(const struct record_entry *entry, uint32_t node)
 {
-    return is_name(entry) ? entry->folder : entry->node;
+    return entry->node == node || (is_name(entry) && entry->folder == node);
 }
 
 static void look_at_pending(struct states *states, size_t at)
@@ -271,13 +272,13 @@ static void try_sync(struct states *states, size_t index)
     states_flip_segment(states);
     states_flip_cell(states);
     for (size_t i = 0; i < states->pending_count; i++) {
-        if (node_of(record_at(states->pending[i])) == synced)
+        if (is_about(record_at(states->pending[i]), synced))
             try_entry(states, i);
         else
             others++;
     }
     for (size_t i = 0; i < states->pending_count; i++) {
-        if (node_of(record_at(states->pending[i])) != synced &&
+        if (!is_about(record_at(states->pending[i]), synced) &&
             dice_below(&states->dice, others) < OTHERS_EACH)
             try_entry(states, i);
     }
