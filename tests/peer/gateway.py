@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from .net import Client, free_port
+from .net import Client, Closed, free_port
 from .suite import ROOT, end_process, send_signal, session_pids, wait_for
 
 CONF = """\
@@ -106,7 +106,7 @@ class Gateway:
                 return False
             with Client(self.port, 5):
                 return True
-        except (Refused, OSError, AssertionError):
+        except (Refused, OSError, AssertionError, Closed):
             return False
 
     def wait_scanned(self, seconds=30):

@@ -1,5 +1,6 @@
 """Receiving servers: one that counts fast, one that says what a test wants."""
 import asyncio
+import logging
 import os
 import re
 import subprocess
@@ -8,6 +9,9 @@ import time
 
 from .net import free_port, listens
 from .suite import end_process, wait_for
+
+
+logging.getLogger("asyncio").setLevel(logging.ERROR) # peers that are gone are what tests are about
 
 
 class CountingSink:

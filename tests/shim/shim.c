@@ -23,7 +23,7 @@ struct shim_rule {
     enum what what;
     int err;
     unsigned delay_ms;
-    char *did, *path, *when; /* NULL: no such condition */
+    char *did, *path, *when, *once; /* NULL: no such condition */
     atomic_uint_fast64_t count;
 };
 
@@ -115,10 +115,12 @@ static bool take_option(const char *all, const char *text, struct shim_rule *rul
         rule->path = strdup(text + 5);
     else if (strncmp(text, "when=", 5) == 0)
         rule->when = strdup(text + 5);
+    else if (strncmp(text, "once=", 5) == 0)
+        rule->once = strdup(text + 5);
     else if (strncmp(text, "in=", 3) == 0)
         return strcmp(text + 3, program_invocation_short_name) == 0;
     else
-        mistake(all, "an option is path=, when= or in=");
+        mistake(all, "an option is path=, when=, once= or in=");
     return true;
 }
 
@@ -150,7 +152,7 @@ static void take_rule(const char *text)
     rules[rule_count++] = rule;
 }
 
-__attribute__((constructor)) static void read_rules(void)
+__attribute__((constructor(102))) static void read_rules(void)
 {
     const char *given = getenv("POSTERN_FAULT");
     char *text = given != NULL ? strdup(given) : NULL, *rule, *save = NULL;
@@ -194,6 +196,15 @@ static bool is_its_turn(const struct shim_rule *rule, uint64_t nth)
     return nth >= rule->first && nth <= rule->last;
 }
 
+static bool is_first(const char *path)
+{
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+    if (fd >= 0)
+        (void)close((int)fd);
+    return fd >= 0;
+}
+
 static void sleep_ms(unsigned ms)
 {
     const struct timespec wait = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
@@ -231,7 +242,7 @@ bool shim_begin(struct shim_call *call)
         if (!is_meant(rule, call))
             continue;
         nth = atomic_fetch_add(&rule->count, 1) + 1;
-        if (!is_its_turn(rule, nth))
+        if (!is_its_turn(rule, nth) || (rule->once != NULL && !is_first(rule->once)))
             continue;
         if (call->rule == NULL)
             call->begin = shim_draw();

@@ -17,13 +17,15 @@
  *   OPTION = "path=" TEXT: the file's path contains TEXT
  *          | "when=" FILE: only while FILE is there; its going starts the count anew
  *          | "in=" PROGRAM: only in that program, "posternd" or "postern-worker"
+ *          | "once=" FILE: FILE is made when it happens; where it is already, nothing happens
  *
  * "fdatasync:5:EIO pwritev:10-20:ENOSPC:path=/spool/ malloc:%1000:ENOMEM:in=postern-worker". A rule
  * that is not understood ends the program at its start, so that no test passes for want of a fault.
  *
  * A line of the log: begin= and end= (a number drawn before and after the call, in order over all
  * threads of the process), pid=, program=, call=, nth=, did= (the rule's WHAT), result= (bytes, or
- * a negative errno), offset=, bytes=, path=, text= (of what is sent: its first line). */
+ * a negative errno), offset=, bytes=, path=, text= (of what is sent: its first line), from= (of an
+ * allocation: who asked, as FILE+OFFSET, the innermost first; for addr2line). */
 #ifndef TESTS_SHIM_H
 #define TESTS_SHIM_H
 
