@@ -14,7 +14,7 @@
 #include "common/auto.h"
 #include "common/conf_private.h"
 
-enum { SECTIONS_MAX = 16, FILE_MAX = 1 << 20 };
+enum { SECTIONS_MAX = 16, FILE_MAX = 1 << 20, LIBRARY_ROOM = 64 << 10 };
 
 /* libconfuse's callbacks have no context of ours. */
 static struct reason *first_error;
@@ -159,6 +159,16 @@ static int fill_host_name(struct conf *conf)
     return conf->top_hostname != NULL ? 0 : -ENOMEM;
 }
 
+/* libconfuse 3.3 uses what it could not allocate. It needs less than this, which is known to be there
+ * just before. */
+static bool has_room(void)
+{
+    void *volatile room = malloc(LIBRARY_ROOM);
+
+    free(room);
+    return room != NULL;
+}
+
 int conf_parse(const char *text, const char *shown_name, struct conf **ret_conf,
                struct reason *reterr_why)
 {
@@ -168,7 +178,7 @@ int conf_parse(const char *text, const char *shown_name, struct conf **ret_conf,
     cfg_t *cfg = NULL;
     int err = -ENOMEM;
 
-    if (options != NULL && conf != NULL) {
+    if (options != NULL && conf != NULL && has_room()) {
         fill_options(options);
         cfg = cfg_init(options->top, CFGF_NONE);
     }

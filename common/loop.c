@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "common/clock.h"
+#include "common/oom.h"
 #include "common/secret.h"
 
 struct post {
@@ -80,9 +81,27 @@ static void on_posted(int fd, unsigned what, void *arg)
     }
 }
 
+static void *block_new(size_t bytes)
+{
+    void *block = secret_block_new(bytes);
+
+    if (block == NULL)
+        oom_exit("loop", "libevent");
+    return block;
+}
+
+static void *block_resize(void *old, size_t bytes)
+{
+    void *block = secret_block_resize(old, bytes);
+
+    if (block == NULL)
+        oom_exit("loop", "libevent");
+    return block;
+}
+
 void loop_guard_memory(void)
 {
-    event_set_mem_functions(secret_block_new, secret_block_resize, secret_block_free);
+    event_set_mem_functions(block_new, block_resize, secret_block_free);
 }
 
 struct loop *loop_new(void)

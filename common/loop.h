@@ -15,8 +15,9 @@ struct loop;
 struct loop_watch;
 struct loop_timer;
 
-/* From now on libevent wipes what it frees: its buffers may have held secrets. For the start of a
- * process, before anything else here. */
+/* From now on libevent wipes what it frees: its buffers may have held secrets. Where it gets no
+ * memory the process ends: the HTTP server of libevent 2.1 reads what it has not made then. For the
+ * start of a process, before anything else here. */
 void loop_guard_memory(void);
 
 /* NULL when memory or descriptors are short. */

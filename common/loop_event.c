@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "common/loop_private.h"
+#include "common/oom.h"
 
 struct loop_watch {
     struct loop *loop;
@@ -74,7 +75,8 @@ void loop_watch_set(struct loop_watch *watch, unsigned what)
     if ((what & LOOP_WRITE) != 0)
         events |= EV_WRITE;
     (void)event_assign(watch->event, watch->loop->base, watch->fd, events, on_event, watch);
-    (void)event_add(watch->event, NULL);
+    if (event_add(watch->event, NULL) != 0)
+        oom_exit("loop", "a descriptor's events");
 }
 
 void loop_watch_free(struct loop_watch **watch)
@@ -128,7 +130,8 @@ static void arm(struct loop_timer *timer, int64_t now_ms)
     struct timeval wait = { .tv_sec = wait_ms / 1000, .tv_usec = (wait_ms % 1000) * 1000 };
 
     timer->armed_ms = timer->due_ms;
-    (void)event_add(timer->event, &wait);
+    if (event_add(timer->event, &wait) != 0)
+        oom_exit("loop", "a timer");
 }
 
 static void on_timer_event(int fd, short what, void *arg)

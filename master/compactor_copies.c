@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/oom.h"
 #include "master/cells.h"
 #include "master/compactor_private.h"
 #include "master/group.h"
@@ -27,7 +28,7 @@ static void run_call(const struct copy_call *content, struct cell_change change,
     struct copy_call *call = malloc(sizeof(*call));
 
     if (item == NULL || call == NULL)
-        abort(); /* the next start finds both copies again */
+        oom_exit("compactor", "a mark"); /* the next start finds both copies again */
     *call = *content;
     *item = (struct cell_item){ .place = call->place, .change = change };
     segments_hold(compactor->segments);

@@ -59,7 +59,8 @@ void dispatch_drop_profile(struct dispatch *dispatch, uint32_t profile);
 /* Nothing is given out any more; outcomes are still taken in. */
 void dispatch_stop(struct dispatch *dispatch);
 
-/* What workers say. 0, or -EBADMSG: no sane worker says that. */
+/* What workers say. 0, or -EBADMSG: no sane worker says that. -ENOMEM: it could not be taken in,
+ * and its segment is kept for good; a later scan may find it. */
 int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
                     const struct ipc_mail_queued *queued);
 int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,

@@ -41,12 +41,11 @@ int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
         dispatch->hooks.on_copy(queued, dispatch->hooks.copy_arg);
     if (err == -ENOMEM)
         pin_for_good(dispatch, queued);
-    if (err == -ENOMEM && !dispatch->is_queue_short) {
-        dispatch->is_queue_short = true;
-        log_alert("queue", "no memory for more queued mail: some waits on disk until a restart",
+    if (err == -ENOMEM && !dispatch->is_queue_short)
+        log_alert("queue", "no memory for more queued mail: some waits on disk",
                   LOG_ID(queued->place.id));
-    }
-    return 0;
+    dispatch->is_queue_short = err == -ENOMEM;
+    return err == -ENOMEM ? err : 0;
 }
 
 void dispatch_tell_recalled(struct dispatch *dispatch, struct group *group, uint64_t id,

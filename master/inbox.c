@@ -63,14 +63,20 @@ static void on_queued(void *owner, const void *payload, int fd)
     struct worker *worker = owner;
     const struct ipc_mail_queued *queued = payload;
     struct supervisor *s = worker->supervisor;
+    int err;
 
     (void)fd;
     if (!is_believed(worker))
         return;
-    if (!scans_may_report(s->scans, worker, queued->place.slot))
+    if (!scans_may_report(s->scans, worker, queued->place.slot)) {
         supervisor_fault(worker, "MAIL_QUEUED of a slot that is not its own");
+        return;
+    }
+    err = dispatch_queued(s->parts.dispatch, worker, queued);
+    if (err == -ENOMEM)
+        scans_want_again(s->scans, queued->place.slot);
     else
-        judge(worker, dispatch_queued(s->parts.dispatch, worker, queued), "MAIL_QUEUED");
+        judge(worker, err, "MAIL_QUEUED");
 }
 
 static void on_outcome(void *owner, const void *payload, int fd)

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/oom.h"
 #include "common/process.h"
 #include "master/alerts.h"
 #include "master/cells.h"
@@ -328,7 +329,7 @@ int master_run(struct conf *conf, const char *conf_path, int report_fd)
     int err;
 
     if (master == NULL)
-        abort();
+        oom_exit("master", "its parts");
     master->conf = conf;
     master->first_conf = conf;
     master->conf_path = conf_path;

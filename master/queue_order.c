@@ -9,6 +9,7 @@
 #include "common/envelope.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/oom.h"
 #include "master/cells.h"
 #include "master/dispatch.h"
 #include "master/group.h"
@@ -356,7 +357,7 @@ static void refuse(struct queue_orders *orders, queue_order_cb *done, void *arg)
     struct refusal *refusal = malloc(sizeof(*refusal));
 
     if (refusal == NULL)
-        abort(); /* 16 bytes: nothing can go on without them */
+        oom_exit("queue", "a refusal");
     *refusal = (struct refusal){ .done = done, .arg = arg };
     if (loop_post(orders->loop, on_refused, refusal) != 0)
         on_refused(refusal);

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/oom.h"
 #include "master/io_thread.h"
 #include "master/registry_private.h"
 
@@ -19,7 +20,7 @@ struct request *request_new(struct registry *registry, request_prepare *prepare,
     struct request *request = calloc(1, sizeof(*request));
 
     if (request == NULL || problems_init(&request->answer.problems) < 0)
-        abort();
+        oom_exit("registry", "a change");
     request->registry = registry;
     request->prepare = prepare;
     request->work = request_store;

@@ -203,6 +203,18 @@ void scans_want(struct scans *scans, unsigned slot)
     scans_worker_ready(scans);
 }
 
+void scans_want_again(struct scans *scans, unsigned slot)
+{
+    struct slot_scan *scan = &scans->slots[slot];
+
+    if (scan->is_wanted)
+        return;
+    scan->is_wanted = true;
+    scan->not_before_ms = loop_now_ms(scans->loop) + AGAIN_FIRST_MS;
+    update_hold(scans);
+    scans_worker_ready(scans);
+}
+
 bool scans_is_under_way(const struct scans *scans, unsigned slot)
 {
     return scans->slots[slot].worker != NULL;

@@ -34,6 +34,8 @@ void scans_own_began(struct scans *scans, struct worker *worker);
 
 /* By whoever runs, as soon as somebody does. */
 void scans_want(struct scans *scans, unsigned slot);
+/* The same a little later: some of its mail could not be taken in. */
+void scans_want_again(struct scans *scans, unsigned slot);
 /* By its own worker, which is being started. */
 void scans_expect(struct scans *scans, unsigned slot);
 bool scans_is_under_way(const struct scans *scans, unsigned slot); /* by another worker */

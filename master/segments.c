@@ -6,6 +6,7 @@
 
 #include "common/channel.h"
 #include "common/loop.h"
+#include "common/oom.h"
 #include "master/hash_index.h"
 #include "master/jobs.h"
 #include "master/worker.h"
@@ -236,10 +237,13 @@ static bool take_answer(struct segment_entry *entry, unsigned slot)
 
 void segments_pin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes)
 {
-    struct segment_entry *entry = number != 0 ? find_or_add(segments, slot, number) : NULL;
+    struct segment_entry *entry;
 
-    if (entry == NULL)
+    if (number == 0)
         return;
+    entry = find_or_add(segments, slot, number);
+    if (entry == NULL)
+        oom_exit("segments", "what is needed of them"); /* unpinned, it would be used again */
     entry->pins++;
     entry->live += bytes;
 }

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/memfd.h"
+#include "common/oom.h"
 #include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
@@ -322,6 +323,8 @@ static void describe_end(const struct worker *worker, int status, char *out, siz
                                              : "");
     else if (WEXITSTATUS(status) == 127)
         snprintf(out, size, "its program could not be started");
+    else if (WEXITSTATUS(status) == OOM_EXIT_STATUS)
+        snprintf(out, size, "it ran out of memory");
     else
         snprintf(out, size, "exit status %d", WEXITSTATUS(status));
 }

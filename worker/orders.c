@@ -117,8 +117,8 @@ static void on_listener(void *owner, const void *payload, int fd)
     const struct ipc_listener *order = payload;
 
     if (is_ready(worker, fd) && ingress_add_listener(worker->ingress, order->index, fd) < 0) {
-        log_error("worker", "cannot take a listener", LOG_INT("index", order->index));
         close(fd);
+        worker_give_up(worker, "cannot take a listener", "out of memory");
     }
 }
 

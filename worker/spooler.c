@@ -10,6 +10,7 @@
 #include "common/channel.h"
 #include "common/clock.h"
 #include "common/loop.h"
+#include "common/oom.h"
 #include "common/spool_path.h"
 #include "worker/disk.h"
 
@@ -187,7 +188,7 @@ static void fail(struct spooler *spooler, int err, uint64_t id, size_t reserved,
     struct failure *failure = malloc(sizeof(*failure));
 
     if (failure == NULL)
-        abort(); /* no memory to tell so: nothing was answered, and the master starts a successor */
+        oom_exit("spooler", "a refusal"); /* nothing was answered */
     *failure = (struct failure){ .job = { .work = spool_disk_bounce, .done = on_failure_done },
                                  .spooler = spooler,
                                  .err = err,
@@ -241,7 +242,7 @@ void spooler_note(struct spooler *spooler, uint64_t id, uint32_t group,
 
     if (err < 0) { /* an empty one carries the bad news */
         if (spool_item_new_note(id, group, previous, "", 0, &item) < 0)
-            abort();
+            oom_exit("spooler", "a note");
         item->err = err;
     }
     item->spooler = spooler;

@@ -22,6 +22,7 @@ struct spooler_large {
     struct piece *piece; /* being filled */
     size_t waiting;
     bool is_choked, is_ended;
+    bool has_hole; /* no memory for a piece: what followed is dropped, and it will not be stored */
     spooler_room_cb *on_room;
     void *arg;
 
@@ -64,6 +65,8 @@ static void commit_later(struct sync_job *job, void *arg)
     struct spooler_large *large = (struct spooler_large *)job;
     struct spool_disk *disk = arg;
 
+    if (large->has_hole && large->err == 0)
+        large->err = -ENOMEM;
     take_piece(large, disk, "", 0); /* without any body it begins only now */
     if (large->err == 0)
         large->err = own_segment_finish(&large->own);
@@ -159,12 +162,14 @@ bool spooler_large_write(struct spooler_large *large, const void *data, size_t b
 {
     const unsigned char *at = data;
 
-    while (bytes > 0) {
+    while (bytes > 0 && !large->has_hole) {
         struct piece *piece = open_piece(large);
         size_t part;
 
-        if (piece == NULL)
-            abort(); /* a message with a hole must not be stored; the client tries again */
+        if (piece == NULL) {
+            large->has_hole = true;
+            break;
+        }
         part = PIECE_BYTES - piece->bytes < bytes ? PIECE_BYTES - piece->bytes : bytes;
         memcpy(piece->data + piece->bytes, at, part);
         piece->bytes += part;

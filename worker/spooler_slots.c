@@ -8,6 +8,7 @@
 
 #include "common/channel.h"
 #include "common/clock.h"
+#include "common/oom.h"
 #include "worker/disk.h"
 #include "worker/recovery.h"
 #include "worker/segment_file.h"
@@ -25,7 +26,7 @@ static void give_order(struct spooler *spooler, const struct order *content)
     struct order *order = malloc(sizeof(*order));
 
     if (order == NULL)
-        abort(); /* the master waits for an answer; it starts a successor, which gets the order */
+        oom_exit("spooler", "an order"); /* the master waits for the answer: a successor gives it */
     *order = *content;
     order->spooler = spooler;
     spooler_give(spooler, &order->job);

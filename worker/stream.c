@@ -123,7 +123,8 @@ static void run_next_turn(struct stream *s)
 {
     static const struct timeval at_once;
 
-    event_add(s->later, &at_once);
+    if (event_add(s->later, &at_once) != 0)
+        event_active(s->later, EV_TIMEOUT, 0); /* without memory: in this turn, which needs none */
 }
 
 /* The transport is over; the owner is told when its time comes. */
