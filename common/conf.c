@@ -159,8 +159,8 @@ static int fill_host_name(struct conf *conf)
     return conf->top_hostname != NULL ? 0 : -ENOMEM;
 }
 
-/* libconfuse 3.3 uses what it could not allocate. It needs less than this, which is known to be there
- * just before. */
+/* libconfuse 3.3 uses what it could not allocate. It needs less than this, which is known to be
+ * there just before. */
 static bool has_room(void)
 {
     void *volatile room = malloc(LIBRARY_ROOM);

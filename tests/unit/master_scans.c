@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "common/channel.h"
+#include "common/clock.h"
 #include "common/loop.h"
 #include "master/group.h"
 #include "master/scans.h"
@@ -17,12 +18,13 @@ static struct segments *segments;
 static struct queue *queue;
 static struct scans *scans;
 static struct channel *ends[2];
+static unsigned ordered[2]; /* scans of a slot */
 
 static void on_rescan(void *owner, const void *payload, int fd)
 {
     (void)owner;
-    (void)payload;
     (void)fd;
+    ordered[((const struct ipc_rescan *)payload)->slot]++;
 }
 
 static void on_end(void *owner, int err)
@@ -130,4 +132,27 @@ Test(scans, MQ02_a_death_counts_though_the_last_scan_failed)
     scans_own_began(scans, workers.slots[0]);
     say_rescanned(0, 0, -EIO);
     cr_assert_not(segments_is_held(segments));
+}
+
+static void turn_until_ordered(unsigned slot, unsigned count)
+{
+    const int64_t until_ms = clock_mono_ms() + 20000;
+
+    while (ordered[slot] < count && clock_mono_ms() < until_ms)
+        loop_turn(loop, 10);
+    cr_assert_eq(ordered[slot], count);
+}
+
+/* The master had no memory for some of what a worker told it. */
+Test(scans, MQ02_what_could_not_be_taken_in_is_looked_for_again)
+{
+    scans_want_again(scans, 1);
+    scans_want_again(scans, 1); /* as often as something could not be */
+    cr_assert_eq(ordered[1], 0, "not at once: memory is as short as before");
+    cr_assert(segments_is_held(segments), "not all that is needed is known");
+    turn_until_ordered(1, 1);
+    say_rescanned(1, 1, 0);
+    cr_assert_not(segments_is_held(segments));
+    scans_want_again(scans, 1);
+    turn_until_ordered(1, 2);
 }
