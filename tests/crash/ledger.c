@@ -208,6 +208,11 @@ bool ledger_is_finished(const struct ledger_group *group)
     return stage == CELL_DONE || stage == CELL_DELETED;
 }
 
+bool ledger_is_out(const struct ledger_group *group)
+{
+    return group->is_busy || group->is_moving;
+}
+
 struct ledger_state *ledger_add_state(struct ledger_group *group, const struct cell *cell,
                                       struct ledger_note *note, uint32_t node)
 {

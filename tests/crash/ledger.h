@@ -47,9 +47,9 @@ struct ledger_group {
         settled; /* up to this one they are of earlier lives: on the disk is one of them, alone */
     struct ipc_place place; /* as the master was told last */
     uint16_t copy;
-    bool is_known; /* to the master */
-    bool is_busy;  /* a note about it is under way, or it is being moved */
-    bool is_aside; /* the latter */
+    bool is_known;  /* to the master */
+    bool is_busy;   /* an attempt was made and its note is under way */
+    bool is_moving; /* a compaction was told to move it and has not said so */
     /* Of the trial that found it last: its number, the copy that counts, the state it is in. */
     uint64_t seen;
     uint16_t seen_copy;
@@ -96,6 +96,8 @@ struct ledger_note *ledger_add_note(struct ledger *ledger, const char *text);
 
 const struct ledger_state *ledger_last(const struct ledger_group *group);
 bool ledger_is_finished(const struct ledger_group *group);
+/* Somebody is at it: until that is over nobody else may be, as with the real master. */
+bool ledger_is_out(const struct ledger_group *group);
 
 /* A state about to be written; its `until` is set by the caller once it is. */
 struct ledger_state *ledger_add_state(struct ledger_group *group, const struct cell *cell,

@@ -21,7 +21,7 @@
 #include "states.h"
 #include "workload.h"
 
-#define RUNS        8U
+#define RUNS        6U
 #define JOBS        8U
 #define JOBS_MAX    64U
 #define LONG_FACTOR 20U

@@ -130,7 +130,7 @@ static struct attempt *begin_attempt(struct work *work, struct ledger_message *g
     struct attempt *attempt = calloc(1, sizeof(*attempt));
     struct reason why = { "" };
 
-    if (attempt == NULL)
+    if (attempt == NULL || ledger_is_out(group))
         abort();
     *attempt = (struct attempt){ .work = work, .given = given, .group = group };
     if (message_open(work->gateway->cache, &group->place, &attempt->message, &why) < 0) {

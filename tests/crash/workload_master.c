@@ -90,7 +90,13 @@ static void hear_queued(struct work *work, const struct ipc_mail_queued *queued)
     find_note(work, group);
 }
 
-/* The group goes on where its copy lies. */
+static bool is_copied(const struct ipc_mail_moved *moved)
+{
+    return moved->place.segment != moved->from.segment || moved->place.slot != moved->from.slot;
+}
+
+/* The group goes on where its copy lies. A copy's state was synced before it; where only the note
+ * was moved, or had been before, the state in the cell has no other promise than it had. */
 static void hear_moved(struct work *work, const struct ipc_mail_moved *moved)
 {
     struct ledger_message *message = ledger_find(work->ledger, moved->from.id);
@@ -99,8 +105,8 @@ static void hear_moved(struct work *work, const struct ipc_mail_moved *moved)
 
     group->place = moved->place;
     group->copy = moved->copy;
-    group->is_busy = false;
-    if (record_position() < last->promised_at)
+    group->is_moving = false; /* from now on attempts are made, though the compaction goes on */
+    if (is_copied(moved) && record_position() < last->promised_at)
         last->promised_at = record_position();
     work->figures->moved++;
     find_note(work, group);
@@ -114,10 +120,8 @@ static void end_compaction(struct work *work)
     for (size_t i = 0; i < work->ledger->count; i++) {
         struct ledger_message *message = work->ledger->messages[i];
 
-        for (uint32_t g = 0; g < message->envelope.group_count; g++) {
-            if (message->groups[g].is_aside)
-                message->groups[g].is_aside = message->groups[g].is_busy = false;
-        }
+        for (uint32_t g = 0; g < message->envelope.group_count; g++)
+            message->groups[g].is_moving = false;
     }
 }
 
@@ -159,7 +163,7 @@ void work_deliver(struct work *work)
             if (!is_open(group))
                 continue;
             work->live++;
-            if (!group->is_busy && dice_one_in(work->dice, patience(work, message)))
+            if (!ledger_is_out(group) && dice_one_in(work->dice, patience(work, message)))
                 work_attempt(work, message, g);
         }
     }
@@ -194,7 +198,7 @@ static void find_places(const struct work *work, uint32_t number, struct places 
             if (!is_open(group) || !lies_in(group, number) || places->count == PLACES_MAX)
                 continue;
             places->items[places->count++] = group->place;
-            places->is_busy = places->is_busy || group->is_busy;
+            places->is_busy = places->is_busy || ledger_is_out(group);
         }
     }
 }
@@ -235,7 +239,7 @@ static void compact(struct work *work, uint32_t number, struct places *places)
         struct ledger_message *message = ledger_find(work->ledger, places->items[i].id);
         struct ledger_group *group = &message->groups[places->items[i].group];
 
-        group->is_busy = group->is_aside = true;
+        group->is_moving = true;
         message->may_be_copied = true;
     }
     fd = memfd_seal("places", places->items, places->count * sizeof(*places->items));
@@ -273,7 +277,7 @@ void work_forget(struct work *work)
         for (uint32_t g = 0; g < message->envelope.group_count; g++) {
             struct ledger_group *group = &message->groups[g];
 
-            group->is_known = group->is_busy = group->is_aside = false;
+            group->is_known = group->is_busy = group->is_moving = false;
         }
     }
     work->heard_queued = work->heard_moved = 0;
