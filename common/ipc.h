@@ -216,7 +216,8 @@ struct ipc_segment {
 struct ipc_segment_sealed {
     uint32_t slot;
     uint32_t segment;
-    uint32_t bytes;      /* what emptying it would give back; 0: one message has it for itself */
+    uint32_t bytes;      /* what emptying it would give back, its states' file included; 0: one
+                          * message has it for itself */
     uint32_t is_retired; /* 1: the disk refused a write or sync: what it holds should leave it */
 };
 

@@ -176,7 +176,7 @@ static int step_close(struct recovery *recovery)
     chunk->sealed = recovery->numbers[recovery->at];
     chunk->is_retired = recovery->is_unsynced;
     chunk->sealed_bytes =
-        segment_image_is_own(&recovery->image) ? 0 : (uint32_t)recovery->image.bytes;
+        segment_image_is_own(&recovery->image) ? 0 : (uint32_t)segment_room(recovery->image.bytes);
     recovery_post_chunk(recovery);
     segment_image_close(&recovery->image);
     recovery->at++;

@@ -294,6 +294,12 @@ uint64_t segment_supply_known_id(const struct segment_supply *supply,
     return known;
 }
 
+/* The one that is being made will be a spare, too. */
+static bool wants_spare(const struct segment_supply *supply)
+{
+    return supply->spare_count + segment_maker_is_busy(&supply->maker) < SEGMENT_SUPPLY_SPARES;
+}
+
 /* The slot must never give out an id again, though nothing of this file is left. */
 static int keep_ids(struct segment_supply *supply, const struct segment_file *current)
 {
@@ -316,7 +322,7 @@ void segment_supply_reuse(struct segment_supply *supply, uint32_t number,
     struct segment_file *file;
     int err = -ESTALE;
 
-    if (!is_retired && supply->spare_count < SEGMENT_SUPPLY_SPARES)
+    if (!is_retired && wants_spare(supply))
         err = segment_file_renew(settings->dir, number, settings->segment_bytes, max_id(supply),
                                  &file);
     if (err == 0) {
@@ -373,7 +379,7 @@ static bool holds_nothing(const struct segment_supply *supply, uint32_t number)
 
 void segment_supply_adopt(struct segment_supply *supply, const uint32_t *numbers, size_t count)
 {
-    for (size_t i = 0; i < count && supply->spare_count < SEGMENT_SUPPLY_SPARES; i++) {
+    for (size_t i = 0; i < count && wants_spare(supply); i++) {
         const struct segment_settings *settings = &supply->settings;
         struct segment_file *file;
 

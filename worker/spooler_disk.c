@@ -99,7 +99,9 @@ static void on_sealed_told(struct sync_job *job)
 
 void spool_disk_sealed(uint32_t number, uint64_t bytes, bool is_retired, void *arg)
 {
-    const struct notice notice = { .segment = number, .bytes = bytes, .is_retired = is_retired };
+    const struct notice notice = { .segment = number,
+                                   .bytes = segment_room(bytes),
+                                   .is_retired = is_retired };
 
     post_notice(arg, &notice, on_sealed_told);
 }

@@ -35,7 +35,7 @@ class Folder:
 
 
 class Postern:
-    def __init__(self, folder, sink, workers):
+    def __init__(self, folder, sink, workers, recipients=("*@example.test",)):
         self.name = f"postern-{workers}"
         self._folder = Folder(folder)
         self.gateway = Gateway(self._folder, workers=workers, build="release",
@@ -43,8 +43,8 @@ class Postern:
         self.port = self.gateway.port
         self.gateway.put_profile("sink", [sink], max_in_flight=1000, max_connections=0,
                                  pool={"enabled": True, "size": 200, "expiry": 60})
-        self.gateway.put_rule("all", "sink")
-        self.gateway.wait_rules()
+        self.gateway.put_rule("all", "sink", recipients)
+        self.gateway.wait_rules(recipients[0].replace("*", "to"))
         pids = self.gateway.pids()
         self.parts = {"master": pids[:1], "workers": pids[1:]}
 

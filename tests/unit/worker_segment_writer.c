@@ -283,6 +283,17 @@ Test(segment_writer, no_more_than_two_spares_are_kept)
                  1, "beside the one that was made ahead");
 }
 
+/* Else there would be three when it is made. */
+Test(segment_writer, the_one_that_is_being_made_counts_as_a_spare)
+{
+    for (unsigned i = 0; i < 3; i++)
+        fill_segment(); /* the last message lies in the one that was taken: another is being made */
+    segment_writer_reuse(writer, sealed[0], now_ms);
+    segment_writer_reuse(writer, sealed[1], now_ms);
+    cr_assert(exists(sealed[0]));
+    cr_assert_not(exists(sealed[1]));
+}
+
 Test(segment_writer, what_is_in_use_is_not_handed_back)
 {
     add(100);
