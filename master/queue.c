@@ -2,61 +2,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/clock.h"
 #include "common/loop.h"
 #include "common/spool_format.h"
-#include "master/due_heap.h"
-#include "master/group.h"
-#include "master/queue_lanes.h"
+#include "master/queue_private.h"
 #include "master/segments.h"
 #include "master/slab.h"
 
-/* The longest retry.max and lifetime there is (SP11): a cell that says more is not believed. */
-#define WAIT_MAX_MS (2592000 * INT64_C(1000))
-
 #define NOTE_BYTES 1024U /* what a note of unknown size counts for in its segment */
-
-struct queue {
-    struct loop *loop;
-    struct segments *segments;
-    struct slab *slab;
-    struct hash_index index;
-    struct due_heap waiting;
-    struct queue_lanes lanes;
-    struct lane_list turns;
-    struct group_list suspects;
-    struct group_list gone[ID_SLOTS], gone_twice; /* those that may be there twice */
-    struct group_list forgettable;                /* gone, and no scan can bring them back */
-    unsigned scans[ID_SLOTS], scan_count;         /* under way */
-    bool is_incomplete;
-    uint64_t counts[QUEUE_STATE_COUNT];
-    uint64_t total;
-    struct list_job_list list_jobs;
-};
-
-static const char *const state_names[QUEUE_STATE_COUNT] = {
-    [QUEUE_READY] = "ready",   [QUEUE_OUT] = "delivering", [QUEUE_WAITING] = "deferred",
-    [QUEUE_HELD] = "held",     [QUEUE_FAILED] = "failed",  [QUEUE_CHECKING] = "checking",
-    [QUEUE_GONE] = "finished",
-};
-
-const char *queue_state_name(enum queue_state state)
-{
-    return state_names[state];
-}
-
-bool queue_state_parse(const char *name, enum queue_state *ret_state)
-{
-    for (unsigned i = 0; i < QUEUE_GONE; i++) {
-        if (strcmp(name, state_names[i]) == 0) {
-            *ret_state = (enum queue_state)i;
-            return true;
-        }
-    }
-    return false;
-}
 
 struct queue *queue_new(struct loop *loop, struct segments *segments)
 {
@@ -90,124 +43,6 @@ void queue_free(struct queue **queue)
     queue_lanes_done(&(*queue)->lanes);
     free(*queue);
     *queue = NULL;
-}
-
-/* ---- states: enter() and leave() know the lists, move() is the one setter ---- */
-
-static bool is_suspect(const struct group *group)
-{
-    return group->crashes > 0;
-}
-
-static void leave(struct queue *queue, struct group *group)
-{
-    struct lane *lane = group->lane;
-
-    if (group->state == QUEUE_WAITING) {
-        due_heap_remove(&queue->waiting, group);
-    } else if (group->state == QUEUE_READY && group->ready_class == READY_CLASS_COUNT) {
-        TAILQ_REMOVE(&queue->suspects, group, link);
-    } else if (group->state == QUEUE_READY) {
-        TAILQ_REMOVE(&lane->ready[group->ready_class], group, link);
-        if (--lane->ready_count == 0)
-            TAILQ_REMOVE(&queue->turns, lane, turn);
-    }
-}
-
-static void enter_ready(struct queue *queue, struct group *group, bool at_head)
-{
-    struct lane *lane = group->lane;
-    struct group_list *list = &queue->suspects;
-
-    group->ready_class = READY_CLASS_COUNT;
-    if (!is_suspect(group)) {
-        group->ready_class = group->attempts == 0 ? READY_NEW : READY_DEFERRED;
-        list = &lane->ready[group->ready_class];
-        if (lane->ready_count++ == 0)
-            TAILQ_INSERT_TAIL(&queue->turns, lane, turn);
-    }
-    if (at_head)
-        TAILQ_INSERT_HEAD(list, group, link);
-    else
-        TAILQ_INSERT_TAIL(list, group, link);
-}
-
-static void count(struct queue *queue, struct group *group, enum queue_state state, int by)
-{
-    queue->counts[state] += (uint64_t)by;
-    group->lane->counts[state] += (uint64_t)by;
-}
-
-static struct group_list *gone_list(struct queue *queue, const struct group *group)
-{
-    return group->may_be_twice ? &queue->gone_twice : &queue->gone[group->place.slot];
-}
-
-static void move(struct queue *queue, struct group *group, enum queue_state state, bool at_head)
-{
-    leave(queue, group);
-    count(queue, group, group->state, -1);
-    group->state = (uint8_t)state;
-    count(queue, group, state, 1);
-    if (state == QUEUE_READY)
-        enter_ready(queue, group, at_head);
-    else if (state == QUEUE_WAITING)
-        due_heap_push(&queue->waiting, group);
-    else if (state == QUEUE_GONE)
-        TAILQ_INSERT_TAIL(gone_list(queue, group), group, link);
-}
-
-void queue_set_ready(struct queue *queue, struct group *group, bool at_head)
-{
-    move(queue, group, QUEUE_READY, at_head);
-}
-
-void queue_set_out(struct queue *queue, struct group *group)
-{
-    group->is_touched = true;
-    move(queue, group, QUEUE_OUT, false);
-}
-
-void queue_set_held(struct queue *queue, struct group *group)
-{
-    move(queue, group, QUEUE_HELD, false);
-}
-
-void queue_set_failed(struct queue *queue, struct group *group)
-{
-    move(queue, group, QUEUE_FAILED, false);
-}
-
-void queue_set_checking(struct queue *queue, struct group *group)
-{
-    group->state_before = group->state;
-    move(queue, group, QUEUE_CHECKING, false);
-}
-
-/* What waited keeps its time; what was out may go again. */
-void queue_restore(struct queue *queue, struct group *group)
-{
-    enum queue_state before = (enum queue_state)group->state_before;
-
-    move(queue, group, before == QUEUE_OUT ? QUEUE_READY : before, true);
-}
-
-void queue_set_waiting_ms(struct queue *queue, struct group *group, int64_t from_now_ms)
-{
-    group->due_ms = loop_now_ms(queue->loop) + from_now_ms;
-    move(queue, group, QUEUE_WAITING, false);
-}
-
-void queue_set_waiting(struct queue *queue, struct group *group, uint32_t next_attempt_s)
-{
-    int64_t wait_ms = clock_from_epoch_s(next_attempt_s) - clock_wall_ms();
-
-    if (wait_ms < 0)
-        wait_ms = 0;
-    if (wait_ms > WAIT_MAX_MS)
-        wait_ms = WAIT_MAX_MS;
-    group->next_attempt_s = next_attempt_s;
-    queue_set_waiting_ms(queue, group, wait_ms);
 }
 
 /* ---- entries ---- */
@@ -289,7 +124,7 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     group->attempts = queued->attempts;
     group->crashes = queued->crashes > UINT8_MAX ? UINT8_MAX : (uint8_t)queued->crashes;
     group->state = QUEUE_CHECKING;
-    count(queue, group, QUEUE_CHECKING, 1);
+    queue_count(queue, group, QUEUE_CHECKING, 1);
     queue->total++;
     queue_lanes_count_rule(&queue->lanes, group->rule, 1);
     group->copy = (uint8_t)queued->copy;
@@ -303,8 +138,8 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
 
 static void forget(struct queue *queue, struct group *group)
 {
-    leave(queue, group);
-    count(queue, group, group->state, -1);
+    queue_leave(queue, group);
+    queue_count(queue, group, group->state, -1);
     hash_index_remove(&queue->index, &group->node);
     slab_give(queue->slab, group->number);
 }
@@ -322,7 +157,7 @@ void queue_drop(struct queue *queue, struct group *group)
     queue_lanes_count_rule(&queue->lanes, group->rule, -1);
     queue->total--;
     if (may_come_back(queue, group))
-        move(queue, group, QUEUE_GONE, false);
+        queue_move(queue, group, QUEUE_GONE, false);
     else
         forget(queue, group);
 }
@@ -407,9 +242,9 @@ int queue_set_profile(struct queue *queue, struct group *group, uint32_t profile
 
     if (lane == NULL)
         return -ENOMEM;
-    count(queue, group, group->state, -1);
+    queue_count(queue, group, group->state, -1);
     group->lane = lane;
-    count(queue, group, group->state, 1);
+    queue_count(queue, group, group->state, 1);
     return 0;
 }
 

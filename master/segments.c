@@ -1,4 +1,4 @@
-#include "master/segments.h"
+#include "master/segments_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,51 +7,10 @@
 #include "common/channel.h"
 #include "common/loop.h"
 #include "common/oom.h"
-#include "master/hash_index.h"
 #include "master/jobs.h"
 #include "master/worker.h"
 
 #define LOOK_AGAIN_MS 1000
-#define MIN_AGE_MS    1000 /* sealed so long: what was on its way then has mostly left */
-#define VAIN_RUNS_MAX 6    /* 64 times as long */
-
-enum phase {
-    IN_USE,    /* written to, or pinned, or held */
-    POSTPONED, /* a job that may have left a note in it is still under way */
-    ANNOUNCED, /* SEGMENT_GONE is out: some worker has not answered yet */
-    RELEASED,  /* its slot's worker was not there to be told SEGMENT_REUSE */
-};
-
-struct segment_entry {
-    struct hash_node node;
-    size_t at; /* in items */
-    uint64_t pins;
-    uint64_t live;  /* bytes: the pins' weights */
-    uint32_t bytes; /* of a sealed one that may be emptied, 0: no */
-    uint32_t number;
-    uint16_t slot;
-    bool is_sealed;
-    bool is_retired;
-    uint8_t vain_runs; /* in a row: nothing could be moved */
-    int64_t sealed_ms, rest_until_ms;
-    TAILQ_ENTRY(segment_entry) link; /* postponed */
-    enum phase phase;
-    unsigned open_answers;
-    uint64_t asked[ID_SLOTS / 64]; /* workers that were told and have not answered */
-};
-
-TAILQ_HEAD(entry_list, segment_entry);
-
-struct segments {
-    struct workers *workers;
-    struct loop_timer *look_again;
-    struct entry_list postponed;
-    unsigned holds;
-    bool is_compacting[ID_SLOTS];
-    struct hash_index index;
-    struct segment_entry **items; /* all of them, for the walks */
-    size_t count, room;
-};
 
 static void on_look_again(void *arg);
 
@@ -84,7 +43,7 @@ void segments_free(struct segments **segments)
 
 /* ---- entries ---- */
 
-static struct segment_entry *find(const struct segments *segments, unsigned slot, uint32_t number)
+struct segment_entry *segments_find(const struct segments *segments, unsigned slot, uint32_t number)
 {
     struct hash_node *node = hash_index_first(&segments->index, hash_mix(slot, number));
 
@@ -116,7 +75,7 @@ static int make_room(struct segments *segments)
 
 static struct segment_entry *find_or_add(struct segments *segments, unsigned slot, uint32_t number)
 {
-    struct segment_entry *entry = find(segments, slot, number);
+    struct segment_entry *entry = segments_find(segments, slot, number);
 
     if (entry != NULL)
         return entry;
@@ -250,7 +209,7 @@ void segments_pin(struct segments *segments, unsigned slot, uint32_t number, uin
 
 void segments_unpin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes)
 {
-    struct segment_entry *entry = number != 0 ? find(segments, slot, number) : NULL;
+    struct segment_entry *entry = number != 0 ? segments_find(segments, slot, number) : NULL;
 
     if (entry == NULL || entry->pins == 0)
         return;
@@ -287,7 +246,7 @@ void segments_sealed(struct segments *segments, const struct ipc_segment_sealed 
 int segments_released(struct segments *segments, const struct worker *worker, unsigned slot,
                       uint32_t number)
 {
-    struct segment_entry *entry = slot < ID_SLOTS ? find(segments, slot, number) : NULL;
+    struct segment_entry *entry = slot < ID_SLOTS ? segments_find(segments, slot, number) : NULL;
 
     if (entry == NULL || entry->phase != ANNOUNCED || !take_answer(entry, worker->slot))
         return -EBADMSG;
@@ -300,76 +259,12 @@ int segments_released(struct segments *segments, const struct worker *worker, un
 
 void segments_retire(struct segments *segments, unsigned slot, uint32_t number)
 {
-    struct segment_entry *entry = find(segments, slot, number);
+    struct segment_entry *entry = segments_find(segments, slot, number);
 
     if (entry == NULL || entry->is_retired)
         return;
     entry->is_retired = true;
     tell_retired(segments, entry);
-}
-
-struct slot_sum {
-    uint64_t bytes, live; /* of sealed segments */
-};
-
-static bool may_be_chosen(const struct segment_entry *entry, int64_t now_ms)
-{
-    return entry->is_sealed && entry->bytes > 0 && entry->pins > 0 && entry->phase == IN_USE &&
-           now_ms >= entry->rest_until_ms &&
-           (entry->is_retired || now_ms - entry->sealed_ms >= MIN_AGE_MS);
-}
-
-static bool is_worth_it(const struct segment_entry *entry, const struct slot_sum *sum)
-{
-    return entry->is_retired || (sum->bytes > 2 * sum->live && 2 * entry->live <= entry->bytes);
-}
-
-static bool is_better(const struct segment_entry *a, const struct segment_entry *b)
-{
-    if (b == NULL || a->is_retired != b->is_retired)
-        return b == NULL || a->is_retired;
-    return a->live * b->bytes < b->live * a->bytes;
-}
-
-bool segments_choose(const struct segments *segments, int64_t now_ms, segments_may *may, void *arg,
-                     struct ipc_segment *ret_segment)
-{
-    struct slot_sum sums[ID_SLOTS] = { { 0, 0 } };
-    const struct segment_entry *best = NULL;
-
-    for (size_t i = 0; i < segments->count; i++) {
-        const struct segment_entry *entry = segments->items[i];
-
-        if (entry->is_sealed && entry->bytes > 0) {
-            sums[entry->slot].bytes += entry->bytes;
-            sums[entry->slot].live += entry->live;
-        }
-    }
-    for (size_t i = 0; i < segments->count; i++) {
-        const struct segment_entry *entry = segments->items[i];
-
-        if (may_be_chosen(entry, now_ms) && is_worth_it(entry, &sums[entry->slot]) &&
-            is_better(entry, best) && may(entry->slot, arg))
-            best = entry;
-    }
-    if (best == NULL)
-        return false;
-    *ret_segment = (struct ipc_segment){ .slot = best->slot, .segment = best->number };
-    return true;
-}
-
-void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms,
-                   bool is_in_vain)
-{
-    struct segment_entry *entry = find(segments, slot, number);
-
-    if (entry == NULL)
-        return;
-    entry->rest_until_ms = loop_now_ms(segments->workers->loop) + (for_ms << entry->vain_runs);
-    if (!is_in_vain)
-        entry->vain_runs = 0;
-    else if (entry->vain_runs < VAIN_RUNS_MAX)
-        entry->vain_runs++;
 }
 
 void segments_set_compacting(struct segments *segments, unsigned slot, bool is_compacting)
@@ -419,7 +314,7 @@ void segments_workers_changed(struct segments *segments)
 
 uint64_t segments_pins(const struct segments *segments, unsigned slot, uint32_t number)
 {
-    const struct segment_entry *entry = find(segments, slot, number);
+    const struct segment_entry *entry = segments_find(segments, slot, number);
 
     return entry != NULL ? entry->pins : 0;
 }
