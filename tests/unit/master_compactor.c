@@ -146,3 +146,16 @@ Test(compactor, what_is_too_much_for_one_run_follows_in_another)
         loop_turn(loop, 50);
     cr_assert_eq(orders, 2);
 }
+
+/* What is not known is not listed, and would be left in a segment that is used again. */
+Test(compactor, MQ02_nothing_is_emptied_before_all_mail_is_known)
+{
+    segments_hold(segments);
+    add(1, 0);
+    seal(OLD);
+    for (int i = 0; i < 8; i++)
+        loop_turn(loop, 300);
+    cr_assert_eq(orders, 0);
+    segments_unhold(segments);
+    WAIT_FOR(orders == 1);
+}

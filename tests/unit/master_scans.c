@@ -143,6 +143,19 @@ static void turn_until_ordered(unsigned slot, unsigned count)
     cr_assert_eq(ordered[slot], count);
 }
 
+Test(scans, MQ02_an_interrupted_scan_is_taken_up_by_another)
+{
+    workers.slots[1]->state = WORKER_DOWN;
+    scans_want(scans, 1);
+    turn_until_ordered(1, 1);
+    workers.slots[0]->state = WORKER_DOWN;
+    scans_worker_gone(scans, workers.slots[0]);
+    cr_assert(segments_is_held(segments), "what it had not told is not known");
+    workers.slots[1]->state = WORKER_RUNNING;
+    scans_worker_ready(scans);
+    turn_until_ordered(1, 2);
+}
+
 /* The master had no memory for some of what a worker told it. */
 Test(scans, MQ02_what_could_not_be_taken_in_is_looked_for_again)
 {

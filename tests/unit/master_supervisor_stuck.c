@@ -154,8 +154,19 @@ Test(supervisor_stuck, OP02_one_that_never_is_ready_is_killed)
     set_silence(0, 60 * MINUTE_MS);
     look();
     cr_assert_not(is_killed(0), "it has another limit");
+    cr_assert(loop_timer_is_set(workers.slots[0]->timer), "30 s");
     loop_timer_set_ms(workers.slots[0]->timer, 0);
     WAIT_FOR(workers.slots[0]->restarts == 1);
     cr_assert_not_null(strstr(workers.slots[0]->last_exit, "signal 9"));
     cr_assert_not(is_started);
+}
+
+Test(supervisor_stuck, OP02_one_that_has_closed_its_channel_and_does_not_end_is_killed)
+{
+    start(1, "lingering");
+    WAIT_FOR(workers.slots[0]->state == WORKER_RUNNING);
+    WAIT_FOR(loop_timer_is_set(workers.slots[0]->timer)); /* 5 s for its last words */
+    loop_timer_set_ms(workers.slots[0]->timer, 0);
+    WAIT_FOR(workers.slots[0]->restarts == 1);
+    cr_assert_not_null(strstr(workers.slots[0]->last_exit, "signal 9"));
 }

@@ -76,6 +76,8 @@ static inline void fake_configure(void *owner, const void *payload, int fd)
     fake.slot = configure->slot;
     if (configure->first == 0)
         return;
+    if (is_role("lingering")) /* it says nothing more, hears nothing more, and does not end */
+        shutdown(IPC_CHANNEL_FD, SHUT_RDWR);
     if (is_role("nonsense") && configure->slot == 0) {
         const struct ipc_rescanned wrong = { .slot = 200 };
 
@@ -124,21 +126,33 @@ static inline void fake_deliver(void *owner, const void *payload, int fd)
     channel_send(fake.channel, IPC_MAIL_OUTCOME, &outcome);
 }
 
-static inline void fake_rescan(void *owner, const void *payload, int fd)
+static unsigned fake_slot_to_scan;
+
+static inline void fake_scanned(void *arg)
 {
-    const struct ipc_rescan *rescan = payload;
+    const unsigned slot = fake_slot_to_scan;
     const struct ipc_mail_queued found = {
-        .place = { .id = 1000 + rescan->slot, .slot = (uint16_t)rescan->slot, .segment = 1 },
+        .place = { .id = 1000 + slot, .slot = (uint16_t)slot, .segment = 1 },
         .profile = 9,
         .flags = IPC_QUEUED_RECOVERED
     };
-    const struct ipc_rescanned scanned = { .slot = rescan->slot, .groups = 1 };
+    const struct ipc_rescanned scanned = { .slot = slot, .groups = 1 };
 
-    (void)owner;
-    (void)fd;
+    (void)arg;
     channel_send(fake.channel, IPC_MAIL_QUEUED, &found);
     channel_flush(fake.channel);
     channel_send(fake.channel, IPC_RESCANNED, &scanned);
+}
+
+static inline void fake_rescan(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    fake_slot_to_scan = ((const struct ipc_rescan *)payload)->slot;
+    if (is_role("slow"))
+        loop_timer_set_ms(loop_timer_new(fake.loop, fake_scanned, NULL), 500);
+    else
+        fake_scanned(NULL);
 }
 
 static inline void fake_drained(void *arg)
@@ -172,7 +186,8 @@ static inline void fake_end(void *owner, int err)
 {
     (void)owner;
     (void)err;
-    loop_stop(fake.loop);
+    if (!is_role("lingering"))
+        loop_stop(fake.loop);
 }
 
 static channel_handler *const fake_handlers[IPC_KIND_COUNT] = {

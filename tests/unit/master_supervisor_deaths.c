@@ -1,0 +1,74 @@
+/* What the death of a worker changes: what it may have left, and when the next one starts (OP02).
+ */
+#include "tests/unit/supervisor_stage.h"
+
+#include "master/scans.h"
+#include "master/supervisor_parts.h"
+
+TestSuite(supervisor_deaths, .init = set_up, .fini = tear_down, .timeout = 60);
+
+#define GOOD_LIFE_MS 60000
+
+/* Returns when the master has buried it. */
+static void kill_first(void)
+{
+    const uint64_t before = workers.slots[0]->restarts;
+
+    kill(workers.slots[0]->pid, SIGKILL);
+    WAIT_FOR(workers.slots[0]->restarts == before + 1);
+}
+
+Test(supervisor_deaths, MQ02_no_segment_is_used_again_until_what_it_left_is_known)
+{
+    start(1, "");
+    WAIT_FOR(is_started && !segments_is_held(parts.segments));
+    kill_first();
+    cr_assert(segments_is_held(parts.segments));
+    WAIT_FOR(running() == 1 && !segments_is_held(parts.segments));
+}
+
+Test(supervisor_deaths, MQ09_kill_9_makes_no_message_a_suspect)
+{
+    start(1, "silent");
+    WAIT_FOR(is_started);
+    give_mail(1, 0, 1);
+    WAIT_FOR(workers.slots[0]->job_count == 1);
+    kill_first();
+    WAIT_FOR(running() == 1 && workers.slots[0]->job_count == 1);
+    cr_assert_eq(queue_group(parts.queue, 1, 0)->crashes, 0);
+}
+
+Test(supervisor_deaths, OP02_after_a_good_life_the_next_one_starts_at_once_again)
+{
+    start(1, "");
+    WAIT_FOR(is_started);
+    workers.slots[0]->backoff_ms = 32000;
+    workers.slots[0]->started_ms -= GOOD_LIFE_MS;
+    kill_first();
+    WAIT_FOR(running() == 1);
+    cr_assert_eq(workers.slots[0]->backoff_ms, 2000);
+}
+
+Test(supervisor_deaths, OP02_nobody_is_held_back_for_more_than_a_minute)
+{
+    start(1, "");
+    WAIT_FOR(is_started);
+    workers.slots[0]->backoff_ms = 60000;
+    kill_first();
+    cr_assert_eq(workers.slots[0]->backoff_ms, 60000);
+    cr_assert_eq(workers.slots[0]->pid, 0);
+}
+
+/* Two would write to the slot: who scans it may remove what is empty. */
+Test(supervisor_deaths, OP02_it_does_not_start_while_another_scans_its_slot)
+{
+    start(2, "slow");
+    WAIT_FOR(is_started && !segments_is_held(parts.segments));
+    workers.slots[0]->backoff_ms = 60000;
+    kill_first();
+    WAIT_FOR(scans_is_under_way(supervisor->scans, 0));
+    loop_timer_set_ms(workers.slots[0]->timer, 0); /* as if the minute was over */
+    WAIT_FOR(workers.slots[0]->pid != 0);
+    cr_assert_not(scans_is_under_way(supervisor->scans, 0));
+    cr_assert_not_null(queue_group(parts.queue, 1000, 0), "all that the scan found is known");
+}
