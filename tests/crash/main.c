@@ -244,7 +244,7 @@ static void report(const struct result *result, unsigned runs, struct count *cou
               result->slowest_sync_ms <= 1000 + 3 * result->work.longest_ms,
           "every state is synced within a second");
     /* So that no part of it withers away unseen. */
-    check(count, work->wrong == 0, "orderly restarts in the workload");
+    check(count, work->wrong == 0, "orderly restarts and moves in the workload");
     check(count, work->answered > 50 * runs, "much mail");
     check(count, work->large > runs, "large messages");
     check(count, work->aborted > 0, "large messages that are given up");

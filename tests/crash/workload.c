@@ -276,5 +276,5 @@ unsigned workload_run(struct gateway *gateway, struct ledger *ledger, struct dic
     ledger_forget(ledger, check_trials());
     live(&work);
     stop(&work);
-    return wrong;
+    return wrong + work.wrong;
 }

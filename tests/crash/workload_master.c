@@ -95,6 +95,23 @@ static bool is_copied(const struct ipc_mail_moved *moved)
     return moved->place.segment != moved->from.segment || moved->place.slot != moved->from.slot;
 }
 
+/* A segment that was emptied is used again: neither the group nor its note may lie in it now, and the
+ * master must have been told where the note is. */
+static void check_moved(struct work *work, const struct ipc_mail_moved *moved)
+{
+    struct message *message = open_message(work, &moved->place);
+    const struct cell_note_place note = message->cell.note;
+
+    message_free(&message);
+    if (moved->place.segment != work->compacting && note.segment != work->compacting &&
+        note.segment == moved->note_segment)
+        return;
+    work->wrong++;
+    (void)fprintf(stderr,
+                  "    WRONG: out of segment %u a group was moved to %u, its note to %u, told: %u\n",
+                  work->compacting, moved->place.segment, note.segment, moved->note_segment);
+}
+
 /* The group goes on where its copy lies. A copy's state was synced before it; where only the note
  * was moved, or had been before, the state in the cell has no other promise than it had. */
 static void hear_moved(struct work *work, const struct ipc_mail_moved *moved)
@@ -109,6 +126,7 @@ static void hear_moved(struct work *work, const struct ipc_mail_moved *moved)
     if (is_copied(moved) && record_position() < last->promised_at)
         last->promised_at = record_position();
     work->figures->moved++;
+    check_moved(work, moved);
     find_note(work, group);
 }
 
@@ -247,6 +265,7 @@ static void compact(struct work *work, uint32_t number, struct places *places)
         abort();
     spooler_compact(work->gateway->spooler, &order, fd);
     work->is_compacting = true;
+    work->compacting = number;
     work->figures->compacted++;
 }
 

@@ -17,7 +17,9 @@ struct work {
     size_t heard_queued, heard_moved; /* of those in the gateway */
     unsigned heard_compacted;
     bool is_compacting;
+    uint32_t compacting; /* the segment */
     unsigned given, live, notes_under_way;
+    unsigned wrong; /* things */
     unsigned quiet; /* bouts without new mail: what came last is finished first */
 };
 
