@@ -4,7 +4,10 @@
 
 static void on_failed(void *owner, const void *payload, int fd);
 
+#include <stdatomic.h>
+
 #include "compaction_stage.h"
+#include "disk_fault.h"
 #include "worker/spooler_private.h"
 
 static struct ipc_segment failed[8];
@@ -236,39 +239,6 @@ Test(compaction_trouble, MQ01_room_that_mail_was_promised_is_left_alone)
 
 /* ---- the disk ---- */
 #if POSTERN_HOOKS
-/* Such calls fail, of files whose names end so. */
-static enum disk_call faulty_call;
-static char faulty_name[32];
-
-static int fail_some(enum disk_call call, int fd)
-{
-    char link[32], path[256];
-    ssize_t n;
-
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    n = readlink(link, path, sizeof(path) - 1);
-    path[n > 0 ? n : 0] = '\0';
-    return call == faulty_call && strlen(path) >= strlen(faulty_name) &&
-                   strcmp(path + strlen(path) - strlen(faulty_name), faulty_name) == 0
-               ? -EIO
-               : 0;
-}
-
-static void set_fault(enum disk_call call, const char *name)
-{
-    faulty_call = call;
-    snprintf(faulty_name, sizeof(faulty_name), "%s", name);
-    disk_set_fault(fail_some);
-}
-
-static void set_fault_in(enum disk_call call, uint32_t segment, const char *ending)
-{
-    char name[32];
-
-    snprintf(name, sizeof(name), "/%u.%s", segment, ending);
-    set_fault(call, name);
-}
-
 Test(compaction_trouble, MQ03_states_that_cannot_be_read_are_not_taken_for_open)
 {
     struct ipc_place place;
@@ -342,6 +312,40 @@ Test(compaction_trouble, MQ03_marks_that_may_not_be_on_the_disk_are_told_and_the
     WORLD_WAIT(world, failed_count == 1);
     cr_assert_eq(failed[0].slot, 0);
     cr_assert_eq(failed[0].segment, places[0].segment);
+}
+
+/* The sync of the marks takes as long as the test wants. */
+static atomic_bool is_syncing, may_go_on;
+
+static int hold_up(enum disk_call call, int fd)
+{
+    if (is_faulty(call, fd)) {
+        atomic_store(&is_syncing, true);
+        while (!atomic_load(&may_go_on))
+            (void)usleep(1000);
+    }
+    return 0;
+}
+
+Test(compaction_trouble, MQ03_the_master_hears_of_nothing_before_the_marks_are_on_the_disk)
+{
+    struct ipc_place places[2];
+
+    store(2, SMALL, 1);
+    places[0] = world->queued[0].place;
+    places[1] = world->queued[1].place;
+    seal_first();
+    set_fault_in(DISK_CALL_SYNC, places[0].segment, "state");
+    disk_set_fault(hold_up);
+    begin(places, 2);
+    WORLD_WAIT(world, atomic_load(&is_syncing));
+    for (unsigned i = 0; i < 10; i++)
+        world_turn(world);
+    cr_expect_eq(world->moved_count, 0, "it would deliver from the copies");
+    atomic_store(&may_go_on, true);
+    WORLD_WAIT(world, world->compacted_count == 1);
+    disk_set_fault(NULL);
+    cr_assert_eq(world->moved_count, 2);
 }
 
 Test(compaction_trouble, MQ03_a_note_is_not_moved_if_the_cell_may_not_say_so)

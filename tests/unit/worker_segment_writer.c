@@ -303,6 +303,32 @@ Test(segment_writer, what_is_in_use_is_not_handed_back)
     cr_assert_eq(count_records(settled[0].segment), 1);
 }
 
+Test(segment_writer, MQ03_a_segment_whose_states_the_disk_refused_is_left_and_never_used_again)
+{
+    uint32_t full, current;
+
+    fill_segment();
+    full = sealed[0];
+    current = settled[settled_count - 1].segment;
+    cr_assert_neq(current, full);
+    rest();
+    segment_writer_retire(writer, full, now_ms);
+    cr_assert_eq(sealed_count, 1, "it was sealed before");
+    segment_writer_retire(writer, current, now_ms);
+    cr_assert_eq(sealed_count, 2);
+    cr_assert_eq(sealed[1], current);
+    cr_assert_eq(retired_count, 1);
+    add(100);
+    run();
+    cr_assert_eq(last_err(), 0);
+    cr_assert_neq(settled[settled_count - 1].segment, current);
+    cr_assert_geq(count_records(current), 1, "what was answered stays readable");
+    segment_writer_reuse(writer, full, now_ms);
+    segment_writer_reuse(writer, current, now_ms);
+    cr_assert_not(exists(full));
+    cr_assert_not(exists(current));
+}
+
 Test(segment_writer, ids_outlive_the_files_that_had_them)
 {
     const uint64_t far = 1000000; /* given to messages with segments of their own, say */
