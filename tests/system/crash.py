@@ -12,7 +12,7 @@ from peer import suite
 from peer.gateway import Gateway
 from peer.load import Load, doubles, missing
 from peer.net import Client, listens
-from peer.servers import DROP, ScriptedServer, later
+from peer.servers import DROP, HANG, ScriptedServer, later
 
 
 def start(t, sinks, workers=2, retry=1, **properties):
@@ -63,14 +63,51 @@ def test_MQ02_the_master_alone_killed_takes_its_workers_along_and_loses_nothing(
     gateway = start(t, [sink])
     load = Load(t, gateway.port, threads=8, per_connection=5)
     suite.wait_for("mail flows", lambda: len(load.acknowledged) >= 300, 60)
-    session = gateway.process.pid
-    os.kill(session, signal.SIGKILL)
-    gateway.process.wait(5)
+    session = kill_master(gateway)
     suite.wait_for("the workers notice and end", lambda: not suite.session_pids(session), 15)
     load.stop()
     gateway.start()
     suite.wait_for("all that was promised", lambda: not missing(load.acknowledged, [sink]), 60)
     return f"{len(load.acknowledged)} promised, {doubles([sink])} doubled"
+
+
+def kill_master(gateway):
+    """Its death alone; returns the session that its workers are left in."""
+    session = gateway.process.pid
+    os.kill(session, signal.SIGKILL)
+    gateway.process.wait(5)
+    return session
+
+
+def test_MQ03_without_a_master_the_reply_to_an_end_of_data_is_waited_for_and_recorded(t):
+    sink = ScriptedServer(t, replies={"END": lambda *_: later(2, "250 2.0.0 taken")})
+    gateway = start(t, [sink])
+    with Client(gateway.port) as client:
+        assert client.deliver().code == 250
+    suite.wait_for("the end of data was read", lambda: sink.ends)
+    session = kill_master(gateway)
+    suite.wait_for("the workers end", lambda: not suite.session_pids(session), 15)
+    assert len(sink.messages) == 1, "nobody waited"
+    sink.replies.clear()
+    gateway.start()
+    assert not gateway.queue()
+    with Client(gateway.port) as client:
+        assert client.deliver(recipients=["last@example.test"]).code == 250
+    suite.wait_for("the last one", lambda: len(sink.messages) > 1)
+    assert doubles([sink]) == 0 and len(sink.messages) == 2
+
+
+def test_OP02_without_a_master_no_reply_is_waited_for_for_ever(t):
+    sink = ScriptedServer(t, replies={"END": HANG})
+    gateway = start(t, [sink])
+    with Client(gateway.port) as client:
+        assert client.deliver().code == 250
+    suite.wait_for("the end of data was read", lambda: sink.ends)
+    session = kill_master(gateway)
+    suite.wait_for("the workers end", lambda: not suite.session_pids(session), 15)
+    sink.replies.clear()
+    gateway.start() # what nobody knows the end of is sent again
+    suite.wait_for("the message", lambda: sink.messages)
 
 
 def test_MQ03_a_recorded_delivery_is_never_repeated(t):
