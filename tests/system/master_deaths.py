@@ -5,10 +5,12 @@ still be at work. No slot is ever written to by two of them, and nothing that wa
 Who writes is seen by tests/shim: each call on a slot's segments is written down as soon as it has
 returned, by whoever made it, in one file. A process that has written to a slot after another one did
 must be the last of the two."""
+import fcntl
 import os
 import pathlib
 import re
 import signal
+import struct
 import sys
 import time
 
@@ -136,6 +138,32 @@ def test_OP02_a_worker_that_does_not_end_with_its_master_is_killed_after_10_s(t)
     check_writers(faults, workers=2)
     return f"{took:.1f} s from the start to ready, {len(load.acknowledged)} promised, " \
            f"{doubles([sink])} doubled"
+
+
+def lock_slot(gateway, slot):
+    """As a worker's own lock: whoever asks cannot tell them apart."""
+    file = open(gateway.folder / f"state/spool/{slot}/lock", "r+b")
+    fcntl.fcntl(file, fcntl.F_OFD_SETLK,
+                struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    return file
+
+
+def test_OP02_while_somebody_works_in_a_slot_no_master_starts_and_no_stranger_is_killed(t):
+    """The pid file names a process that has got the number of a worker since that ended."""
+    gateway = Gateway(t, workers=1)
+    assert gateway.stop() == 0
+    stranger = t.spawn(["sleep", "120"])
+    (gateway.folder / "state/spool/0/pid").write_text(f"{stranger.pid} 1\n")
+    began = time.monotonic()
+    with lock_slot(gateway, 0):
+        gateway.start(wait=False)
+        assert gateway.process.wait(40) != 0
+    took = time.monotonic() - began
+    assert "a process still works in" in gateway.log_text()
+    assert took >= 14, took
+    assert stranger.poll() is None
+    gateway.start()
+    return f"{took:.1f} s"
 
 
 if __name__ == "__main__":
