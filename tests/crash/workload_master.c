@@ -95,8 +95,8 @@ static bool is_copied(const struct ipc_mail_moved *moved)
     return moved->place.segment != moved->from.segment || moved->place.slot != moved->from.slot;
 }
 
-/* A segment that was emptied is used again: neither the group nor its note may lie in it now, and the
- * master must have been told where the note is. */
+/* A segment that was emptied is used again: neither the group nor its note may lie in it now, and
+ * the master must have been told where the note is. */
 static void check_moved(struct work *work, const struct ipc_mail_moved *moved)
 {
     struct message *message = open_message(work, &moved->place);
@@ -107,9 +107,9 @@ static void check_moved(struct work *work, const struct ipc_mail_moved *moved)
         note.segment == moved->note_segment)
         return;
     work->wrong++;
-    (void)fprintf(stderr,
-                  "    WRONG: out of segment %u a group was moved to %u, its note to %u, told: %u\n",
-                  work->compacting, moved->place.segment, note.segment, moved->note_segment);
+    (void)fprintf(
+        stderr, "    WRONG: out of segment %u a group was moved to %u, its note to %u, told: %u\n",
+        work->compacting, moved->place.segment, note.segment, moved->note_segment);
 }
 
 /* The group goes on where its copy lies. A copy's state was synced before it; where only the note

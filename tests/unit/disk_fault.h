@@ -1,5 +1,5 @@
-/* Calls of the spool's disk (worker/disk.h) that fail, of files whose names end in a certain way. Only
- * in builds with hooks. */
+/* Calls of the spool's disk (worker/disk.h) that fail, of files whose names end in a certain way.
+ * Only in builds with hooks. */
 #ifndef TESTS_UNIT_DISK_FAULT_H
 #define TESTS_UNIT_DISK_FAULT_H
 

@@ -293,6 +293,30 @@ Test(dispatch, every_outcome_has_its_state)
     }
 }
 
+Test(dispatch, MQ02_the_segment_of_a_note_is_needed_as_long_as_its_group)
+{
+    struct ipc_mail_outcome said;
+    const uint32_t segments_of_notes[] = { 7, 8 };
+
+    set_profile(1, PREFERENCE_FAILOVER, 100);
+    keep_workers(1);
+    queue_mail(1, 0, 1, 0);
+    for (size_t i = 0; i < 2; i++) {
+        turns();
+        cr_assert_eq(fakes[0].count, i + 1);
+        said = outcome_of(&fakes[0].jobs[i], IPC_OUTCOME_DEFERRED, -1);
+        said.note_segment = segments_of_notes[i];
+        said.next_attempt_s = clock_to_epoch_s(clock_wall_ms()) + 600;
+        cr_assert_eq(dispatch_outcome(dispatch, workers.slots[0], &said), 0);
+        cr_assert_eq(segments_pins(segments, 0, segments_of_notes[i]), 1);
+        queue_set_ready(queue, queue_group(queue, last_id, 0), true);
+    }
+    cr_assert_eq(segments_pins(segments, 0, 7), 0, "its newest note alone");
+    turns();
+    answer(0, &fakes[0].jobs[2], IPC_OUTCOME_DONE, 0);
+    cr_assert_eq(segments_pins(segments, 0, 8), 0);
+}
+
 Test(dispatch, no_room_comes_again_with_its_turn_and_what_was_tried)
 {
     struct ipc_mail_outcome said;

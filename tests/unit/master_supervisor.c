@@ -131,6 +131,16 @@ Test(supervisor, a_worker_that_talks_nonsense_is_killed_and_the_others_go_on)
     WAIT_FOR(workers.slots[0]->restarts >= 1);
     WAIT_FOR(worker_is_running(workers.slots[1]));
     cr_assert_eq(workers.slots[1]->restarts, 0);
+    cr_assert_null(queue_group(parts.queue, NONSENSE_ID, 0), "what it says then is not believed");
+}
+
+Test(supervisor, a_worker_that_speaks_for_another_s_slot_is_killed)
+{
+    start(2, "trespasser");
+    WAIT_FOR(workers.slots[0]->restarts >= 1);
+    WAIT_FOR(worker_is_running(workers.slots[1]));
+    cr_assert_eq(workers.slots[1]->restarts, 0);
+    cr_assert_null(queue_group(parts.queue, NONSENSE_ID, 0));
 }
 
 Test(supervisor, a_worker_of_another_version_is_not_used)

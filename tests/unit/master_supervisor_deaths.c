@@ -1,5 +1,7 @@
 /* What the death of a worker changes: what it may have left, and when the next one starts (OP02).
  */
+#include <sys/wait.h>
+
 #include "tests/unit/supervisor_stage.h"
 
 #include "master/scans.h"
@@ -25,6 +27,23 @@ Test(supervisor_deaths, MQ02_no_segment_is_used_again_until_what_it_left_is_know
     kill_first();
     cr_assert(segments_is_held(parts.segments));
     WAIT_FOR(running() == 1 && !segments_is_held(parts.segments));
+}
+
+Test(supervisor_deaths, MQ02_what_it_said_last_counts)
+{
+    siginfo_t end;
+    pid_t first;
+
+    start(1, "");
+    WAIT_FOR(is_started);
+    first = workers.slots[0]->pid;
+    give_mail(1, 0, RULE_OF_LAST_WORDS);
+    WAIT_FOR(workers.slots[0]->job_count == 1);
+    /* Its end and its words come in one turn. */
+    cr_assert_eq(waitid(P_PID, (id_t)first, &end, WEXITED | WNOWAIT), 0);
+    WAIT_FOR(workers.slots[0]->pid != first);
+    for (unsigned i = 0; i < LAST_WORDS; i++)
+        cr_assert_not_null(queue_group(parts.queue, LAST_WORDS_ID + i, 0), "word %u", i);
 }
 
 Test(supervisor_deaths, MQ09_kill_9_makes_no_message_a_suspect)

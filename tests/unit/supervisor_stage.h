@@ -66,6 +66,21 @@ static inline void fake_beat(void *arg)
         loop_timer_set_ms(fake.beat, 50);
 }
 
+/* What no sane worker says, or says after such a thing. */
+#define NONSENSE_ID 4000U
+
+static inline void fake_find(uint64_t id, unsigned slot)
+{
+    const struct ipc_mail_queued found = {
+        .place = { .id = id, .slot = (uint16_t)slot, .segment = 1 },
+        .profile = 9,
+        .flags = IPC_QUEUED_RECOVERED
+    };
+
+    channel_send(fake.channel, IPC_MAIL_QUEUED, &found);
+    channel_flush(fake.channel);
+}
+
 static inline void fake_configure(void *owner, const void *payload, int fd)
 {
     const struct ipc_configure *configure = payload;
@@ -82,7 +97,10 @@ static inline void fake_configure(void *owner, const void *payload, int fd)
         const struct ipc_rescanned wrong = { .slot = 200 };
 
         channel_send(fake.channel, IPC_RESCANNED, &wrong);
+        fake_find(NONSENSE_ID, 0);
     }
+    if (is_role("trespasser") && configure->slot == 0)
+        fake_find(NONSENSE_ID, 1);
     channel_send(fake.channel, IPC_RESCANNED, &scanned);
     fake_beat(NULL);
 }
@@ -110,6 +128,18 @@ static inline void fake_listener(void *owner, const void *payload, int fd)
     loop_watch_set(watch, LOOP_READ);
 }
 
+/* Rule 66 kills whoever delivers by it. */
+#define RULE_OF_LAST_WORDS 77
+#define LAST_WORDS         300U /* packets: more than are read in a turn */
+#define LAST_WORDS_ID      5000U
+
+static inline void fake_say_much_and_die(void)
+{
+    for (unsigned i = 0; i < LAST_WORDS; i++)
+        fake_find(LAST_WORDS_ID + i, fake.slot);
+    raise(SIGKILL);
+}
+
 static inline void fake_deliver(void *owner, const void *payload, int fd)
 {
     const struct ipc_mail_deliver *deliver = payload;
@@ -121,6 +151,8 @@ static inline void fake_deliver(void *owner, const void *payload, int fd)
     (void)fd;
     if (deliver->rule == 66)
         abort();
+    if (deliver->rule == RULE_OF_LAST_WORDS)
+        fake_say_much_and_die();
     if (is_role("silent"))
         return;
     channel_send(fake.channel, IPC_MAIL_OUTCOME, &outcome);
@@ -131,16 +163,10 @@ static unsigned fake_slot_to_scan;
 static inline void fake_scanned(void *arg)
 {
     const unsigned slot = fake_slot_to_scan;
-    const struct ipc_mail_queued found = {
-        .place = { .id = 1000 + slot, .slot = (uint16_t)slot, .segment = 1 },
-        .profile = 9,
-        .flags = IPC_QUEUED_RECOVERED
-    };
     const struct ipc_rescanned scanned = { .slot = slot, .groups = 1 };
 
     (void)arg;
-    channel_send(fake.channel, IPC_MAIL_QUEUED, &found);
-    channel_flush(fake.channel);
+    fake_find(1000 + slot, slot);
     channel_send(fake.channel, IPC_RESCANNED, &scanned);
 }
 

@@ -76,17 +76,26 @@ Test(compaction, MQ03_after_a_restart_the_copy_counts_and_only_the_copy)
 
 Test(compaction, a_group_that_is_finished_stays_finished_in_the_copy)
 {
-    struct ipc_place places[2];
+    struct ipc_place places[2], copy;
+    struct cell done;
 
     store(1, SMALL, 2);
     places[0] = world->queued[0].place;
     places[1] = world->queued[1].place;
-    set_cell(&places[0], &(struct cell){ .stage = CELL_DONE });
+    add_note(&places[0], "{\"last\":\"250 ok\"}");
+    done = cell_at(&places[0]);
+    done.stage = CELL_DONE;
+    set_cell(&places[0], &done);
     seal_first();
     compact(&places[1], 1); /* the master does not know the first any more */
     cr_assert_eq(world->compacted.moved, 1);
     cr_assert_geq(find_moved(places[1].id, 1)->record_bytes, SMALL,
                   "what keeps the whole record alive counts for all of it");
+    copy = find_moved(places[1].id, 1)->place;
+    copy.group--;
+    copy.cell--;
+    cr_assert_eq(cell_at(&copy).stage, CELL_DONE);
+    cr_assert_eq(cell_at(&copy).note.segment, 0, "its note stays behind");
     restart();
     cr_assert_eq(times_reported(places[0].id, 0), 0);
     cr_assert_eq(times_reported(places[1].id, 1), 1);

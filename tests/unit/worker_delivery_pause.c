@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "worker/delivery_private.h"
+
 static void allow_writes(rlim_t bytes)
 {
     const struct rlimit limit = { .rlim_cur = bytes, .rlim_max = RLIM_INFINITY };
@@ -62,6 +64,35 @@ Test(delivery_pause, MQ03_an_outcome_that_cannot_be_recorded_is_not_told_and_the
     cr_assert_eq(stage.outcomes[2].said.job, first.job);
     cr_assert_eq(stage_last_cell()->stage, CELL_DONE);
     cr_assert_eq(stage_run(&third)->outcome, IPC_OUTCOME_DONE, "and it goes on");
+}
+
+Test(delivery_pause, MQ03_it_is_tried_until_it_is_recorded)
+{
+    const struct ipc_mail_deliver order = wait_at(".", "(21)");
+
+    allow_writes(0);
+    cr_assert(peer_say(LIST_FIRST(&stage.peers[0]->clients), "250 2.0.0 taken"));
+    UNTIL(stage.loop, stage.delivery->unrecorded == 1);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert(loop_timer_is_set(stage.delivery->record_timer));
+        loop_timer_set_ms(stage.delivery->record_timer, 0);
+        loop_turn(stage.loop, 10);
+    }
+    cr_assert_eq(stage.outcome_count, 0);
+    allow_writes(RLIM_INFINITY);
+    cr_assert_eq(stage_wait()->outcome, IPC_OUTCOME_DONE);
+    cr_assert_eq(stage.outcomes[0].said.job, order.job);
+}
+
+Test(delivery_pause, more_jobs_than_there_is_credit_for_are_given_back)
+{
+    const struct ipc_place place = stage_store(2);
+
+    stage.delivery->job_count = IPC_JOBS_PER_WORKER;
+    cr_assert_eq(stage_deliver(place)->outcome, IPC_OUTCOME_NO_ROOM);
+    stage.delivery->job_count--;
+    cr_assert_eq(stage_deliver(place)->outcome, IPC_OUTCOME_DONE);
+    stage.delivery->job_count = 0;
 }
 
 Test(delivery_pause, OP02_a_drain_waits_until_it_is_recorded)

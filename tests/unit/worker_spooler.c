@@ -307,6 +307,15 @@ Test(spooler, credit_of_messages_that_are_not_stored_returns)
     cr_assert(heard.has_credit);
 }
 
+Test(spooler, MQ07_what_is_to_be_kept_free_is_no_room)
+{
+    teardown();
+    world = world_new("keep_free = 1048576G");
+    cache = segment_cache_new(world->spool_dir, world->worker);
+    world_open(world, 0);
+    cr_assert_eq(spooler_reserve(world->spooler, 100), -ENOSPC);
+}
+
 Test(spooler, MQ07_at_the_limit_mail_is_refused_and_intake_resumes_by_itself)
 {
     unsigned stored;

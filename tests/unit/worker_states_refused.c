@@ -1,5 +1,5 @@
-/* States whose sync the disk refused: the master is told of their segment, and a writer that is told
- * to leaves it (MQ03). */
+/* States whose sync the disk refused: the master is told of their segment, and a writer that is
+ * told to leaves it (MQ03). */
 #define WORLD_MORE_AT_MASTER [IPC_SEGMENT_FAILED] = on_failed
 
 static void on_failed(void *owner, const void *payload, int fd);
