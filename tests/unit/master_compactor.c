@@ -67,6 +67,20 @@ Test(compactor, a_group_whose_note_lies_in_the_segment_is_handed_over_too)
     WAIT_FOR(gone == 1);
 }
 
+/* The worker may be copying into it: what it has put there is told with the next words. */
+Test(compactor, MQ02_what_is_sealed_during_a_run_is_not_used_again_before_its_end)
+{
+    add(1, 0);
+    seal(OLD);
+    WAIT_FOR(orders == 1);
+    seal(NEW);
+    for (unsigned i = 0; i < 5; i++)
+        loop_turn(loop, 10);
+    cr_assert_eq(gone, 0);
+    cr_assert_eq(say_ended(0, 0), 0);
+    WAIT_FOR(gone == 1);
+}
+
 Test(compactor, what_was_not_moved_goes_on_where_it_is)
 {
     struct group *first = add(1, 0), *second = add(2, 0);

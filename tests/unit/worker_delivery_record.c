@@ -149,10 +149,11 @@ Test(delivery_record, MQ03_what_is_finished_on_disk_is_not_delivered_whatever_th
         enum ipc_outcome outcome;
     } rows[] = { { CELL_DONE, IPC_OUTCOME_DONE },
                  { CELL_DELETED, IPC_OUTCOME_DONE },
-                 { CELL_FAILED, IPC_OUTCOME_FAILED } };
+                 { CELL_FAILED, IPC_OUTCOME_FAILED },
+                 { CELL_MOVED, IPC_OUTCOME_NOT_HELD } }; /* it goes on in a copy */
 
     stage_profile("");
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct ipc_place place = stage_store(1);
         const struct cell cell = { .stage = rows[i].stage,
                                    .attempts = 9,
