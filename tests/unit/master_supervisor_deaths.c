@@ -29,6 +29,20 @@ Test(supervisor_deaths, MQ02_no_segment_is_used_again_until_what_it_left_is_know
     WAIT_FOR(running() == 1 && !segments_is_held(parts.segments));
 }
 
+Test(supervisor_deaths, what_it_was_asked_to_let_go_of_it_has_let_go_of)
+{
+    const struct ipc_segment_sealed sealed = { .slot = 1, .segment = 5, .bytes = 4096 };
+
+    start(2, "");
+    WAIT_FOR(is_started && !segments_is_held(parts.segments));
+    segments_sealed(parts.segments, &sealed); /* nobody needs it: both are asked */
+    kill_first();
+    WAIT_FOR(running() == 2);
+    cr_assert_eq(segments_released(parts.segments, workers.slots[0], 1, 5), -EBADMSG,
+                 "its successor was not asked");
+    cr_assert_eq(segments_released(parts.segments, workers.slots[1], 1, 5), 0);
+}
+
 Test(supervisor_deaths, MQ02_what_it_said_last_counts)
 {
     siginfo_t end;

@@ -222,6 +222,7 @@ static channel_handler *const fake_handlers[IPC_KIND_COUNT] = {
     [IPC_SLOTS] = fake_ignore,          [IPC_RULES] = fake_ignore,
     [IPC_CREDIT] = fake_ignore,         [IPC_MAIL_DELIVER] = fake_deliver,
     [IPC_RESCAN] = fake_rescan,         [IPC_DRAIN] = fake_drain,
+    [IPC_SEGMENT_GONE] = fake_ignore,   [IPC_SEGMENT_REUSE] = fake_ignore,
 };
 
 static const int masters_signals[] = { SIGTERM, SIGINT, SIGHUP };
