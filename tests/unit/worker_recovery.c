@@ -530,6 +530,26 @@ Test(recovery, MQ02_a_large_message_is_written_as_it_comes_and_found_again)
     free(body);
 }
 
+/* No sane master says so: it does not know of the segment yet. */
+Test(recovery, MQ02_what_a_large_message_is_written_to_is_not_handed_back)
+{
+    const struct spooler_body_facts facts = { .longest_line = 77 };
+    const size_t bytes = 2 << 20;
+    char *body = world_body(1, bytes);
+    struct spooler_large *large;
+
+    world_open(world, 0);
+    large = begin_large(bytes);
+    write_large(large, body, bytes);
+    for (uint32_t number = 1; number <= 4; number++)
+        spooler_segment_reuse(world->spooler, 0, number);
+    rescan(0); /* done after them */
+    spooler_large_commit(large, &facts);
+    WORLD_WAIT(world, world->queued_count == 2);
+    expect_body(find_queued(world->last_id, 0), 1, bytes);
+    free(body);
+}
+
 Test(recovery, a_large_message_that_is_given_up_leaves_nothing)
 {
     const size_t bytes = 3 << 20;
