@@ -60,6 +60,20 @@ Test(dispatch_deaths, MQ03_what_a_dead_worker_had_goes_where_its_cell_says)
     cr_assert_eq(dispatch_in_flight(dispatch, 1), 0);
 }
 
+Test(dispatch_deaths, SP46_a_dead_worker_has_no_idle_connections)
+{
+    const struct ipc_connections idle = { .profile = 1, .server = 0, .idle = 1, .open = 1 };
+
+    set_profile(1, PREFERENCE_FAILOVER, 100);
+    dispatch_connections(dispatch, workers.slots[2], &idle);
+    lose(2, false);
+    workers.slots[2]->state = WORKER_RUNNING; /* its successor */
+    queue_mail(1, 1, 1, 0);
+    turns();
+    cr_assert_eq(fakes[2].count, 0);
+    cr_assert_eq(fakes[1].count, 1);
+}
+
 Test(dispatch_deaths, MQ09_after_one_death_it_runs_alone)
 {
     next_cell = (struct cell){ 0 };

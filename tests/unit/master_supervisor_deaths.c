@@ -56,8 +56,11 @@ Test(supervisor_deaths, MQ02_what_it_said_last_counts)
     /* Its end and its words come in one turn. */
     cr_assert_eq(waitid(P_PID, (id_t)first, &end, WEXITED | WNOWAIT), 0);
     WAIT_FOR(workers.slots[0]->pid != first);
+    queue_set_held(parts.queue, queue_group(parts.queue, 1, 0)); /* one death is enough */
     for (unsigned i = 0; i < LAST_WORDS; i++)
         cr_assert_not_null(queue_group(parts.queue, LAST_WORDS_ID + i, 0), "word %u", i);
+    WAIT_FOR(running() == 1 && workers.slots[0]->figures.accepted == 1);
+    cr_assert_eq(workers.slots[0]->restarts, 1, "no credit for them goes to its successor");
 }
 
 Test(supervisor_deaths, MQ09_kill_9_makes_no_message_a_suspect)

@@ -42,6 +42,7 @@ static struct fake {
     struct channel *channel;
     struct loop_timer *beat;
     unsigned slot;
+    bool is_configured;
     int listeners[64];
     unsigned indexes[64];
     unsigned listener_count;
@@ -89,6 +90,7 @@ static inline void fake_configure(void *owner, const void *payload, int fd)
     (void)owner;
     close(fd);
     fake.slot = configure->slot;
+    fake.is_configured = true;
     if (configure->first == 0)
         return;
     if (is_role("lingering")) /* it says nothing more, hears nothing more, and does not end */
@@ -216,11 +218,21 @@ static inline void fake_end(void *owner, int err)
         loop_stop(fake.loop);
 }
 
+/* What one was told before it said anything is meant for the one before it. */
+static inline void fake_credit(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)payload;
+    (void)fd;
+    if (!fake.is_configured)
+        _exit(6);
+}
+
 static channel_handler *const fake_handlers[IPC_KIND_COUNT] = {
     [IPC_CONFIGURE] = fake_configure,   [IPC_LISTENER] = fake_listener,
     [IPC_LISTENER_CLOSE] = fake_ignore, [IPC_PROFILE] = fake_ignore,
     [IPC_SLOTS] = fake_ignore,          [IPC_RULES] = fake_ignore,
-    [IPC_CREDIT] = fake_ignore,         [IPC_MAIL_DELIVER] = fake_deliver,
+    [IPC_CREDIT] = fake_credit,         [IPC_MAIL_DELIVER] = fake_deliver,
     [IPC_RESCAN] = fake_rescan,         [IPC_DRAIN] = fake_drain,
     [IPC_SEGMENT_GONE] = fake_ignore,   [IPC_SEGMENT_REUSE] = fake_ignore,
 };
