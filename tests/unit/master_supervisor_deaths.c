@@ -43,6 +43,17 @@ Test(supervisor_deaths, what_it_was_asked_to_let_go_of_it_has_let_go_of)
     cr_assert_eq(segments_released(parts.segments, workers.slots[1], 1, 5), 0);
 }
 
+Test(supervisor_deaths, what_nobody_needs_is_handed_to_its_successor)
+{
+    const struct ipc_segment_sealed sealed = { .slot = 0, .segment = 5, .bytes = 4096 };
+
+    start(1, "");
+    WAIT_FOR(is_started && !segments_is_held(parts.segments));
+    segments_sealed(parts.segments, &sealed);
+    kill_first(); /* who was the last to be asked */
+    WAIT_FOR(queue_group(parts.queue, REUSED_ID + 5, 0) != NULL);
+}
+
 Test(supervisor_deaths, MQ02_what_it_said_last_counts)
 {
     siginfo_t end;

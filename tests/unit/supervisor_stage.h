@@ -228,13 +228,24 @@ static inline void fake_credit(void *owner, const void *payload, int fd)
         _exit(6);
 }
 
+#define REUSED_ID 3000U /* and the segment's number */
+
+static inline void fake_reuse(void *owner, const void *payload, int fd)
+{
+    const struct ipc_segment *segment = payload;
+
+    (void)owner;
+    (void)fd;
+    fake_find(REUSED_ID + segment->segment, segment->slot);
+}
+
 static channel_handler *const fake_handlers[IPC_KIND_COUNT] = {
     [IPC_CONFIGURE] = fake_configure,   [IPC_LISTENER] = fake_listener,
     [IPC_LISTENER_CLOSE] = fake_ignore, [IPC_PROFILE] = fake_ignore,
     [IPC_SLOTS] = fake_ignore,          [IPC_RULES] = fake_ignore,
     [IPC_CREDIT] = fake_credit,         [IPC_MAIL_DELIVER] = fake_deliver,
     [IPC_RESCAN] = fake_rescan,         [IPC_DRAIN] = fake_drain,
-    [IPC_SEGMENT_GONE] = fake_ignore,   [IPC_SEGMENT_REUSE] = fake_ignore,
+    [IPC_SEGMENT_GONE] = fake_ignore,   [IPC_SEGMENT_REUSE] = fake_reuse,
 };
 
 static const int masters_signals[] = { SIGTERM, SIGINT, SIGHUP };

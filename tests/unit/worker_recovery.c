@@ -9,6 +9,7 @@
 #include "common/spool_path.h"
 #include "worker/message.h"
 #include "worker/segment_cache.h"
+#include "worker/slot_dir.h"
 
 static struct world *world;
 static struct segment_cache *cache;
@@ -684,6 +685,7 @@ Test(recovery, a_segment_of_a_slot_without_a_worker_is_removed)
 {
     uint64_t ids[3];
     char path[128];
+    int slot_fd;
 
     world_open(world, 7);
     submit_all(3, 100, 1, ids);
@@ -693,6 +695,10 @@ Test(recovery, a_segment_of_a_slot_without_a_worker_is_removed)
     spooler_segment_reuse(world->spooler, 7, 1);
     WORLD_WAIT(world, access(path, F_OK) != 0);
     stop();
+    *strrchr(path, '/') = '\0';
+    slot_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_geq(slot_dir_last_id(slot_fd), ids[2], "whatever the clock says later");
+    close(slot_fd);
     world_open(world, 7);
     cr_assert_gt(spooler_next_id(world->spooler), ids[2]);
 }
