@@ -206,6 +206,7 @@ static bool is_gone(struct work *work, uint32_t segment)
 {
     char path[256];
 
+    work_hear(work); /* nothing is handed back before a compaction was heard to end */
     work_tidy(work);
     (void)snprintf(path, sizeof(path), "%s/%u/%u.state", work->gateway->spool_dir, GATEWAY_SLOT,
                    segment);

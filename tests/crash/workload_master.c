@@ -278,6 +278,8 @@ void work_tidy(struct work *work)
         const struct ipc_segment_sealed sealed = gateway->sealed[i];
 
         find_places(work, sealed.segment, &places);
+        if (places.count == 0 && work->is_compacting)
+            continue; /* copies of which nobody has told yet may lie in it */
         if (places.count == 0) {
             gateway->sealed[i] = gateway->sealed[--gateway->sealed_count];
             hand_back(work, sealed.segment);
