@@ -9,13 +9,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/process.h"
 
-#define PATH_SIZE 4096
+#define PATH_SIZE        4096
+#define LOCK_PATIENCE_MS 1000
+#define LOCK_LOOK_MS     10
 
 /* ---- background ---- */
 
@@ -87,11 +90,20 @@ static int make_folder(const char *path, mode_t mode, struct reason *reterr_why)
     return reason_set(reterr_why, -errno, "cannot make %s: %s", path, strerror(errno));
 }
 
+/* A master that was killed while it started a worker may have left its lock with the new process,
+ * until that runs its own program. */
 static int lock_file(int fd)
 {
+    const struct timespec pause = { .tv_nsec = LOCK_LOOK_MS * 1000000L };
+    const int64_t until_ms = clock_mono_ms() + LOCK_PATIENCE_MS;
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-    return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : -errno;
+    while (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
+        if ((errno != EAGAIN && errno != EACCES) || clock_mono_ms() >= until_ms)
+            return -errno;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
 }
 
 int startup_lock(const struct conf *conf, int *ret_lock_fd, struct reason *reterr_why)

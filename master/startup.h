@@ -18,7 +18,8 @@ int startup_daemonise(struct reason *reterr_why);
 void startup_report(int *fd, int status, const char *message);
 
 /* Makes state_dir and run_dir if they are missing, and locks state_dir for the life of this
- * process. -EBUSY: another posternd has it. The descriptor is kept open on purpose. */
+ * process. -EBUSY: another posternd has it, and has it for longer than a moment. The descriptor is
+ * kept open on purpose. */
 int startup_lock(const struct conf *conf, int *ret_lock_fd, struct reason *reterr_why);
 
 /* <run_dir>/posternd.pid: "pid start-time". */
