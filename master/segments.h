@@ -32,8 +32,8 @@ struct workers;
 struct segments *segments_new(struct workers *workers);
 void segments_free(struct segments **segments);
 
-/* Segment 0 means none and is ignored. Without memory for an entry the segment is never recycled
- * before a restart, which costs room and loses nothing. */
+/* Segment 0 means none and is ignored. Without memory for an entry the process ends (common/oom.h):
+ * a segment of which is not known that it is needed would be used again. */
 void segments_pin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes);
 void segments_unpin(struct segments *segments, unsigned slot, uint32_t number, uint32_t bytes);
 
