@@ -1,0 +1,19 @@
+/* tests/peer/program.h: what the small programs beside the tests have in common. */
+#ifndef TESTS_PEER_PROGRAM_H
+#define TESTS_PEER_PROGRAM_H
+
+#include <stdint.h>
+
+/* As many descriptors as this process may have. */
+void program_take_descriptors(void);
+
+/* A port number, or the end of the program. */
+uint16_t program_port(const char *text);
+
+/* A line on standard output, at once: the answer to whoever started this and sends it signals. */
+void program_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* "program: ..." on standard error, and exit 2. */
+_Noreturn void program_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
