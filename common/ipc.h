@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         3
+#define IPC_VERSION         4
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_CHANNEL_FD      3 /* where a worker finds its channel */
@@ -108,7 +108,7 @@ struct ipc_mail_deliver {
     uint64_t job;     /* unique over the master's life */
     uint64_t version; /* of the profile */
     uint64_t tried;   /* servers (bit = index) already tried in this attempt */
-    uint64_t skip;    /* servers that are down or drained: tried only if nothing else is left */
+    uint64_t skip;    /* servers that must not be tried: down, drained, or others than a trial's */
     uint32_t profile;
     uint32_t rule;
     uint32_t deadline_ms; /* from receipt; the attempt is over by then (SP25) */
@@ -129,6 +129,12 @@ enum ipc_outcome {
     IPC_OUTCOME_COUNT
 };
 
+enum ipc_outcome_flag {
+    IPC_OUTCOME_LOST =
+        1 << 0,               /* a connection, after the end of data: `served` says no good of it */
+    IPC_OUTCOME_CUT = 1 << 1, /* by its deadline: the server at hand had not come to a word */
+};
+
 struct ipc_mail_outcome {
     struct ipc_place place;
     uint64_t job;
@@ -145,9 +151,46 @@ struct ipc_mail_outcome {
     uint32_t recipients;   /* still open */
     uint32_t note_segment; /* where the group's newest note lies, 0: none; keeps that segment */
     uint16_t note_slot;
-    uint16_t reserved;
+    uint16_t flags;      /* enum ipc_outcome_flag */
     uint32_t note_bytes; /* what it takes there, 0: it is the one from before */
     uint32_t reserved2;
+};
+
+/* ---- health of servers (SP23) ---- */
+
+enum ipc_server_word {
+    IPC_WORD_ANSWERS,
+    IPC_WORD_FAILED,        /* in SP22's sense */
+    IPC_WORD_REFUSES_LOGIN, /* the same, and our password is why: 535 */
+    IPC_WORD_UNDECIDED,     /* it could not be asked here */
+    IPC_WORD_COUNT
+};
+
+/* A server failed in a delivery that goes on with the next one: told at once, and the only word on
+ * it that counts. NO_ROOM is none. */
+struct ipc_server_failed {
+    uint64_t job;
+    uint16_t server; /* index in the list of the job's version */
+    uint16_t word;   /* enum ipc_server_word: FAILED or REFUSES_LOGIN */
+    uint32_t reserved;
+    char text[240]; /* NUL-terminated */
+};
+
+/* Connect, greeting, EHLO, QUIT; no mail. Answered once, in IPC_HEALTH_PROBE_MS at the most. */
+#define IPC_HEALTH_PROBE_MS 10000
+
+struct ipc_health_probe {
+    uint64_t token;
+    uint64_t version; /* of the profile */
+    uint32_t profile;
+    uint32_t server;
+};
+
+struct ipc_health_probed {
+    uint64_t token;
+    uint32_t profile;
+    uint32_t word;  /* enum ipc_server_word */
+    char text[240]; /* why, NUL-terminated */
 };
 
 /* How many idle connections a worker keeps for one server, for dispatch by affinity. */
@@ -284,6 +327,9 @@ struct ipc_alert {
     X(MAIL_DELIVER, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_deliver)           \
     X(MAIL_CANCEL, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_cancel)             \
     X(MAIL_OUTCOME, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_outcome)           \
+    X(SERVER_FAILED, WORKER, MASTER, IPC_NO_FD, struct ipc_server_failed)         \
+    X(HEALTH_PROBE, MASTER, WORKER, IPC_NO_FD, struct ipc_health_probe)           \
+    X(HEALTH_PROBED, WORKER, MASTER, IPC_NO_FD, struct ipc_health_probed)         \
     X(CONNECTIONS, WORKER, MASTER, IPC_NO_FD, struct ipc_connections)             \
     X(PROBE, MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)                       \
     X(PROBE_STEP, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_step)               \

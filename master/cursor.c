@@ -32,15 +32,23 @@ static size_t place_of(const struct cursor *cursor, uint64_t identity)
     return find(cursor->servers, cursor->count, identity);
 }
 
-/* Debt that all have changes nobody's share, so it is dropped: some server is always without. */
-static void drop_common_debt(struct cursor *cursor)
+static bool is_among(uint64_t servers, size_t index)
+{
+    return (servers >> index & 1) != 0;
+}
+
+/* Debt that all of these have changes nobody's share, so it is dropped: one of them is always
+ * without. */
+static void drop_common_debt(struct cursor *cursor, uint64_t among)
 {
     uint32_t least = UINT32_MAX;
 
+    for (size_t i = 0; i < cursor->count; i++) {
+        if (is_among(among, i) && cursor->debts[i] < least)
+            least = cursor->debts[i];
+    }
     for (size_t i = 0; i < cursor->count; i++)
-        least = cursor->debts[i] < least ? cursor->debts[i] : least;
-    for (size_t i = 0; i < cursor->count; i++)
-        cursor->debts[i] -= least;
+        cursor->debts[i] -= is_among(among, i) ? least : 0;
 }
 
 /* The nearest one before `last` in the old list that is still there: the turn after it is the turn
@@ -73,27 +81,29 @@ void cursor_set_servers(struct cursor *cursor, const uint64_t *identities, size_
         cursor->servers[i] = identities[i];
         cursor->debts[i] = before != NOWHERE ? old.debts[before] : 0;
     }
-    drop_common_debt(cursor);
+    drop_common_debt(cursor, CURSOR_ALL);
 }
 
-size_t cursor_take(struct cursor *cursor)
+size_t cursor_take(struct cursor *cursor, uint64_t usable)
 {
     size_t at = cursor->last != 0 ? place_of(cursor, cursor->last) : NOWHERE;
 
+    drop_common_debt(cursor, usable);
     at = at == NOWHERE ? 0 : (at + 1) % cursor->count;
-    while (cursor->debts[at] > 0) { /* ends: not all have debt */
-        cursor->debts[at]--;
+    while (!is_among(usable, at) || cursor->debts[at] > 0) { /* ends: one is without debt */
+        if (is_among(usable, at))
+            cursor->debts[at]--;
         at = (at + 1) % cursor->count;
     }
     cursor->last = cursor->servers[at];
     return at;
 }
 
-size_t cursor_peek(const struct cursor *cursor)
+size_t cursor_peek(const struct cursor *cursor, uint64_t usable)
 {
     struct cursor copy = *cursor;
 
-    return cursor_take(&copy);
+    return cursor_take(&copy, usable);
 }
 
 void cursor_served(struct cursor *cursor, uint64_t identity)
@@ -103,7 +113,7 @@ void cursor_served(struct cursor *cursor, uint64_t identity)
     if (at == NOWHERE || cursor->debts[at] == UINT32_MAX)
         return;
     cursor->debts[at]++;
-    drop_common_debt(cursor);
+    drop_common_debt(cursor, CURSOR_ALL);
 }
 
 /* ---- text: "<last> <count> <identity>:<debt> ..." ---- */
@@ -158,7 +168,7 @@ int cursor_parse(const char *text, struct cursor *ret_cursor)
     }
     if (*text != '\0')
         return -EBADMSG;
-    drop_common_debt(&cursor);
+    drop_common_debt(&cursor, CURSOR_ALL);
     *ret_cursor = cursor;
     return 0;
 }

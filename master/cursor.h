@@ -6,6 +6,10 @@
  * turn comes while it has debt, the turn is skipped and one debt is paid. Debt that every server
  * has is nobody's: it is taken off all. So over M deliveries n healthy servers get M/n each, +-1.
  *
+ * Servers that take no mail now are passed over as if they were not in the list: the others have
+ * the turns among themselves, evenly however many are out and whichever they are. Nothing is owed
+ * to them for that when they are back; what they owed themselves they still do.
+ *
  * An edit of the list keeps order and debts of the servers that stay. If the server handed out last
  * was removed, the turn goes to the one that followed it. */
 #ifndef MASTER_CURSOR_H
@@ -29,11 +33,13 @@ uint64_t cursor_identity(const char *uri);
 /* The list as it is now; at most CURSOR_MAX_SERVERS, no two alike. */
 void cursor_set_servers(struct cursor *cursor, const uint64_t *identities, size_t count);
 
-/* Hands out the next start server (an index into the list), of which there must be one. */
-size_t cursor_take(struct cursor *cursor);
+/* Hands out the next start server (an index into the list) among those that `usable` has a bit for;
+ * at least one of them must be in the list. */
+#define CURSOR_ALL UINT64_MAX
+size_t cursor_take(struct cursor *cursor, uint64_t usable);
 
 /* What cursor_take() would hand out. */
-size_t cursor_peek(const struct cursor *cursor);
+size_t cursor_peek(const struct cursor *cursor, uint64_t usable);
 
 /* A delivery that started elsewhere was served by this one; unknown identities are ignored. */
 void cursor_served(struct cursor *cursor, uint64_t identity);

@@ -36,13 +36,19 @@ struct dispatch *dispatch_new(struct loop *loop, struct queue *queue, struct wor
 
     if (dispatch == NULL)
         return NULL;
-    *dispatch =
-        (struct dispatch){ .loop = loop, .queue = queue, .workers = workers, .cells = cells };
+    *dispatch = (struct dispatch){ .loop = loop,
+                                   .queue = queue,
+                                   .workers = workers,
+                                   .cells = cells,
+                                   .health.rules = { .failures = 3, 10000, 60000 } };
     dispatch->jobs = jobs_new();
     dispatch->wake = loop_timer_new(loop, on_wake, dispatch);
     dispatch->watch = loop_timer_new(loop, on_watch, dispatch);
+    dispatch->health.timer = loop_timer_new(loop, dispatch_health_on_timer, dispatch);
+    dispatch->release.timer = loop_timer_new(loop, dispatch_release_on_timer, dispatch);
     loop_at_turn_end(loop, on_turn_end, dispatch);
-    if (dispatch->jobs == NULL || dispatch->wake == NULL || dispatch->watch == NULL)
+    if (dispatch->jobs == NULL || dispatch->wake == NULL || dispatch->watch == NULL ||
+        dispatch->health.timer == NULL || dispatch->release.timer == NULL)
         dispatch_free(&dispatch);
     return dispatch;
 }
@@ -56,6 +62,8 @@ void dispatch_free(struct dispatch **dispatch)
     loop_forget_turn_end(d->loop, on_turn_end, d);
     loop_timer_free(&d->wake);
     loop_timer_free(&d->watch);
+    loop_timer_free(&d->health.timer);
+    loop_timer_free(&d->release.timer);
     for (size_t i = 0; i < queue_lane_count(d->queue); i++)
         route_free(&queue_lane_at(d->queue, i)->route);
     jobs_free(&d->jobs);
@@ -79,16 +87,21 @@ int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profil
                          const struct cursor *saved)
 {
     struct lane *lane;
+    int err;
 
     if (profile->type != PROFILE_SMTP)
         return 0; /* only relays have mail of their own to send */
     lane = queue_lane(dispatch->queue, profile->id);
     if (lane == NULL)
         return -ENOMEM;
-    if (lane->route != NULL)
-        return route_update(lane->route, profile);
-    lane->route = route_new(profile, saved);
-    return lane->route != NULL ? 0 : -ENOMEM;
+    if (lane->route == NULL) {
+        lane->route = route_new(profile, saved);
+        return lane->route != NULL ? 0 : -ENOMEM;
+    }
+    err = route_update(lane->route, profile);
+    if (err == 0)
+        dispatch_health_saved(dispatch, lane);
+    return err;
 }
 
 void dispatch_drop_profile(struct dispatch *dispatch, uint32_t profile)
@@ -103,7 +116,14 @@ int dispatch_next_start(const struct dispatch *dispatch, uint32_t profile)
 {
     const struct lane *lane = queue_lane_known(dispatch->queue, profile);
 
-    return lane != NULL && lane->route != NULL ? (int)route_next_start(lane->route) : -ENOENT;
+    uint64_t open;
+
+    if (lane == NULL || lane->route == NULL)
+        return -ENOENT;
+    open = route_open(lane->route);
+    if (open == 0)
+        open = route_up(lane->route);
+    return (int)route_next_start(lane->route, open != 0 ? open : CURSOR_ALL);
 }
 
 unsigned dispatch_in_flight(const struct dispatch *dispatch, uint32_t profile)
@@ -152,14 +172,17 @@ size_t dispatch_start_of(struct dispatch *dispatch, struct group *group)
 {
     struct route *route = group->lane->route;
     bool is_kept = group->has_kept_turn && group->kept_version == route->version;
-    uint64_t last = route->cursor.last;
+    uint64_t last = route->cursor.last, usable = dispatch_health_usable(dispatch, route);
     size_t start;
 
     group->has_kept_turn = false;
-    if (is_kept)
+    if (is_kept && (usable >> group->kept_start & 1) != 0 && route_up(route) != 0)
         return group->kept_start;
-    group->kept_tried = 0;
-    start = route_take_start(route);
+    if (!is_kept || route_up(route) == 0)
+        group->kept_tried = 0;
+    if ((usable & ~group->kept_tried) != 0)
+        usable &= ~group->kept_tried;
+    start = route_take_start(route, usable);
     if (route->cursor.last != last && dispatch->hooks.on_cursor != NULL)
         dispatch->hooks.on_cursor(dispatch->hooks.cursor_arg);
     return start;
@@ -182,6 +205,7 @@ struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct
                                          .job = job->id,
                                          .version = route->version,
                                          .tried = group->kept_tried,
+                                         .skip = dispatch_health_sent(dispatch, job),
                                          .profile = group->lane->profile,
                                          .rule = group->rule,
                                          .deadline_ms = DISPATCH_DEADLINE_MS,
@@ -214,7 +238,7 @@ static bool serve_one(struct dispatch *dispatch, struct lane *lane)
     size_t start;
 
     if (lane->route == NULL || lane->in_flight >= lane->route->max_in_flight ||
-        !dispatch_any_room(dispatch, lane))
+        dispatch_health_usable(dispatch, lane->route) == 0 || !dispatch_any_room(dispatch, lane))
         return false;
     group = pick(lane);
     start = dispatch_start_of(dispatch, group);

@@ -3,7 +3,9 @@
  * Profiles are served in turn, within a profile new mail before deferred 3:1 (MQ0A). A profile has
  * at most max_in_flight groups out, and of each worker's credit at most half of what the others
  * leave, so that one whose servers hang delays nobody else (SP25). The start server is the cursor's
- * (SP20, SP21). The worker is one with an idle connection to it, else the one whose spool has the
+ * among those that take mail (SP20, SP21, SP23: master/health.h); while none does, mail waits here
+ * without an attempt being counted, but for one trial at a time on each server whose time for it
+ * has come. The worker is one with an idle connection to it, else the one whose spool has the
  * message if its load is within 25 % of the least, else the least loaded. What killed a worker
  * before runs alone (MQ09). */
 #ifndef MASTER_DISPATCH_H
@@ -25,6 +27,7 @@ struct cells;
 struct cursor;
 struct dispatch;
 struct group;
+struct health_rules;
 struct loop;
 struct profile;
 struct queue;
@@ -67,6 +70,19 @@ int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
                      const struct ipc_mail_outcome *outcome);
 void dispatch_connections(struct dispatch *dispatch, const struct worker *worker,
                           const struct ipc_connections *connections);
+
+/* Told before the outcome of its job. An unknown job: its time was over. 0 or -EBADMSG. */
+int dispatch_server_failed(struct dispatch *dispatch, struct worker *worker,
+                           const struct ipc_server_failed *failed);
+int dispatch_probed(struct dispatch *dispatch, const struct worker *worker,
+                    const struct ipc_health_probed *probed);
+
+/* ---- health of servers (SP23) ---- */
+
+void dispatch_set_health(struct dispatch *dispatch, const struct health_rules *rules);
+/* An operator's word on a server, by its normalised URI. 0, or -ENOENT: there is none. */
+int dispatch_drain(struct dispatch *dispatch, uint32_t profile, const char *uri);
+int dispatch_enable(struct dispatch *dispatch, uint32_t profile, const char *uri);
 
 /* Its process has ended and its channel is read to the end: the cell of each job that it had is
  * read again before the group goes anywhere. `is_crash`: what it had may have killed it. */

@@ -67,6 +67,7 @@ static void take_progress(struct dispatch *dispatch, struct group *group,
     if (outcome->attempts > group->attempts)
         group->attempts = outcome->attempts;
     group->recipients = outcome->recipients;
+    group->is_deferred_by_servers = outcome->served == -1;
     queue_set_note(dispatch->queue, group, outcome->note_slot, outcome->note_segment,
                    outcome->note_bytes);
 }
@@ -151,6 +152,7 @@ int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
     group = job->group;
     is_recalled = group->is_recalled;
     count_service(dispatch, job, outcome->served);
+    dispatch_health_ended(dispatch, job, outcome);
     ended = *job;
     server_list_hold(ended.servers);
     jobs_end(dispatch->jobs, job);
@@ -226,6 +228,7 @@ void dispatch_worker_lost(struct dispatch *dispatch, struct worker *worker, bool
     while ((job = TAILQ_FIRST(&worker->jobs)) != NULL) {
         struct group *group = job->group;
 
+        dispatch_health_ended(dispatch, job, NULL);
         jobs_end(dispatch->jobs, job);
         queue_set_checking(dispatch->queue, group);
         if (items != NULL)
@@ -242,6 +245,7 @@ void dispatch_worker_lost(struct dispatch *dispatch, struct worker *worker, bool
             route_forget_worker(lane->route, worker->slot);
     }
     dispatch_alone_lost(dispatch, worker);
+    dispatch_health_worker_lost(dispatch, worker);
     if (items == NULL)
         return;
     /* What it wrote last is known only when the cells have been read. */

@@ -1,14 +1,19 @@
 /* master/dispatch_parts.h: what the files of dispatch share: dispatch.c (turns and sending),
- * dispatch_choice.c (which worker), dispatch_outcome.c (how jobs end), dispatch_alone.c (MQ09). */
+ * dispatch_choice.c (which worker), dispatch_outcome.c (how jobs end), dispatch_alone.c (MQ09),
+ * dispatch_health.c (which servers), dispatch_probe.c (who is back), dispatch_release.c (deferred
+ * mail, when one is back). */
 #ifndef MASTER_DISPATCH_PARTS_H
 #define MASTER_DISPATCH_PARTS_H
 
 #include "master/dispatch.h"
+#include "master/health.h"
 
 struct jobs;
 struct job;
 struct lane;
 struct loop_timer;
+struct route;
+struct route_server;
 
 struct dispatch {
     struct loop *loop;
@@ -28,6 +33,19 @@ struct dispatch {
         int64_t since_ms;
         int64_t rest_until_ms; /* the others' time before the next suspect */
     } alone;
+    struct { /* SP23 */
+        struct health_rules rules;
+        struct loop_timer *timer;
+        int64_t timer_ms;  /* when it is set: for then */
+        uint64_t last_job; /* the last one that was sent */
+        uint64_t last_token;
+    } health;
+    struct {
+        struct loop_timer *timer;
+        bool is_walking;
+        uint32_t next;  /* number of the group that is looked at next */
+        uint64_t count; /* made ready by this walk */
+    } release;
 };
 
 /* Could this worker take one more of this lane? */
@@ -42,6 +60,29 @@ struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct
                           size_t start);
 /* The start server of its next attempt: a kept turn, or a new one. */
 size_t dispatch_start_of(struct dispatch *dispatch, struct group *group);
+
+/* Bits of the servers that a delivery may start with now: those that have room for one more, or,
+ * when none takes mail, one that is to be tried. 0: mail waits. */
+uint64_t dispatch_health_usable(const struct dispatch *dispatch, const struct route *route);
+/* The job goes to its start server; returns the servers that it must leave alone. */
+uint64_t dispatch_health_sent(struct dispatch *dispatch, struct job *job);
+/* It is over; its outcome, NULL: it was lost with its worker. Before jobs_end(). */
+void dispatch_health_ended(struct dispatch *dispatch, struct job *job,
+                           const struct ipc_mail_outcome *outcome);
+void dispatch_health_worker_lost(struct dispatch *dispatch, const struct worker *worker);
+void dispatch_health_saved(struct dispatch *dispatch, struct lane *lane);
+
+/* The one road of every event: health_take(), and what follows from it. */
+void dispatch_health_take(struct dispatch *dispatch, struct lane *lane, struct route_server *server,
+                          enum health_event event, uint64_t delivery, const char *why);
+/* The timer looks after servers in so many ms at the latest; or when this one is due. */
+void dispatch_health_wake_in(struct dispatch *dispatch, int64_t wait_ms);
+void dispatch_health_wake_for(struct dispatch *dispatch, const struct route_server *server);
+void dispatch_health_on_timer(void *arg);
+
+/* What was deferred because servers failed is made ready, a slice in each turn. */
+void dispatch_release(struct dispatch *dispatch, struct lane *lane);
+void dispatch_release_on_timer(void *arg);
 
 void dispatch_alone_serve(struct dispatch *dispatch);
 void dispatch_alone_ended(struct dispatch *dispatch, uint64_t job);

@@ -46,7 +46,8 @@ struct group {
     uint8_t crashes;      /* workers that died while they held it */
     uint8_t misses;       /* in a row: workers that could not read it */
     bool has_kept_turn;
-    bool is_recalled;      /* an order waits for it to come back */
+    bool is_deferred_by_servers; /* waiting: until they answer again; no server has judged it */
+    bool is_recalled;            /* an order waits for it to come back */
     bool is_touched;       /* since it was reported: its cell may say more than another copy's */
     bool may_be_twice;     /* another copy of its record may lie somewhere */
     uint16_t moved_by;     /* checking: slot + 1 of the worker that is to move it, 0: none */
@@ -65,9 +66,10 @@ struct lane {
     uint64_t ready_count;
     uint64_t counts[QUEUE_STATE_COUNT];
     unsigned in_flight;
-    unsigned new_streak;    /* new ones taken since the last deferred one */
-    uint16_t out[ID_SLOTS]; /* jobs by worker */
-    struct route *route;    /* NULL: the profile is not known, its mail waits */
+    unsigned new_streak;                  /* new ones taken since the last deferred one */
+    uint16_t out[ID_SLOTS];               /* jobs by worker */
+    struct route *route;                  /* NULL: the profile is not known, its mail waits */
+    bool is_release_wanted, is_releasing; /* its deferred mail, now that a server answers */
 };
 
 TAILQ_HEAD(lane_list, lane);

@@ -89,6 +89,26 @@ static void on_outcome(void *owner, const void *payload, int fd)
               "MAIL_OUTCOME");
 }
 
+static void on_server_failed(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, dispatch_server_failed(worker->supervisor->parts.dispatch, worker, payload),
+              "SERVER_FAILED");
+}
+
+static void on_probed(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, dispatch_probed(worker->supervisor->parts.dispatch, worker, payload),
+              "HEALTH_PROBED");
+}
+
 static void on_connections(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -239,6 +259,8 @@ channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_RUNNING] = on_running,
     [IPC_MAIL_QUEUED] = on_queued,
     [IPC_MAIL_OUTCOME] = on_outcome,
+    [IPC_SERVER_FAILED] = on_server_failed,
+    [IPC_HEALTH_PROBED] = on_probed,
     [IPC_CONNECTIONS] = on_connections,
     [IPC_PROBE_STEP] = on_probe_step,
     [IPC_PROBE_DONE] = on_probe_done,

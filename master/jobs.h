@@ -21,7 +21,10 @@ struct job {
     int64_t sent_ms;
     int64_t cancelled_ms; /* 0: not cancelled */
     uint16_t start;
-    bool is_alone; /* a suspect: nothing else goes to its worker (MQ09) */
+    uint64_t failed;  /* servers of which that was told */
+    bool is_at_start; /* as far as is known: it counts as there */
+    bool is_trial;    /* of a start server that is down (SP23) */
+    bool is_alone;    /* a suspect: nothing else goes to its worker (MQ09) */
 };
 
 struct jobs *jobs_new(void);

@@ -18,6 +18,7 @@
 #include "master/compactor.h"
 #include "master/cursor_file.h"
 #include "master/dispatch.h"
+#include "master/health.h"
 #include "master/io_thread.h"
 #include "master/listeners.h"
 #include "master/master_parts.h"
@@ -90,6 +91,15 @@ static void on_copy(const struct ipc_mail_queued *queued, void *arg)
     compactor_found_copy(arg, queued);
 }
 
+void master_set_health(struct master *master, const struct conf *conf)
+{
+    const struct health_rules rules = { .failures = (unsigned)conf->health_failures,
+                                        .probe_first_ms = conf->health_probe_first * 1000,
+                                        .probe_max_ms = conf->health_probe_max * 1000 };
+
+    dispatch_set_health(master->dispatch, &rules);
+}
+
 /* Parts that need no disk and no name: only memory can be missing. */
 static int make_memory_parts(struct master *master, struct reason *why)
 {
@@ -115,6 +125,7 @@ static int make_memory_parts(struct master *master, struct reason *why)
     if (master->cursors == NULL || master->orders == NULL || master->prober == NULL ||
         master->querier == NULL || master->compactor == NULL)
         return reason_set(why, -ENOMEM, "no memory");
+    master_set_health(master, master->conf);
     dispatch_hooks(master->dispatch)->on_cursor = on_cursor;
     dispatch_hooks(master->dispatch)->cursor_arg = master;
     dispatch_hooks(master->dispatch)->on_overrun = on_overrun;

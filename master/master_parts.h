@@ -41,6 +41,9 @@ struct master {
 /* SIGTERM, SIGINT: drain, then end. SIGHUP: reload. 0 or a negative errno. */
 int master_watch_signals(struct master *master);
 
+/* From the configuration: when a server is down, and when it is tried again (SP23). */
+void master_set_health(struct master *master, const struct conf *conf);
+
 /* What the control API sees of the master. */
 struct control_backend master_backend(struct master *master);
 

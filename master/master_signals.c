@@ -94,6 +94,7 @@ static void on_reload(int number, void *arg)
     master->conf = conf;
     control_reload(master->control, conf);
     registry_reload(master->registry, conf);
+    master_set_health(master, conf);
     if (supervisor_reload(master->supervisor, conf, &why) != 0)
         log_error("master", "reload: not all workers are as the configuration says",
                   LOG_STR("reason", why.text));

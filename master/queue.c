@@ -122,6 +122,7 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     group->received_s = queued->received_s;
     group->next_attempt_s = queued->next_attempt_s;
     group->attempts = queued->attempts;
+    group->is_deferred_by_servers = queued->attempts > 0; /* for all that is known */
     group->crashes = queued->crashes > UINT8_MAX ? UINT8_MAX : (uint8_t)queued->crashes;
     group->state = QUEUE_CHECKING;
     queue_count(queue, group, QUEUE_CHECKING, 1);

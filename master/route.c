@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/profile.h"
 
@@ -32,6 +33,34 @@ static struct server_list *make_list(const struct profile *profile)
     return list;
 }
 
+static void free_states(struct route_server *states, size_t count)
+{
+    for (size_t i = 0; states != NULL && i < count; i++)
+        free(states[i].uri);
+    free(states);
+}
+
+/* Those that stay keep what is known of them; the old ones still have their texts. */
+static struct route_server *make_states(const struct route *route, const struct profile *profile,
+                                        const struct server_list *list)
+{
+    struct route_server *states = calloc(list->count + 1, sizeof(*states));
+
+    for (size_t i = 0; states != NULL && i < list->count; i++) {
+        const struct route_server *before = route_find(route, list->identities[i]);
+
+        if (before != NULL)
+            states[i] = *before;
+        states[i].identity = list->identities[i];
+        states[i].uri = strdup(profile->servers[i].text);
+        if (states[i].uri == NULL) {
+            free_states(states, i);
+            return NULL;
+        }
+    }
+    return states;
+}
+
 /* Connections are of one version and its list: what was said about older ones means nothing now. */
 static void forget_connections(struct route *route)
 {
@@ -42,12 +71,22 @@ static void forget_connections(struct route *route)
 int route_update(struct route *route, const struct profile *profile)
 {
     struct server_list *list = make_list(profile);
+    struct route_server *states = list != NULL ? make_states(route, profile, list) : NULL;
+    char *name = strdup(profile->name != NULL ? profile->name : "");
 
-    if (list == NULL)
+    if (states == NULL || name == NULL) {
+        free_states(states, states != NULL ? list->count : 0);
+        server_list_release(list);
+        free(name);
         return -ENOMEM;
+    }
     forget_connections(route);
+    free_states(route->states, route->states != NULL ? route->servers->count : 0);
     server_list_release(route->servers);
+    free(route->name);
     route->servers = list;
+    route->states = states;
+    route->name = name;
     route->version = profile->version;
     route->is_round_robin = profile->preference == PREFERENCE_ROUND_ROBIN;
     route->is_pooled = profile->pool.enabled;
@@ -75,19 +114,60 @@ void route_free(struct route **route)
     if (*route == NULL)
         return;
     forget_connections(*route);
+    free_states((*route)->states, (*route)->states != NULL ? (*route)->servers->count : 0);
     server_list_release((*route)->servers);
+    free((*route)->name);
     free(*route);
     *route = NULL;
 }
 
-size_t route_take_start(struct route *route)
+static size_t first_of(uint64_t servers)
 {
-    return route->is_round_robin ? cursor_take(&route->cursor) : 0;
+    size_t first = 0;
+
+    while ((servers >> first & 1) == 0)
+        first++;
+    return first;
 }
 
-size_t route_next_start(const struct route *route)
+size_t route_take_start(struct route *route, uint64_t usable)
 {
-    return route->is_round_robin ? cursor_peek(&route->cursor) : 0;
+    return route->is_round_robin ? cursor_take(&route->cursor, usable) : first_of(usable);
+}
+
+size_t route_next_start(const struct route *route, uint64_t usable)
+{
+    return route->is_round_robin ? cursor_peek(&route->cursor, usable) : first_of(usable);
+}
+
+struct route_server *route_find(const struct route *route, uint64_t identity)
+{
+    for (size_t i = 0; route->states != NULL && i < route->servers->count; i++) {
+        if (route->states[i].identity == identity)
+            return &route->states[i];
+    }
+    return NULL;
+}
+
+uint64_t route_up(const struct route *route)
+{
+    uint64_t up = 0;
+
+    for (size_t i = 0; i < route->servers->count; i++)
+        up |= (uint64_t)health_is_up(&route->states[i].health) << i;
+    return up;
+}
+
+uint64_t route_open(const struct route *route)
+{
+    uint64_t open = 0;
+
+    for (size_t i = 0; i < route->servers->count; i++) {
+        const struct route_server *server = &route->states[i];
+
+        open |= (uint64_t)health_has_room(&server->health, server->in_flight) << i;
+    }
+    return open;
 }
 
 bool route_served(struct route *route, const struct server_list *servers, size_t start,

@@ -12,6 +12,7 @@
 
 #include "common/id.h"
 #include "master/cursor.h"
+#include "master/health.h"
 
 struct profile;
 
@@ -26,13 +27,30 @@ struct route_connections {
     uint16_t idle, open;
 };
 
+/* What is known of a server; it belongs to the server's identity and outlives edits of the list. */
+struct route_server {
+    uint64_t identity;
+    char *uri;
+    struct health health;
+    unsigned in_flight; /* deliveries that are there, or still on their way: by their start */
+    uint64_t trial;     /* the job that tries it while every server is down, 0: none */
+    struct {
+        uint64_t token; /* 0: none is out */
+        uint16_t slot;  /* of the worker that was asked */
+        int64_t until_ms;
+    } probe;
+};
+
 struct route {
     uint64_t version;
+    char *name; /* of the profile, for people */
     bool is_round_robin;
     bool is_pooled;
     unsigned max_in_flight;
     unsigned pool_size;
     struct server_list *servers;
+    struct route_server *states; /* in the order of the list */
+    int64_t down_wall_ms;        /* no server takes mail, since then; 0: one does */
     struct cursor cursor;
     /* Per worker an array over the servers; NULL: that worker reported none yet. */
     struct route_connections *connections[ID_SLOTS];
@@ -45,9 +63,16 @@ void route_free(struct route **route);
 /* A new version. 0 or -ENOMEM (nothing changed). */
 int route_update(struct route *route, const struct profile *profile);
 
-/* The index of the server to start with; a turn is given by it (SP20, SP21). */
-size_t route_take_start(struct route *route);
-size_t route_next_start(const struct route *route);
+/* The index of the server to start with, of those that `usable` has a bit for, which has one for
+ * some; a turn is given by it (SP20, SP21). */
+size_t route_take_start(struct route *route, uint64_t usable);
+size_t route_next_start(const struct route *route, uint64_t usable);
+
+/* NULL: it is not in the list any more. */
+struct route_server *route_find(const struct route *route, uint64_t identity);
+/* Bits by index: servers that mail is given to, and those of them that one more may go to now. */
+uint64_t route_up(const struct route *route);
+uint64_t route_open(const struct route *route);
 
 /* A delivery that started at `start` of this list was served by `served`. True: the cursor moved.
  */

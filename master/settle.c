@@ -26,6 +26,7 @@ void settle_by_cell(struct queue *queue, struct group *group, const struct cell 
     group->crashes = cell->crashes;
     group->attempts = cell->attempts;
     group->next_attempt_s = cell->next_attempt_s;
+    group->is_deferred_by_servers = true; /* the cell does not say it: it may be so */
     queue_set_note(queue, group, cell->note.slot, cell->note.segment, 0);
     if (cell->stage == CELL_FAILED)
         queue_set_failed(queue, group);

@@ -188,7 +188,9 @@ static void cut(struct job *job, const char *why)
     bool is_past_end = job->stage == JOB_TALKING && smtp_transaction_is_past_end(&job->transaction);
 
     job_disconnect(job);
+    job->outcome.flags |= IPC_OUTCOME_CUT;
     if (is_past_end) {
+        job->outcome.flags |= IPC_OUTCOME_LOST;
         mark_lost(job);
         job->delivery->figures.ambiguous++;
     }

@@ -138,6 +138,7 @@ static void log_delivered(const struct job *job, const struct smtp_reply *reply)
 
 static void log_lost(struct job *job, const char *what)
 {
+    job->outcome.flags |= IPC_OUTCOME_LOST;
     job->delivery->figures.ambiguous++;
     log_warning("delivery", "connection lost after the end of data: it may arrive twice",
                 LOG_ID(job->order.place.id), LOG_STR("event", "ambiguous"),

@@ -1,7 +1,9 @@
 /* worker/delivery_walk.c: from server to server, until one has taken the message or none is left
  * (SP20, SP21, SP22). */
+#include <stdio.h>
 #include <string.h>
 
+#include "common/channel.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/profile.h"
@@ -11,33 +13,45 @@
 #include "worker/resolver.h"
 #include "worker/smtp/connection.h"
 
+#define LOGIN_REFUSED 535
+
 static uint64_t bit(int server)
 {
     return (uint64_t)1 << server;
 }
 
-/* From the start server on, past the end at the beginning; those to be skipped only when nothing
- * else is left. -1: all were tried. */
+/* From the start server on, past the end at the beginning, none that is to be left alone (SP23).
+ * -1: none is left. */
 static int next_server(const struct job *job)
 {
-    int count = (int)job->profile->profile->server_count, skipped = -1;
+    int count = (int)job->profile->profile->server_count;
 
     for (int i = 0; i < count; i++) {
         int server = (job->order.start + i) % count;
 
-        if ((job->tried & bit(server)) != 0)
-            continue;
-        if ((job->order.skip & bit(server)) == 0)
+        if (((job->tried | job->order.skip) & bit(server)) == 0)
             return server;
-        if (skipped < 0)
-            skipped = server;
     }
-    return skipped;
+    return -1;
+}
+
+/* Told before the job is over: with the next server it may take long. */
+static void tell_master(const struct job *job, unsigned code, const char *what)
+{
+    struct ipc_server_failed told = {
+        .job = job->order.job,
+        .server = (uint16_t)job->server,
+        .word = code == LOGIN_REFUSED ? IPC_WORD_REFUSES_LOGIN : IPC_WORD_FAILED,
+    };
+
+    (void)snprintf(told.text, sizeof(told.text), "%s", what);
+    channel_send(job->delivery->channel, IPC_SERVER_FAILED, &told);
 }
 
 static void note_failed(struct job *job, unsigned code, const char *what)
 {
     job->failed |= bit(job->server);
+    tell_master(job, code, what);
     job_trail(job, TRAIL_FAILED, code, what);
     log_warning("delivery", "server failed", LOG_ID(job->order.place.id),
                 LOG_STR("profile", job->profile->profile->name),

@@ -9,6 +9,7 @@
 #include "common/memfd.h"
 #include "worker/delivery.h"
 #include "worker/directory.h"
+#include "worker/health_probe.h"
 #include "worker/ingress/ingress.h"
 #include "worker/probe.h"
 #include "worker/query.h"
@@ -168,6 +169,14 @@ static void on_probe(void *owner, const void *payload, int fd)
         prober_start(worker->prober, order->token, fd);
 }
 
+static void on_health_probe(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        health_prober_ask(worker->health, payload);
+}
+
 static void on_query(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -245,6 +254,7 @@ channel_handler *const worker_orders[IPC_KIND_COUNT] = {
     [IPC_MAIL_DELIVER] = on_deliver,
     [IPC_MAIL_CANCEL] = on_cancel,
     [IPC_PROBE] = on_probe,
+    [IPC_HEALTH_PROBE] = on_health_probe,
     [IPC_QUERY] = on_query,
     [IPC_RESCAN] = on_rescan,
     [IPC_SEGMENT_GONE] = on_segment_gone,

@@ -17,6 +17,7 @@
 #include "common/memfd.h"
 #include "worker/delivery.h"
 #include "worker/directory.h"
+#include "worker/health_probe.h"
 #include "worker/ingress/ingress.h"
 #include "worker/probe.h"
 #include "worker/query.h"
@@ -105,10 +106,12 @@ static int make_parts(struct worker *worker, struct reason *why)
     worker->delivery = delivery_new(worker->loop, worker->channel, worker->conf, worker->directory,
                                     worker->cache, worker->spooler, worker->resolver, worker->pool);
     worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver);
+    worker->health = health_prober_new(worker->loop, worker->channel, worker->conf,
+                                       worker->directory, worker->resolver, worker->pool);
     worker->query = query_new(worker->channel, worker->cache);
     worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);
-    if (worker->delivery == NULL || worker->prober == NULL || worker->query == NULL ||
-        worker->ingress == NULL)
+    if (worker->delivery == NULL || worker->prober == NULL || worker->health == NULL ||
+        worker->query == NULL || worker->ingress == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
     return 0;
 }
@@ -265,6 +268,7 @@ static void free_parts(struct worker *worker)
     ingress_free(&worker->ingress);
     delivery_free(&worker->delivery);
     prober_free(&worker->prober);
+    health_prober_free(&worker->health);
     query_free(&worker->query);
     directory_free(&worker->directory); /* retires its versions, of which the pool hears */
     smtp_pool_free(&worker->pool);

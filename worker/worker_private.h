@@ -25,6 +25,7 @@ struct worker {
     struct delivery *delivery;
     struct ingress *ingress;
     struct prober *prober;
+    struct health_prober *health;
     struct query *query;
     struct loop_timer *heartbeat, *last_wait;
     unsigned slot;

@@ -23,6 +23,8 @@ spool {{
     segment_size = {segment_size}
     keep_free = 0
 {spool}}}
+health {{
+{health}}}
 log {{
     target = "{folder}/posternd.log"
     level = {level}
@@ -31,6 +33,7 @@ log {{
 
 CRASH = re.compile(r"^.*killed by signal (?:4|6|7|8|11) .*$", re.M)
 TRUE_FALSE = {True: "true", False: "false"}
+QUICK_HEALTH = {"probe_first": "1s", "probe_max": "1s"}
 
 
 class Refused(Exception):
@@ -49,15 +52,15 @@ class Gateway:
     """One state directory; posternd may be started and stopped on it many times."""
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
-                 segment_size="4M", smtp=None, spool=None, env=None):
-        """`env`: more of the environment (peer.faults)."""
+                 segment_size="4M", smtp=None, spool=None, health=None, env=None):
+        """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the environment (peer.faults)."""
         self.scratch, self.folder = scratch, scratch.path("gateway")
         self.folder.mkdir()
         self.env = dict(env or {})
         self.bin = bin_folder(build)
         self.port = free_port()
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
-                         "smtp": smtp or {}, "spool": spool or {}}
+                         "smtp": smtp or {}, "spool": spool or {}, "health": health or {}}
         self.conf = self.folder / "postern.conf"
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
@@ -72,7 +75,7 @@ class Gateway:
     def write_conf(self, **changes):
         self.settings.update(changes)
         lines = {k: "".join(f"    {key} = {TRUE_FALSE.get(v, v)}\n" for key, v in
-                            self.settings[k].items()) for k in ("smtp", "spool")}
+                            self.settings[k].items()) for k in ("smtp", "spool", "health")}
         self.conf.write_text(CONF.format(**{**self.settings, **lines}, folder=self.folder,
                                          port=self.port))
 

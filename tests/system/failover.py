@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
-from peer.gateway import Gateway
+from peer.gateway import QUICK_HEALTH, Gateway
 from peer.net import Client
 from peer.servers import DROP, ScriptedServer, count_by_server, later
 
@@ -13,7 +13,7 @@ from peer.servers import DROP, ScriptedServer, count_by_server, later
 def start(t, names=("1", "2"), workers=2, **properties):
     journal = []
     servers = [ScriptedServer(t, n, journal=journal) for n in names]
-    gateway = Gateway(t, workers=workers)
+    gateway = Gateway(t, workers=workers, health=QUICK_HEALTH)
     properties.setdefault("retry", {"first": 1, "factor": 1, "max": 1})
     gateway.put_profile("relay", servers, **properties)
     gateway.put_rule("all", "relay")
@@ -32,6 +32,9 @@ def test_SP20_first_then_second_then_first_again(t):
     for expected, change in (([20, 0], None), ([20, 20], one.stop), ([40, 20], one.start)):
         if change:
             change()
+        if change == one.start: # down by now: it is asked once a second (SP23)
+            suite.wait_for("the first takes mail again",
+                           lambda: "takes mail again" in gateway.log_text())
         for _ in range(20):
             send(gateway)
         suite.wait_for(f"{sum(expected)} messages", lambda: len(journal) >= sum(expected))

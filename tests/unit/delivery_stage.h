@@ -8,9 +8,11 @@
 #define TESTS_UNIT_DELIVERY_STAGE_H
 
 static void stage_on_outcome(void *owner, const void *payload, int fd);
+static void stage_on_failed(void *owner, const void *payload, int fd);
 static void stage_on_connections(void *owner, const void *payload, int fd);
-#define WORLD_MORE_AT_MASTER \
-    [IPC_MAIL_OUTCOME] = stage_on_outcome, [IPC_CONNECTIONS] = stage_on_connections
+#define WORLD_MORE_AT_MASTER                                                      \
+    [IPC_MAIL_OUTCOME] = stage_on_outcome, [IPC_SERVER_FAILED] = stage_on_failed, \
+    [IPC_CONNECTIONS] = stage_on_connections
 
 #include "spool_world.h"
 
@@ -32,6 +34,7 @@ static void stage_on_connections(void *owner, const void *payload, int fd);
 #define STAGE_PEERS    3
 #define STAGE_RCPTS    128
 #define STAGE_OUTCOMES 600
+#define STAGE_FAILURES 600
 #define STAGE_BODY     "Subject: x\r\n\r\nhello\r\n"
 
 static struct {
@@ -53,6 +56,11 @@ static struct {
         struct cell cell; /* when it came */
     } outcomes[STAGE_OUTCOMES];
     unsigned outcome_count;
+    struct {
+        struct ipc_server_failed said;
+        unsigned outcomes; /* that had come before it */
+    } failures[STAGE_FAILURES];
+    unsigned failure_count;
 } stage;
 
 /* ---- names ---- */
@@ -185,6 +193,15 @@ static void stage_on_outcome(void *owner, const void *payload, int fd)
     cr_assert_lt(stage.outcome_count, STAGE_OUTCOMES);
     memcpy(said, payload, sizeof(*said));
     stage.outcomes[stage.outcome_count++].cell = stage_cell(&said->place);
+}
+
+static void stage_on_failed(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    cr_assert_lt(stage.failure_count, STAGE_FAILURES);
+    memcpy(&stage.failures[stage.failure_count].said, payload, sizeof(stage.failures[0].said));
+    stage.failures[stage.failure_count++].outcomes = stage.outcome_count;
 }
 
 static void stage_on_connections(void *owner, const void *payload, int fd)

@@ -35,6 +35,8 @@ static struct fake {
     struct channel *channel;
     struct ipc_mail_deliver jobs[JOBS_KEPT]; /* as they came, never taken out */
     size_t count, answered;
+    struct ipc_health_probe probes[100]; /* the same */
+    size_t probe_count;
     unsigned cancels;
     uint64_t credit;
 } fakes[WORKERS];
@@ -93,6 +95,15 @@ static inline void on_cancel(void *owner, const void *payload, int fd)
     fake->cancels++;
 }
 
+static inline void on_probe(void *owner, const void *payload, int fd)
+{
+    struct fake *fake = owner;
+
+    (void)fd;
+    cr_assert_lt(fake->probe_count, 100u);
+    fake->probes[fake->probe_count++] = *(const struct ipc_health_probe *)payload;
+}
+
 static inline void on_credit(void *owner, const void *payload, int fd)
 {
     struct fake *fake = owner;
@@ -107,9 +118,10 @@ static inline void on_end(void *owner, int err)
     (void)err;
 }
 
-static channel_handler *const from_master[IPC_KIND_COUNT] = {
-    [IPC_MAIL_DELIVER] = on_deliver, [IPC_MAIL_CANCEL] = on_cancel, [IPC_CREDIT] = on_credit
-};
+static channel_handler *const from_master[IPC_KIND_COUNT] = { [IPC_MAIL_DELIVER] = on_deliver,
+                                                              [IPC_MAIL_CANCEL] = on_cancel,
+                                                              [IPC_CREDIT] = on_credit,
+                                                              [IPC_HEALTH_PROBE] = on_probe };
 static channel_handler *const from_worker[IPC_KIND_COUNT];
 
 static inline void count_move(void *arg)

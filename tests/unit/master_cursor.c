@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,8 @@ static struct cursor cursor_over(const uint64_t *servers, size_t count)
 
 static uint64_t take(struct cursor *cursor)
 {
-    size_t peeked = cursor_peek(cursor);
-    size_t at = cursor_take(cursor);
+    size_t peeked = cursor_peek(cursor, CURSOR_ALL);
+    size_t at = cursor_take(cursor, CURSOR_ALL);
 
     cr_assert_eq(at, peeked, "peek says what take gives");
     return cursor->servers[at];
@@ -88,7 +89,7 @@ Test(cursor, SP21_one_dead_server_the_others_share_evenly)
     unsigned served[4] = { 0 };
 
     for (int i = 0; i < 3000; i++) {
-        size_t start = cursor_take(&cursor), at = start;
+        size_t start = cursor_take(&cursor, CURSOR_ALL), at = start;
 
         if (at == 2) { /* C is dead */
             at = 3;
@@ -126,7 +127,7 @@ Test(cursor, SP21_edits_keep_it_valid)
         struct cursor cursor = CURSOR(A, B, C);
 
         for (unsigned t = 0; t < edits[i].turns; t++)
-            cursor_take(&cursor);
+            cursor_take(&cursor, CURSOR_ALL);
         cursor_set_servers(&cursor, edits[i].list, edits[i].count);
         cr_assert_eq(take(&cursor), edits[i].next, "%s", edits[i].what);
     }
@@ -166,7 +167,7 @@ static void run_parallel(unsigned seed, size_t servers, unsigned fail_percent, b
     srandom(seed);
     while (started < DELIVERIES || out_count > 0) {
         if (started < DELIVERIES && (out_count == 0 || (out_count < AT_ONCE && random() % 2))) {
-            out[out_count++] = cursor_take(&cursor);
+            out[out_count++] = cursor_take(&cursor, CURSOR_ALL);
             started++;
             continue;
         }
@@ -205,12 +206,87 @@ Test(cursor, SP21_parallel_work_is_shared_exactly)
     }
 }
 
+/* ---- servers that take no mail now ---- */
+
+Test(cursor, SP23_who_takes_no_mail_has_no_turns)
+{
+    struct cursor cursor = CURSOR(A, B, C, D);
+    const uint64_t without_b_and_c = CURSOR_ALL & ~UINT64_C(6);
+
+    cr_assert_eq(cursor_take(&cursor, CURSOR_ALL), 0);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(cursor_peek(&cursor, without_b_and_c), i % 2 == 0 ? 3 : 0);
+        cr_assert_eq(cursor_take(&cursor, without_b_and_c), i % 2 == 0 ? 3 : 0);
+    }
+    cr_assert_eq(cursor_take(&cursor, CURSOR_ALL), 1, "back again, B is next");
+    cr_assert_eq(cursor_take(&cursor, CURSOR_ALL), 2, "and owed nothing");
+}
+
+Test(cursor, SP23_debt_is_among_those_that_take_mail)
+{
+    struct cursor cursor = CURSOR(A, B, C);
+    const uint64_t without_b = 5;
+
+    cursor_served(&cursor, A);
+    cursor_served(&cursor, C);
+    cursor_served(&cursor, C);
+    cr_assert_eq(cursor_take(&cursor, without_b), 0, "A and C both owe B one, which is down");
+    cr_assert_eq(cursor_take(&cursor, without_b), 0, "C had one more than A");
+    cr_assert_eq(cursor_take(&cursor, without_b), 2);
+}
+
+/* Breakers open and close in between, with work under way that still fails over: those that stay up
+ * end within one of each other all the same. */
+Test(cursor, SP23_shares_are_exact_across_opening_and_closing)
+{
+    enum { SERVERS = 5, DELIVERIES = 3000 };
+
+    for (unsigned seed = 1; seed <= 200; seed++) {
+        struct cursor cursor = CURSOR(A, B, C, D, E);
+        uint64_t usable = CURSOR_ALL;
+        size_t out[40], out_count = 0;
+        unsigned served[SERVERS] = { 0 }, started = 0;
+        bool is_dead[SERVERS] = { false }; /* of these only A and C ever are */
+
+        srandom(seed);
+        while (started < DELIVERIES || out_count > 0) {
+            size_t which, at;
+
+            if (random() % 50 == 0)
+                is_dead[random() % 2 * 2] ^= true;
+            if (random() % 20 == 0)
+                usable = CURSOR_ALL & ~((uint64_t)is_dead[0] | (uint64_t)is_dead[2] << 2);
+            if (started < DELIVERIES && (out_count == 0 || (out_count < 40 && random() % 2))) {
+                out[out_count++] = cursor_take(&cursor, usable);
+                started++;
+                continue;
+            }
+            which = (size_t)random() % out_count;
+            at = out[which];
+            out[which] = out[--out_count];
+            if (is_dead[at]) { /* the worker goes on to the next that answers */
+                while (is_dead[at])
+                    at = (at + 1) % SERVERS;
+                cursor_served(&cursor, cursor.servers[at]);
+            }
+            served[at]++;
+        }
+        for (size_t i = 3; i < SERVERS; i++) {
+            int first = (int)(served[1] - cursor.debts[1]),
+                other = (int)(served[i] - cursor.debts[i]);
+
+            cr_assert_leq(abs(first - other), 1, "seed %u: B %d, server %zu %d", seed, first, i,
+                          other);
+        }
+    }
+}
+
 Test(cursor, SP21_survives_as_text)
 {
     struct cursor cursor = CURSOR(A, B, C), back;
     char text[CURSOR_TEXT_MAX];
 
-    cursor_take(&cursor);
+    cursor_take(&cursor, CURSOR_ALL);
     cursor_served(&cursor, C);
     cr_assert_lt(cursor_print(&cursor, text, sizeof(text)), (int)sizeof(text));
     cr_assert_eq(cursor_parse(text, &back), 0);

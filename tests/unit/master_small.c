@@ -118,7 +118,7 @@ static void put_line(uint32_t profile, unsigned turns)
         identities[i] = cursor_identity(uris[i]);
     cursor_set_servers(&cursor, identities, 3);
     while (turns-- > 0)
-        cursor_take(&cursor);
+        cursor_take(&cursor, CURSOR_ALL);
     cursor_print(&cursor, line, sizeof(line));
     snprintf(text, sizeof(text), "postern cursors 1\nnot a line\n%u %s\n", profile, line);
     put_file(text);

@@ -17,6 +17,10 @@
 #include "worker/smtp/transaction.h"
 #include "worker/stream.h"
 
+#ifndef POOL_MORE_AT_MASTER /* handlers of the master's, by kind */
+#define POOL_MORE_AT_MASTER [0] = NULL
+#endif
+
 #define PEERS   2
 #define PROFILE 7U /* unless a test wants more than one */
 
@@ -290,7 +294,8 @@ static inline void turn_a_while(void)
 static inline void open_channel(void)
 {
     static channel_handler *const from_worker[IPC_KIND_COUNT] = { [IPC_CONNECTIONS] =
-                                                                      on_connections };
+                                                                      on_connections,
+                                                                  POOL_MORE_AT_MASTER };
     static channel_handler *const from_master[IPC_KIND_COUNT];
     int ends[2];
 

@@ -146,6 +146,8 @@ Test(delivery_outcome, SP22_lost_after_the_end_of_data_is_deferred_and_no_other_
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         expect_row(&rows[i]);
         cr_expect_eq(stage_figures().ambiguous, i + 1, "each is counted");
+        cr_expect_eq(stage.outcomes[stage.outcome_count - 1].said.flags, IPC_OUTCOME_LOST);
+        cr_expect_eq(stage.failure_count, 0u, "that is no failure (SP23)");
     }
     cr_expect_eq(stage_figures().delivered, 0u);
 }

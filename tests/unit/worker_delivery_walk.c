@@ -76,7 +76,7 @@ Test(delivery_walk, a_server_that_nobody_listens_at_is_passed)
 
 /* ---- masks ---- */
 
-Test(delivery_walk, SP23_one_to_be_skipped_is_tried_only_when_nothing_else_is_left)
+Test(delivery_walk, SP23_one_to_be_skipped_is_not_tried)
 {
     struct ipc_mail_deliver order = order_from(0);
     const struct ipc_mail_outcome *said;
@@ -86,27 +86,74 @@ Test(delivery_walk, SP23_one_to_be_skipped_is_tried_only_when_nothing_else_is_le
     cr_assert_eq(said->outcome, IPC_OUTCOME_DONE);
     cr_assert_str_eq(stage.visits, "1");
     cr_assert_eq(said->tried, 2u);
-
-    stage_begin_again();
-    fail_all();
-    stage.peers[0]->rule_count = 0;
-    order = order_from(0);
-    order.skip = 1;
-    said = stage_run(&order);
-    cr_assert_eq(said->outcome, IPC_OUTCOME_DONE);
-    cr_assert_str_eq(stage.visits, "120");
-    cr_assert_eq(said->served, 0);
-    cr_assert_eq(said->failed, 6u);
 }
 
-Test(delivery_walk, SP23_all_to_be_skipped_are_tried_in_their_order)
+Test(delivery_walk, SP23_one_to_be_skipped_is_no_last_resort)
 {
     struct ipc_mail_deliver order = order_from(1);
+    const struct ipc_mail_outcome *said;
 
     fail_all();
-    order.skip = 7;
+    stage.peers[0]->rule_count = 0;
+    order.skip = 1;
+    said = stage_run(&order);
+    cr_assert_eq(said->outcome, IPC_OUTCOME_DEFERRED);
+    cr_assert_str_eq(stage.visits, "12");
+    cr_assert_eq(said->failed, 6u);
+    cr_assert_eq(stage.peers[0]->connections, 0);
+}
+
+/* ---- what the master hears of a failure ---- */
+
+Test(delivery_walk, SP23_each_failure_is_told_before_the_outcome)
+{
+    const struct ipc_mail_deliver order = order_from(0);
+
+    peer_on(stage.peers[0], "greeting", "554 5.3.2 not here", -1);
+    peer_on(stage.peers[1], "MAIL", "421 4.3.2 closing", -1);
+    cr_assert_eq(stage_run(&order)->outcome, IPC_OUTCOME_DONE);
+    cr_assert_eq(stage.failure_count, 2u);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_expect_eq(stage.failures[i].said.job, order.job);
+        cr_expect_eq(stage.failures[i].said.server, i);
+        cr_expect_eq(stage.failures[i].said.word, IPC_WORD_FAILED);
+        cr_expect_eq(stage.failures[i].outcomes, 0u);
+    }
+    cr_expect_not_null(strstr(stage.failures[0].said.text, "554 5.3.2 not here"));
+    cr_expect_not_null(strstr(stage.failures[1].said.text, "421 4.3.2 closing"));
+}
+
+Test(delivery_walk, SP23_a_refused_password_is_told_as_such)
+{
+    const struct ipc_mail_deliver order = order_from(0);
+
+    peer_on(stage.peers[0], "EHLO", "535 5.7.8 who are you", -1);
+    peer_on(stage.peers[0], "HELO", "535 5.7.8 who are you", -1);
+    cr_assert_eq(stage_run(&order)->outcome, IPC_OUTCOME_DONE);
+    cr_assert_eq(stage.failure_count, 1u);
+    cr_assert_eq(stage.failures[0].said.word, IPC_WORD_REFUSES_LOGIN);
+}
+
+Test(delivery_walk, SP49_no_room_is_no_failure)
+{
+    struct ipc_mail_deliver first = order_from(0), second = order_from(0);
+
+    peer_on(stage.peers[0], "DATA", "", 1); /* so long the first one is open */
+    delivery_start(stage.delivery, &first);
+    UNTIL(stage.loop, strstr(stage.peers[0]->log, "DATA") != NULL);
+    peer_on(stage.peers[0], "greeting", "421 4.3.2 too many", 1);
+    cr_assert_eq(stage_run(&second)->outcome, IPC_OUTCOME_NO_ROOM);
+    cr_assert_eq(stage.failure_count, 0u);
+}
+
+Test(delivery_walk, SP23_a_judgement_is_no_failure)
+{
+    const struct ipc_mail_deliver order = order_from(0);
+
+    peer_on(stage.peers[0], "RCPT", "450 4.2.1 busy", -1);
     cr_assert_eq(stage_run(&order)->outcome, IPC_OUTCOME_DEFERRED);
-    cr_assert_str_eq(stage.visits, "120");
+    cr_assert_eq(stage.failure_count, 0u);
+    cr_assert_eq(stage.outcomes[0].said.flags, 0u);
 }
 
 Test(delivery_walk, SP49_what_was_tried_before_there_was_no_room_is_not_tried_again)

@@ -1,0 +1,234 @@
+#include "worker/health_probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "common/channel.h"
+#include "common/conf.h"
+#include "common/loop.h"
+#include "common/profile.h"
+#include "common/shortage.h"
+#include "worker/directory.h"
+#include "worker/resolver.h"
+#include "worker/smtp/connection.h"
+#include "worker/smtp/pool.h"
+
+#define LOGIN_REFUSED     535
+#define FAREWELL_GRACE_MS 500
+
+/* Resolving, then opening, then answered; it stays for the farewell of what was opened. */
+struct health_probe {
+    TAILQ_ENTRY(health_probe) link;
+    struct health_prober *prober;
+    struct ipc_health_probe order;
+    struct worker_profile *profile;
+    struct resolver_query *query;
+    struct resolver_answer *answer;
+    struct smtp_connection *connection;
+    struct loop_timer *limit; /* the end of its time; and its own, outside of all callbacks */
+    bool is_answered;
+};
+
+struct health_prober {
+    struct loop *loop;
+    struct channel *channel;
+    const struct conf *conf;
+    struct directory *directory;
+    struct resolver *resolver;
+    const struct smtp_pool *pool;
+    TAILQ_HEAD(, health_probe) probes;
+};
+
+/* ---- the end ---- */
+
+static void tell(const struct health_prober *prober, const struct ipc_health_probe *order,
+                 enum ipc_server_word word, const char *why)
+{
+    struct ipc_health_probed probed = {
+        .token = order->token,
+        .profile = order->profile,
+        .word = word,
+    };
+
+    (void)snprintf(probed.text, sizeof(probed.text), "%s", why);
+    channel_send(prober->channel, IPC_HEALTH_PROBED, &probed);
+}
+
+static void probe_free(struct health_probe *probe)
+{
+    TAILQ_REMOVE(&probe->prober->probes, probe, link);
+    resolver_cancel(&probe->query);
+    smtp_connection_free(&probe->connection);
+    resolver_answer_release(probe->answer);
+    directory_release(probe->profile);
+    if (probe->limit != NULL)
+        loop_timer_free(&probe->limit);
+    free(probe);
+}
+
+/* There is nothing more to come but its own end. */
+static void answer(struct health_probe *probe, enum ipc_server_word word, const char *why)
+{
+    probe->is_answered = true;
+    tell(probe->prober, &probe->order, word, why);
+    loop_timer_set_ms(probe->limit, 0);
+}
+
+static void on_limit(void *arg)
+{
+    struct health_probe *probe = arg;
+
+    if (!probe->is_answered)
+        tell(probe->prober, &probe->order, IPC_WORD_FAILED, "no answer to a probe within 10 s");
+    probe_free(probe);
+}
+
+/* ---- the session ---- */
+
+static void on_open(void *owner)
+{
+    struct health_probe *probe = owner;
+
+    answer(probe, IPC_WORD_ANSWERS, "");
+    loop_timer_set_ms(probe->limit, SMTP_QUIT_WAIT_MS + FAREWELL_GRACE_MS);
+    smtp_connection_quit(probe->connection);
+}
+
+static void on_farewell(const struct smtp_reply *reply, void *owner)
+{
+    struct health_probe *probe = owner;
+
+    (void)reply;
+    probe->connection = NULL;
+    loop_timer_set_ms(probe->limit, 0);
+}
+
+static void on_failed(const struct smtp_failure *failure, void *owner)
+{
+    struct health_probe *probe = owner;
+    const struct health_prober *prober = probe->prober;
+    bool is_crowded = smtp_pool_open_to(prober->pool, probe->profile, probe->order.server) > 0;
+
+    probe->connection = NULL;
+    if (failure->event == SMTP_SHORT)
+        answer(probe, IPC_WORD_UNDECIDED, failure->text);
+    else if (failure->is_too_many && is_crowded)
+        answer(probe, IPC_WORD_ANSWERS, "");
+    else
+        answer(probe, failure->code == LOGIN_REFUSED ? IPC_WORD_REFUSES_LOGIN : IPC_WORD_FAILED,
+               failure->text);
+}
+
+static const struct smtp_connection_ops probe_ops = {
+    .on_open = on_open,
+    .on_failed = on_failed,
+    .on_farewell = on_farewell,
+};
+
+/* The connection of a probe is one of the server's max_connections like any other (SP49): this is
+ * where a lease for it is needed, and probe_free() where it comes back. */
+static void open_connection(struct health_probe *probe)
+{
+    const struct profile *profile = probe->profile->profile;
+    const struct smtp_dial dial = {
+        .loop = probe->prober->loop,
+        .answer = probe->answer,
+        .port = profile->servers[probe->order.server].port,
+        .timeouts = profile->timeouts,
+        .ehlo_name =
+            profile->ehlo_name != NULL ? profile->ehlo_name : probe->prober->conf->top_hostname,
+        .source_address = profile->source_address,
+    };
+    struct reason why = { "" };
+    int err = smtp_connection_open(&dial, &probe_ops, probe, &probe->connection, &why);
+
+    if (err < 0)
+        answer(probe, is_shortage(err) ? IPC_WORD_UNDECIDED : IPC_WORD_FAILED, why.text);
+}
+
+static void on_resolved(struct resolver_answer *found, const char *why, void *arg)
+{
+    struct health_probe *probe = arg;
+
+    probe->query = NULL;
+    if (found == NULL) {
+        answer(probe, IPC_WORD_FAILED, why);
+        return;
+    }
+    probe->answer = resolver_answer_hold(found);
+    open_connection(probe);
+}
+
+/* ---- the beginning ---- */
+
+static void look_up(struct health_probe *probe)
+{
+    struct resolver_answer *found = NULL;
+    struct reason why = { "" };
+    int err = resolver_lookup(probe->prober->resolver,
+                              probe->profile->profile->servers[probe->order.server].host,
+                              on_resolved, probe, &found, &probe->query, &why);
+
+    if (err == 0)
+        return;
+    if (is_shortage(err))
+        answer(probe, IPC_WORD_UNDECIDED, why.text);
+    else
+        on_resolved(err > 0 ? found : NULL, why.text, probe);
+    resolver_answer_release(found);
+}
+
+void health_prober_ask(struct health_prober *prober, const struct ipc_health_probe *order)
+{
+    struct worker_profile *profile = directory_hold(prober->directory, order->profile);
+    struct health_probe *probe = calloc(1, sizeof(*probe));
+    struct loop_timer *limit = probe != NULL ? loop_timer_new(prober->loop, on_limit, probe) : NULL;
+
+    if (profile == NULL || profile->profile->version != order->version ||
+        order->server >= profile->profile->server_count || limit == NULL) {
+        tell(prober, order, IPC_WORD_UNDECIDED, "it cannot be asked from here now");
+        if (profile != NULL)
+            directory_release(profile);
+        if (limit != NULL)
+            loop_timer_free(&limit);
+        free(probe);
+        return;
+    }
+    *probe = (struct health_probe){
+        .prober = prober, .order = *order, .profile = profile, .limit = limit
+    };
+    TAILQ_INSERT_TAIL(&prober->probes, probe, link);
+    loop_timer_set_ms(limit, IPC_HEALTH_PROBE_MS);
+    look_up(probe);
+}
+
+struct health_prober *health_prober_new(struct loop *loop, struct channel *channel,
+                                        const struct conf *conf, struct directory *directory,
+                                        struct resolver *resolver, const struct smtp_pool *pool)
+{
+    struct health_prober *prober = calloc(1, sizeof(*prober));
+
+    if (prober == NULL)
+        return NULL;
+    *prober = (struct health_prober){ .loop = loop,
+                                      .channel = channel,
+                                      .conf = conf,
+                                      .directory = directory,
+                                      .resolver = resolver,
+                                      .pool = pool };
+    TAILQ_INIT(&prober->probes);
+    return prober;
+}
+
+void health_prober_free(struct health_prober **prober)
+{
+    struct health_prober *p = *prober;
+
+    if (p == NULL)
+        return;
+    *prober = NULL;
+    while (!TAILQ_EMPTY(&p->probes))
+        probe_free(TAILQ_FIRST(&p->probes));
+    free(p);
+}
