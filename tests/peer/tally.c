@@ -81,11 +81,11 @@ bool tally_open(struct tally *tally, struct tally_mark *mark, int fd, unsigned l
     tally->rows[tally->accepted++] = (struct tally_row){ .accepted_ms = tally_now_ms(tally),
                                                          .ended_ms = -1,
                                                          .longest_idle_ms = -1 };
-    TAILQ_INSERT_TAIL(&tally->marks, mark, open_link);
     tally->open++;
     tally->served++;
     if (tally->open > tally->most_open || (limit > 0 && tally->served > limit))
         ask_for_ends(tally);
+    TAILQ_INSERT_TAIL(&tally->marks, mark, open_link); /* it was open, whatever it is now */
     if (tally->open > tally->most_open) {
         tally->most_open = tally->open;
         tally->most_open_at_ms = tally_now_ms(tally);
