@@ -543,6 +543,16 @@ def test_times_are_ms_since_the_start(t):
     assert times["last_message"] <= times["last_end"] <= times["now"], times
 
 
+def test_a_line_per_second_for_who_looks_on(t):
+    peer = ScriptedPeer(t, live=True)
+    log = t.path("smtp_peer.log")
+    with Client(peer.port) as client:
+        client.deliver()
+        wait_for("a line", lambda: "open 1 (most 1)" in log.read_text() and
+                 "taken 1 (+1)" in log.read_text(), 5)
+        wait_for("another", lambda: "taken 1 (+0)" in log.read_text(), 5)
+
+
 def test_a_report_is_left_at_the_end(t):
     peer = ScriptedPeer(t)
     Client(peer.port).quit()

@@ -16,14 +16,19 @@ void program_take_descriptors(void)
     }
 }
 
-uint16_t program_port(const char *text)
+unsigned program_number(const char *text, unsigned most)
 {
     char *end;
-    unsigned long port = strtoul(text, &end, 10);
+    unsigned long number = strtoul(text, &end, 10);
 
-    if (*text == '\0' || *end != '\0' || port > UINT16_MAX)
-        program_fail("%s is no port", text);
-    return (uint16_t)port;
+    if (*text == '\0' || *end != '\0' || number > most)
+        program_fail("%s is no number from 0 to %u", text, most);
+    return (unsigned)number;
+}
+
+uint16_t program_port(const char *text)
+{
+    return (uint16_t)program_number(text, UINT16_MAX);
 }
 
 void program_answer(const char *format, ...)

@@ -7,7 +7,8 @@
 /* As many descriptors as this process may have. */
 void program_take_descriptors(void);
 
-/* A port number, or the end of the program. */
+/* A number up to `most`, a port: or the end of the program. */
+unsigned program_number(const char *text, unsigned most);
 uint16_t program_port(const char *text);
 
 /* A line on standard output, at once: the answer to whoever started this and sends it signals. */
