@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""SP22: what each fault of a server means for the mail, seen from outside: how the message ends,
+"""SP22, SP48: what each fault of a server means for the mail, seen from outside: how the message ends,
 whether the next server got it, how often the faulty one was tried, how long it held things up.
 
 All faults happen at once, in one gateway: each has a profile of its own with the faulty server first
@@ -30,10 +30,17 @@ WAITS = True
 
 class Fault:
     def __init__(self, script, ending, waits=False, tries=1, recipients=1, octets=0,
-                 transactions=None):
-        """`tries`: connections to the faulty server. `transactions`: MAILs there, if it matters."""
+                 transactions=None, before=0):
+        """`tries`: connections to the faulty server. `transactions`: MAILs there, if it matters.
+        `before`: so many messages went there well, and left a connection to be used again."""
         self.script, self.ending, self.waits, self.tries = script, ending, waits, tries
         self.recipients, self.octets, self.transactions = recipients, octets, transactions
+        self.before = before
+
+
+def reused(script, ending, waits=False, tries=2):
+    """On a connection that has taken a message before. A fresh one to the same server is no attempt."""
+    return Fault(script, ending, waits, tries, before=1)
 
 
 F = Fault
@@ -131,9 +138,22 @@ FAULTS = {
 
     "quit_stall": F("every QUIT stall", HERE),
     "quit_reset": F("every QUIT reset", HERE),
+
+    "reused_gone": reused("connection 1 after 1 messages drop", HERE),
+    "reused_gone_with_421": reused("connection 1 after 1 messages close 421 4.3.2 one is enough", HERE),
+    "reused_mail_drop": reused("every MAIL 2 drop", HERE),
+    "reused_mail_reset": reused("every MAIL 2 reset", HERE),
+    "reused_mail_421": reused("every MAIL 2 close 421 4.3.2 closing", HERE),
+    "reused_mail_stall": reused("every MAIL 2 stall", HERE, WAITS),
+    "reused_mail_451_4_3_0": reused("every MAIL 2 reply 451 4.3.0 trouble", NEXT, tries=1),
+    "reused_rcpt_drop": reused("every RCPT once usual\nevery RCPT once drop", HERE),
+    "reused_data_drop": reused("every DATA once usual\nevery DATA once drop", HERE),
+    "reused_end_421": reused("every END once usual\nevery END close 421 4.3.2 no", NEXT, tries=1),
+    "reused_end_drop": reused("every END once usual\nevery END drop", DEFERRED, tries=1),
 }
 # Of these the client cannot know whether the message was taken: it must not go to another server.
-AMBIGUOUS = ("end_354", "end_stall", "end_half", "end_garbage", "end_drop", "end_reset")
+AMBIGUOUS = ("end_354", "end_stall", "end_half", "end_garbage", "end_drop", "end_reset",
+             "reused_end_drop")
 
 
 def addresses(name):
@@ -148,19 +168,27 @@ class Stage:
         atexit.register(self.scratch.close)
         self.good = ScriptedServer(self.scratch, "good")
         self.bad = {n: ScriptedPeer(self.scratch, f.script, rows=True) for n, f in FAULTS.items()}
-        self.gateway = Gateway(self.scratch, workers=2, segment_size="64M")
+        self.gateway = Gateway(self.scratch, workers=1, segment_size="64M")
         for name in FAULTS:
             self.gateway.put_profile(name, [self.bad[name], self.good], timeouts=TIMEOUTS,
-                                     retry={"first": 3600, "max": 3600})
+                                     retry={"first": 3600, "max": 3600},
+                                     pool={"enabled": FAULTS[name].before > 0})
             self.gateway.put_rule(name, name, [f"*@{name.replace('_', '-')}.test"])
         self.gateway.wait_rules(addresses(name)[0])
         self.sent, self.seen, self.arrived = {}, {}, {}
+        self._go_before([name for name in FAULTS if FAULTS[name].before > 0])
         for name in FAULTS:
-            self._send(name)
+            self._send(name, name)
         suite.wait_for("all have ended one way or other", self._all_ended, 40)
 
-    def _send(self, name):
-        body = f"Subject: {name}\r\n\r\n".encode()
+    def _go_before(self, names):
+        for name in names:
+            self._send(name, f"before {name}")
+        suite.wait_for("a connection to each is idle", lambda: not self.gateway.queue() and all(
+            self.bad[n].messages() == 1 for n in names))
+
+    def _send(self, name, subject):
+        body = f"Subject: {subject}\r\n\r\n".encode()
         body += b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\r\n" * \
             (FAULTS[name].octets // 64)
         with Client(self.gateway.port) as client:
@@ -206,10 +234,9 @@ def check(name, fault, at):
     assert recipients == (sorted(addresses(name)) if fault.ending == NEXT else []), \
         f"at the next server: {recipients}"
     assert here["repeated"] == 0
-    if fault.ending == HERE:
-        assert here["recipients"] == fault.recipients, f"here: {here}"
-    else:
-        assert here["taken"] == 0, f"here: {here}"
+    wanted_here = fault.before + (fault.recipients if fault.ending == HERE else 0)
+    assert here["recipients"] == wanted_here, f"here: {here}"
+    assert all(rule["used"] > 0 for rule in report["rules"]), "it has not happened"
     assert report["connections"]["accepted"] == fault.tries, report["connections"]
     if fault.transactions is not None:
         assert report["commands"]["MAIL"] == fault.transactions, report["commands"]
@@ -225,7 +252,7 @@ def check_time(fault, report, found, sent):
         if fault.waits:
             assert took >= TIMEOUT_S * 0.9, f"given up after {took:.2f} s"
     for row in report["rows"]:
-        if fault.waits and row["ended_ms"] is not None:
+        if fault.waits and not fault.before and row["ended_ms"] is not None:
             lived = (row["ended_ms"] - row["accepted_ms"]) / 1000
             assert TIMEOUT_S * 0.9 <= lived <= limit, f"held for {lived:.2f} s"
 
@@ -242,7 +269,7 @@ def named(name, fault):
 
 
 for _name, _fault in FAULTS.items():
-    globals()[f"test_SP22_{_name}"] = named(_name, _fault)
+    globals()[f"test_{'SP48' if _fault.before else 'SP22'}_{_name}"] = named(_name, _fault)
 
 
 def test_SP22_what_may_have_arrived_is_said_to_be(_t):
