@@ -6,6 +6,7 @@
 #include "common/process.h"
 #include "master/alerts.h"
 #include "master/dispatch.h"
+#include "master/health_shown.h"
 #include "master/master_parts.h"
 #include "master/supervisor.h"
 
@@ -68,6 +69,31 @@ static int next_start(void *self, uint32_t profile)
     return dispatch_next_start(master->dispatch, profile);
 }
 
+static json_t *servers(void *self, uint32_t profile)
+{
+    const struct master *master = self;
+
+    return health_shown(master->queue, profile);
+}
+
+static json_t *server_warnings(void *self)
+{
+    const struct master *master = self;
+
+    return health_warnings(master->queue);
+}
+
+static void server_drain(void *self, uint32_t profile, const char *uri, bool is_drain)
+{
+    struct master *master = self;
+
+    /* One that left the profile meanwhile is nothing to order about. */
+    if (is_drain)
+        (void)dispatch_drain(master->dispatch, profile, uri);
+    else
+        (void)dispatch_enable(master->dispatch, profile, uri);
+}
+
 static json_t *workers(void *self)
 {
     const struct master *master = self;
@@ -113,6 +139,9 @@ struct control_backend master_backend(struct master *master)
                                      .probe = probe,
                                      .probe_forget = probe_forget,
                                      .next_start = next_start,
+                                     .servers = servers,
+                                     .server_warnings = server_warnings,
+                                     .server_drain = server_drain,
                                      .workers = workers,
                                      .workers_count = count_workers,
                                      .alerts = alerts,

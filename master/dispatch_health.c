@@ -78,6 +78,14 @@ static void watch_profile(struct route *route)
                   LOG_STR("profile", route->name));
 }
 
+/* What could not be delivered without it is ready now, or when it returns from the attempt it is on
+ * still: dispatch_health_has_come_back(). */
+static void come_back(struct dispatch *dispatch, struct lane *lane, struct route_server *server)
+{
+    server->back_job = dispatch->health.last_job;
+    dispatch_release(dispatch, lane);
+}
+
 void dispatch_health_take(struct dispatch *dispatch, struct lane *lane, struct route_server *server,
                           enum health_event event, uint64_t delivery, const char *why)
 {
@@ -95,7 +103,7 @@ void dispatch_health_take(struct dispatch *dispatch, struct lane *lane, struct r
         tell_opened(lane->route, server);
     if (turn == HEALTH_CLOSED) {
         tell_closed(lane->route, server, since_ms);
-        dispatch_release(dispatch, lane);
+        come_back(dispatch, lane, server);
     }
     dispatch_health_wake_for(dispatch, server);
     watch_profile(lane->route);
@@ -142,6 +150,17 @@ uint64_t dispatch_health_sent(struct dispatch *dispatch, struct job *job)
              LOG_STR("profile", lane->route->name), LOG_STR("server", server->uri));
     dispatch_health_take(dispatch, lane, server, HEALTH_TRIED, HEALTH_NO_DELIVERY, NULL);
     return ~bit(job->start);
+}
+
+bool dispatch_health_has_come_back(const struct job *job)
+{
+    const struct route *route = job->group->lane->route;
+
+    for (size_t i = 0; route != NULL && i < route->servers->count; i++) {
+        if (route->states[i].back_job >= job->id && health_is_up(&route->states[i].health))
+            return true;
+    }
+    return false;
 }
 
 /* ---- what deliveries say ---- */
@@ -284,7 +303,7 @@ int dispatch_enable(struct dispatch *dispatch, uint32_t profile, const char *uri
     if (server == NULL)
         return -ENOENT;
     dispatch_health_take(dispatch, lane, server, HEALTH_ENABLED, HEALTH_NO_DELIVERY, NULL);
-    dispatch_release(dispatch, lane);
+    come_back(dispatch, lane, server);
     loop_timer_set_ms(dispatch->wake, 0); /* what waits may leave in this turn */
     return 0;
 }

@@ -105,7 +105,10 @@ static void settle(struct dispatch *dispatch, struct group *group, const struct 
         return;
     case IPC_OUTCOME_DEFERRED:
         take_progress(dispatch, group, outcome);
-        queue_set_waiting(dispatch->queue, group, outcome->next_attempt_s);
+        if (group->is_deferred_by_servers && dispatch_health_has_come_back(job))
+            queue_set_ready(dispatch->queue, group, false);
+        else
+            queue_set_waiting(dispatch->queue, group, outcome->next_attempt_s);
         return;
     case IPC_OUTCOME_NO_ROOM: take_no_room(dispatch, group, job, outcome); return;
     case IPC_OUTCOME_NOT_HELD: take_miss(dispatch, group, job->worker); return;

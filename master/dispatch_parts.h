@@ -66,6 +66,8 @@ size_t dispatch_start_of(struct dispatch *dispatch, struct group *group);
 uint64_t dispatch_health_usable(const struct dispatch *dispatch, const struct route *route);
 /* The job goes to its start server; returns the servers that it must leave alone. */
 uint64_t dispatch_health_sent(struct dispatch *dispatch, struct job *job);
+/* Has a server come back since this job was sent? Then it may have missed it. */
+bool dispatch_health_has_come_back(const struct job *job);
 /* It is over; its outcome, NULL: it was lost with its worker. Before jobs_end(). */
 void dispatch_health_ended(struct dispatch *dispatch, struct job *job,
                            const struct ipc_mail_outcome *outcome);

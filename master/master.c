@@ -160,7 +160,11 @@ static int bind_registry(struct master *master, struct reason *why)
             return reason_set(why, err, "no memory");
     }
     master->pusher = pusher_new(master->registry, &master->workers, master->dispatch);
-    return master->pusher != NULL ? 0 : reason_set(why, -ENOMEM, "no memory");
+    if (master->pusher == NULL)
+        return reason_set(why, -ENOMEM, "no memory");
+    for (size_t i = 0; i < registry_profile_count(master->registry); i++)
+        pusher_drain(master->pusher, registry_profile_at(master->registry, i));
+    return 0;
 }
 
 static int make_supervisor(struct master *master, struct reason *why)

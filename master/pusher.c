@@ -109,6 +109,17 @@ static void push_change(struct pusher *pusher, struct worker *worker, uint32_t i
                   LOG_STR("reason", strerror(-err)));
 }
 
+/* An operator's drain outlives a restart, and an edit that takes a server out and in again. */
+void pusher_drain(struct pusher *pusher, const struct profile *profile)
+{
+    for (size_t i = 0; i < profile->server_count; i++) {
+        const char *uri = profile->servers[i].text;
+
+        if (registry_is_drained(pusher->registry, profile->id, uri))
+            (void)dispatch_drain(pusher->dispatch, profile->id, uri);
+    }
+}
+
 static void on_change(uint32_t id, bool gone, void *arg)
 {
     struct pusher *pusher = arg;
@@ -125,6 +136,8 @@ static void on_change(uint32_t id, bool gone, void *arg)
     /* After the workers: a delivery names a version that its worker has been sent. */
     if (profile != NULL && dispatch_set_profile(pusher->dispatch, profile, NULL) != 0)
         log_error("pusher", "no memory for the new version of a profile", LOG_INT("profile", id));
+    else if (profile != NULL)
+        pusher_drain(pusher, profile);
     else if (gone)
         dispatch_drop_profile(pusher->dispatch, id);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct dispatch;
+struct profile;
 struct pusher;
 struct registry;
 struct worker;
@@ -19,6 +20,10 @@ void pusher_free(struct pusher **pusher);
 /* Everything, to a worker that has just been configured. 0 or a negative errno: without it the
  * worker must not take mail. */
 int pusher_push_all(struct pusher *pusher, struct worker *worker);
+
+/* Tells dispatch which of the profile's servers an operator has drained: once for each profile at
+ * the start, from then on by itself. */
+void pusher_drain(struct pusher *pusher, const struct profile *profile);
 
 /* The number of workers changed: the pools' slots are split anew (SP46). */
 void pusher_push_slots(struct pusher *pusher);

@@ -114,6 +114,7 @@ void registry_free(struct registry **registry)
     loop_timer_free(&r->forget);
     registry_forget_rules_fd(r);
     free_state(&r->now);
+    json_decref(r->drained);
     store_close(&r->store);
     secret_wipe(&r->keys, sizeof(r->keys));
     free(r->key_path);

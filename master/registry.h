@@ -126,6 +126,14 @@ uint64_t registry_settings_version(const struct registry *registry);
 void registry_settings_put(struct registry *registry, const json_t *input, uint64_t if_match,
                            const struct registry_actor *actor, registry_done_cb *done, void *arg);
 
+/* Was this server (by its normalised URI) drained by an operator? */
+bool registry_is_drained(const struct registry *registry, uint32_t profile, const char *uri);
+/* Drained, or enabled again (SP23). REGISTRY_NOT_FOUND: the profile has no such server. A server
+ * that leaves its profile's list is drained no longer than until the next such order. */
+void registry_server_drain(struct registry *registry, uint32_t profile, const char *uri,
+                           bool is_drained, const struct registry_actor *actor,
+                           registry_done_cb *done, void *arg);
+
 /* What a worker is given: memfds (common/memfd.h) or negative errno. */
 int registry_profile_memfd(struct registry *registry, uint32_t id);
 int registry_rules_memfd(struct registry *registry);

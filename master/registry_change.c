@@ -39,6 +39,7 @@ void request_free(struct request *request)
     draft_free(&request->draft, request->is_committed);
     json_decref(request->audit);
     json_decref(request->input);
+    json_decref(request->drained);
     profile_free(&request->profile);
     registry_import_free(&request->import);
     registry_import_free(&request->answer.import);

@@ -144,6 +144,9 @@ static int load_settings(const char *key, const char *value, size_t bytes, void 
 
     if (json == NULL)
         return l->err;
+    if (strcmp(key, "drained") == 0)
+        return registry_read_drained(json, &l->registry->drained) ? 0
+                                                                  : fail(l, key, "is not complete");
     if (strcmp(key, "general") != 0 || json_object_size(json) != 3)
         return fail(l, key, "is not known to this version");
     if (!read_number(json, "version", INT64_MAX, &l->state->settings_version))

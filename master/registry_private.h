@@ -11,6 +11,7 @@
  *   registry_profile.c   profiles: found, checked, put, deleted
  *   registry_rule.c      rules: found, put, moved, deleted, forgotten
  *   registry_settings.c  settings; standing warnings
+ *   registry_drain.c     servers that an operator has drained
  *   registry_export.c    what goes into a file
  *   registry_import.c    what comes out of one
  *   registry_audit.c     who changed what
@@ -169,6 +170,7 @@ struct request {
     json_t *input;
     struct profile *profile;
     struct registry_import *import;
+    json_t *drained; /* what registry->drained will be */
 
     /* what is written, and what then holds */
     struct draft *draft;
@@ -234,7 +236,8 @@ struct registry {
     struct registry_state now;
     uint64_t generation; /* of `now`: grows with every change of it */
     uint64_t last_audit;
-    int rules_fd; /* what workers are given, -1: to be made */
+    json_t *drained; /* [{"profile": id, "server": uri}], NULL: none ever was */
+    int rules_fd;    /* what workers are given, -1: to be made */
 
     registry_mail_count *mail_count;
     void *mail_count_arg;
@@ -262,6 +265,9 @@ void registry_on_forget(void *arg);
 
 /* The last steps of opening: registry_load.c. */
 int registry_load(struct registry *registry, struct reason *why);
+
+/* The list of drained servers from its record; false: it is none. */
+bool registry_read_drained(const json_t *json, json_t **ret_drained);
 
 /* Two keys are in the file: registry_rotate.c. */
 int registry_finish_rotation(struct registry *registry, struct reason *why);

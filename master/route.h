@@ -33,6 +33,7 @@ struct route_server {
     char *uri;
     struct health health;
     unsigned in_flight; /* deliveries that are there, or still on their way: by their start */
+    uint64_t back_job;  /* the last one that was sent before it came back */
     uint64_t trial;     /* the job that tries it while every server is down, 0: none */
     struct {
         uint64_t token; /* 0: none is out */

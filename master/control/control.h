@@ -28,9 +28,9 @@ struct loop;
 struct registry;
 
 /* What the API needs of the master beside the registry. Each does what the function of the same
- * name in master/queue.h, queue_order.h, querier.h, prober.h, dispatch.h, workers.h or alerts.h
- * does; master/backend.c binds it to those. Every callback comes exactly once and has its deadline
- * there.
+ * name in master/queue.h, queue_order.h, querier.h, prober.h, dispatch.h, health_shown.h, workers.h
+ * or alerts.h does; master/backend.c binds it to those. Every callback comes exactly once and has
+ * its deadline there.
  */
 struct control_backend {
     void *self;
@@ -49,6 +49,9 @@ struct control_backend {
     void (*probe_forget)(void *self, uint64_t token);
 
     int (*next_start)(void *self, uint32_t profile);
+    json_t *(*servers)(void *self, uint32_t profile);
+    json_t *(*server_warnings)(void *self);
+    void (*server_drain)(void *self, uint32_t profile, const char *uri, bool is_drain);
     json_t *(*workers)(void *self);
     void (*workers_count)(void *self, unsigned *ret_running, unsigned *ret_wanted);
     json_t *(*alerts)(void *self);

@@ -29,6 +29,17 @@ static json_t *queue_counts(const struct control *control)
     return counts;
 }
 
+static json_t *all_warnings(const struct control *control)
+{
+    json_t *warnings = registry_warnings(control->registry);
+    json_t *of_servers = control->backend.server_warnings(control->backend.self);
+
+    if (of_servers)
+        json_array_extend(warnings, of_servers);
+    json_decref(of_servers);
+    return warnings;
+}
+
 void serve_status_get(struct call *call)
 {
     const struct control_backend *backend = &call->control->backend;
@@ -37,11 +48,11 @@ void serve_status_get(struct call *call)
     json_t *status, *more;
 
     backend->workers_count(backend->self, &running, &wanted);
-    status = json_pack(
-        "{s:s, s:s, s:{s:I, s:I}, s:o, s:o, s:o}", "version", POSTERN_VERSION, "started",
-        clock_text(call->control->started_ms, started), "workers", "running", (json_int_t)running,
-        "wanted", (json_int_t)wanted, "queue", queue_counts(call->control), "warnings",
-        registry_warnings(call->control->registry), "alerts", backend->alerts(backend->self));
+    status = json_pack("{s:s, s:s, s:{s:I, s:I}, s:o, s:o, s:o}", "version", POSTERN_VERSION,
+                       "started", clock_text(call->control->started_ms, started), "workers",
+                       "running", (json_int_t)running, "wanted", (json_int_t)wanted, "queue",
+                       queue_counts(call->control), "warnings", all_warnings(call->control),
+                       "alerts", backend->alerts(backend->self));
     more = backend->status ? backend->status(backend->self) : NULL;
     if (status && more)
         json_object_update_missing(status, more);

@@ -54,6 +54,10 @@ static const struct route routes[] = {
     { POST,   "/queue/{id}/reroute",  true,  serve_message_reroute, { "group" } },
     { DELETE, "/queue/{id}",          false, serve_message_delete,  { "group" } },
 
+    { GET,    "/servers",             false, serve_servers_get,     { "profile" } },
+    { POST,   "/servers/drain",       true,  serve_server_drain,    { NULL } },
+    { POST,   "/servers/enable",      true,  serve_server_enable,   { NULL } },
+
     { GET,    "/settings",            false, serve_settings_get,    { NULL } },
     { PUT,    "/settings",            true,  serve_settings_put,    { NULL } },
     { GET,    "/export",              false, serve_export_get,      { NULL } },

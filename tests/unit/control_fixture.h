@@ -64,6 +64,13 @@ static struct {
     void *order_arg;
 
     int next_start;
+
+    struct {
+        uint32_t profile; /* of the last order, or list */
+        char uri[64];
+        bool is_drain;
+        unsigned orders;
+    } server;
 } fake;
 
 static void send_step(prober_step_cb *on_step, void *arg, uint16_t server, enum probe_step step,
@@ -220,6 +227,28 @@ static int fake_next_start(void *self, uint32_t profile)
     return fake.next_start;
 }
 
+static json_t *fake_servers(void *self, uint32_t profile)
+{
+    (void)self;
+    fake.server.profile = profile;
+    return json_pack("[{s:s, s:s}]", "server", "smtp://10.0.0.1:25", "state", "down");
+}
+
+static json_t *fake_server_warnings(void *self)
+{
+    (void)self;
+    return json_pack("[s]", "no server of profile \"p\" takes mail");
+}
+
+static void fake_server_drain(void *self, uint32_t profile, const char *uri, bool is_drain)
+{
+    (void)self;
+    fake.server.profile = profile;
+    snprintf(fake.server.uri, sizeof(fake.server.uri), "%s", uri);
+    fake.server.is_drain = is_drain;
+    fake.server.orders++;
+}
+
 static json_t *fake_workers(void *self)
 {
     (void)self;
@@ -259,6 +288,9 @@ static void open_all(void)
                                        .probe = fake_probe,
                                        .probe_forget = fake_forget,
                                        .next_start = fake_next_start,
+                                       .servers = fake_servers,
+                                       .server_warnings = fake_server_warnings,
+                                       .server_drain = fake_server_drain,
                                        .workers = fake_workers,
                                        .workers_count = fake_workers_count,
                                        .alerts = fake_alerts,

@@ -52,6 +52,8 @@ Test(ctl, wrong_usage_exits_2_without_asking_the_daemon)
         { "rule", "which", "--client", "10.0.0.1" },
         { "status", "--nonsense" },
         { "queue", "list", "--limit" },
+        { "server", "list", "a", "b" },
+        { "server", "drain", "a" },
     };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -119,6 +121,59 @@ Test(ctl, environment_names_the_socket_and_no_proxy_is_used)
     cr_assert_eq(ran.code, CTL_DONE, "%s", ran.err);
     ASSERT_HAS(ran.out, "version  1");
     ASSERT_HAS(api.requests[0], "GET /api/v1/status HTTP/1.1\r\n");
+    api_stop();
+}
+
+/* ---- servers ---- */
+
+Test(ctl, SP23_server_list)
+{
+    struct api_answer answers[] = {
+        { .status = 200,
+          .body = "{\"servers\":[{\"profile\":\"Ex change\",\"server\":\"smtp://10.0.0.10:25\","
+                  "\"state\":\"down\",\"drained\":true,\"since\":\"2026-01-02T03:04:05.000Z\","
+                  "\"reason\":\"421 \\u001b[2Jno\",\"failures\":4,\"next_probe\":null,"
+                  "\"in_flight\":7}]}" },
+        { .status = 200, .body = "{\"servers\":[]}" },
+    };
+
+    api_start(2, answers);
+    RUN(api.path, "server", "list", "Ex change");
+    cr_assert_eq(ran.code, CTL_DONE, "%s", ran.err);
+    ASSERT_HAS(api.requests[0], "GET /api/v1/servers?profile=Ex%20change HTTP/1.1\r\n");
+    ASSERT_HAS(ran.out, "drained (down)");
+    ASSERT_HAS(ran.out, "smtp://10.0.0.10:25");
+    ASSERT_HAS(ran.out, "2026-01-02T03:04:05.000Z");
+    ASSERT_HAS(ran.out, "421 ");
+    ASSERT_LACKS(ran.out, "\033[2J");
+    RUN(api.path, "server", "list");
+    ASSERT_HAS(api.requests[1], "GET /api/v1/servers HTTP/1.1\r\n");
+    api_stop();
+}
+
+Test(ctl, SP23_server_drain_and_enable)
+{
+    struct api_answer answers[] = {
+        { .status = 200, .body = "{\"server\":\"smtp://10.0.0.10:25\",\"drained\":true}" },
+        { .status = 200, .body = "{\"server\":\"smtp://10.0.0.10:25\",\"drained\":false}" },
+        { .status = 404,
+          .type = "application/problem+json",
+          .body = "{\"status\":404,\"title\":\"x\",\"detail\":\"no such server\"}" },
+    };
+
+    api_start(3, answers);
+    RUN(api.path, "server", "drain", "Exchange", "10.0.0.10");
+    cr_assert_eq(ran.code, CTL_DONE, "%s", ran.err);
+    ASSERT_HAS(api.requests[0], "POST /api/v1/servers/drain HTTP/1.1\r\n");
+    ASSERT_HAS(api.requests[0], "\"profile\":\"Exchange\"");
+    ASSERT_HAS(api.requests[0], "\"server\":\"10.0.0.10\"");
+    ASSERT_HAS(ran.out, "smtp://10.0.0.10:25: drained");
+    RUN(api.path, "server", "enable", "Exchange", "10.0.0.10");
+    ASSERT_HAS(api.requests[1], "POST /api/v1/servers/enable HTTP/1.1\r\n");
+    ASSERT_HAS(ran.out, "smtp://10.0.0.10:25: enabled");
+    RUN(api.path, "server", "enable", "Exchange", "10.0.0.99");
+    cr_assert_eq(ran.code, CTL_REFUSED);
+    ASSERT_HAS(ran.err, "no such server");
     api_stop();
 }
 

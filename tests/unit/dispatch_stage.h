@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -198,7 +199,9 @@ static inline void set_profile_of(uint32_t id, uint64_t version, enum profile_pr
                                   unsigned max_in_flight, const char *const *uris, size_t count)
 {
     struct server_uri servers[8] = { 0 };
+    char name[16];
     struct profile profile = { .id = id,
+                               .name = name,
                                .version = version,
                                .type = PROFILE_SMTP,
                                .servers = servers,
@@ -206,6 +209,7 @@ static inline void set_profile_of(uint32_t id, uint64_t version, enum profile_pr
                                .preference = preference,
                                .max_in_flight = max_in_flight };
 
+    snprintf(name, sizeof(name), "p%u", id);
     for (size_t i = 0; i < count; i++)
         strcpy(servers[i].text, uris[i]);
     cr_assert_eq(dispatch_set_profile(dispatch, &profile, NULL), 0);

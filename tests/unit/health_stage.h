@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "common/log.h"
 #include "master/route.h"
 
 enum { FIRST_MS = 40, PATIENT_MS = 3600000 };
@@ -20,12 +21,22 @@ static inline void set_waits(int64_t first_ms)
     dispatch_set_health(dispatch, &rules);
 }
 
+static unsigned alerts_heard;
+
+static inline void on_alert(const char *module, const char *text, void *arg)
+{
+    (void)text;
+    (void)arg;
+    alerts_heard += strcmp(module, "health") == 0 ? 1 : 0;
+}
+
 /* One worker is enough to see everything in its order. */
 static inline void set_up_health(void)
 {
     set_up();
     keep_workers(1);
     set_waits(PATIENT_MS);
+    log_on_alert(on_alert, NULL);
 }
 
 static inline const struct ipc_mail_deliver *last_job(void)

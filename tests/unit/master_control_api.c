@@ -365,6 +365,72 @@ Test(control_api, OP05_status)
     cr_assert_eq(number_at("longest_turn_us"), 77);
     ASSERT_AT("alerts.0.text", "disk");
     cr_assert(json_array_size(at("warnings")) > 0, "no rule, no postmaster: %s", last.body);
+    cr_assert(strstr(last.body, "no server of profile \\\"p\\\" takes mail"), "%s", last.body);
+}
+
+/* ---- servers ---- */
+
+Test(control_api, SP23_servers_of_all_profiles_or_of_one)
+{
+    put_profile(EXCHANGE);
+    ASSERT_STATUS(ask("GET", "/servers", NULL), 200);
+    ASSERT_AT("servers.0.state", "down");
+    cr_assert_eq(fake.server.profile, 0);
+    ASSERT_STATUS(ask("GET", "/servers?profile=exchange", NULL), 200);
+    cr_assert_eq(fake.server.profile, 1);
+    ASSERT_STATUS(ask("GET", "/servers?profile=nobody", NULL), 404);
+}
+
+static int order_server(const char *verb, const char *body)
+{
+    char target[64];
+
+    snprintf(target, sizeof(target), "/servers/%s", verb);
+    return ask("POST", target, body);
+}
+
+Test(control_api, SP23_a_server_is_drained_and_enabled_and_both_are_audited)
+{
+    char body[128];
+
+    put_profile(EXCHANGE);
+    snprintf(body, sizeof(body), "{\"profile\":\"Exchange\",\"server\":\"10.0.0.1:25\"}");
+    ASSERT_STATUS(order_server("drain", body), 200);
+    ASSERT_AT("server", "smtp://10.0.0.1:25");
+    cr_assert_eq(fake.server.profile, 1);
+    cr_assert_str_eq(fake.server.uri, "smtp://10.0.0.1:25");
+    cr_assert(fake.server.is_drain);
+    cr_assert(registry_is_drained(registry, 1, "smtp://10.0.0.1:25"), "before it was answered");
+    ASSERT_STATUS(order_server("enable", body), 200);
+    cr_assert_not(fake.server.is_drain);
+    cr_assert_eq(fake.server.orders, 2);
+    ASSERT_STATUS(ask("GET", "/audit?limit=2", NULL), 200);
+    ASSERT_AT("entries.0.what", "server enabled");
+    ASSERT_AT("entries.1.what", "server drained");
+    ASSERT_AT("entries.1.object", "Exchange");
+    ASSERT_AT("entries.1.detail", "smtp://10.0.0.1:25");
+}
+
+Test(control_api, SP23_what_cannot_be_drained)
+{
+    static const struct {
+        int status;
+        const char *body;
+    } rows[] = {
+        { 422, "{}" },
+        { 422, "{\"profile\":\"Exchange\"}" },
+        { 422, "{\"profile\":\"Exchange\",\"server\":1}" },
+        { 422, "{\"profile\":\"Exchange\",\"server\":\"10.0.0.1\",\"more\":1}" },
+        { 422, "{\"profile\":\"Exchange\",\"server\":\"http://10.0.0.1\"}" },
+        { 404, "{\"profile\":\"Exchange\",\"server\":\"10.9.9.9\"}" },
+        { 404, "{\"profile\":\"nobody\",\"server\":\"10.0.0.1\"}" },
+    };
+
+    put_profile(EXCHANGE);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        cr_expect_eq(order_server("drain", rows[i].body), rows[i].status, "%s: %s", rows[i].body,
+                     last.body);
+    cr_assert_eq(fake.server.orders, 0);
 }
 
 Test(control_api, SP54_workers_show_what_they_do_not_run_yet)

@@ -261,6 +261,28 @@ Test(dispatch_trial, SP23_the_load_on_a_server_that_is_back_rises_slowly)
     }
 }
 
+/* A trial hangs at one server while another comes back: it need not wait for its next attempt. */
+Test(dispatch_trial, SP23_who_missed_the_server_that_is_back_goes_there_at_once)
+{
+    const struct ipc_mail_deliver *trial;
+
+    set_servers(2, 100);
+    open_first(1);
+    for (unsigned i = 0; i < 3; i++)
+        fail_one(1, -1);
+    set_waits(FIRST_MS);
+    set_profile_of(1, 2, PREFERENCE_FAILOVER, 100, three, 2);
+    queue_mail(1, 0, 1, 0);
+    UNTIL(fakes[0].count == 7);
+    trial = last_job();
+    cr_assert_eq(trial->start, 0);
+    cr_assert_eq(dispatch_enable(dispatch, 1, "smtp://b:25"), 0);
+    UNTIL(queue_state_count(queue, QUEUE_WAITING) == 0);
+    fails(trial, 0);
+    defer(trial, 86400);
+    cr_assert_eq(queue_state_count(queue, QUEUE_WAITING), 0u);
+}
+
 /* What a server has judged is not the servers' trouble, and what is held is an operator's. */
 Test(dispatch_trial, SP23_only_what_servers_could_not_take_is_released)
 {
