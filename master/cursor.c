@@ -37,8 +37,8 @@ static bool is_among(uint64_t servers, size_t index)
     return (servers >> index & 1) != 0;
 }
 
-/* Debt that all of these have changes nobody's share, so it is dropped: one of them is always
- * without. */
+/* Debt that all of these have changes nobody's share, so it is dropped: paid round by round it
+ * would end the same, after as many rounds. */
 static void drop_common_debt(struct cursor *cursor, uint64_t among)
 {
     uint32_t least = UINT32_MAX;

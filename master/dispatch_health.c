@@ -140,7 +140,7 @@ uint64_t dispatch_health_sent(struct dispatch *dispatch, struct job *job)
     struct route_server *server = &lane->route->states[job->start];
 
     dispatch->health.last_job = job->id;
-    server->in_flight++;
+    route_enter(server, job->id);
     job->is_at_start = true;
     if (health_is_up(&server->health))
         return ~route_up(lane->route);
@@ -176,8 +176,8 @@ static void leave_start(struct job *job)
 {
     struct route_server *server = server_of(job, job->start);
 
-    if (job->is_at_start && server != NULL && server->in_flight > 0)
-        server->in_flight--;
+    if (job->is_at_start && server != NULL)
+        route_leave(server, job->id);
     job->is_at_start = false;
 }
 
@@ -195,8 +195,8 @@ int dispatch_server_failed(struct dispatch *dispatch, struct worker *worker,
         memchr(failed->text, '\0', sizeof(failed->text)) == NULL)
         return -EBADMSG;
     server = server_of(job, failed->server);
-    if ((job->failed & bit(failed->server)) != 0 || server == NULL)
-        return 0;
+    if (server == NULL)
+        return 0; /* it left the list */
     job->failed |= bit(failed->server);
     is_trial = job->is_trial && failed->server == job->start;
     if (failed->server == job->start)

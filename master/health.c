@@ -194,12 +194,12 @@ bool health_is_up(const struct health *health)
                                    health->state == HEALTH_WARMING);
 }
 
-bool health_has_room(const struct health *health, unsigned in_flight)
+bool health_has_room(const struct health *health, unsigned recent)
 {
     if (!health_is_up(health))
         return false;
     return health->state == HEALTH_UP ||
-           in_flight < (health->state == HEALTH_DOUBTED ? 1 : health->allowance);
+           recent < (health->state == HEALTH_DOUBTED ? 1 : health->allowance);
 }
 
 bool health_is_due(const struct health *health, int64_t mono_ms)

@@ -99,8 +99,8 @@ enum health_turn health_take(struct health *health, const struct health_rules *r
 
 /* Is mail given to it? */
 bool health_is_up(const struct health *health);
-/* And one more delivery now, while so many are there? */
-bool health_has_room(const struct health *health, unsigned in_flight);
+/* And one more delivery now, while so many are there that began after `mark`? */
+bool health_has_room(const struct health *health, unsigned recent);
 /* Is it time for a probe or a trial? */
 bool health_is_due(const struct health *health, int64_t mono_ms);
 

@@ -149,6 +149,29 @@ struct route_server *route_find(const struct route *route, uint64_t identity)
     return NULL;
 }
 
+/* Whatever is out when the mark moves began before it. */
+static void follow_mark(struct route_server *server)
+{
+    if (server->since == server->health.mark)
+        return;
+    server->since = server->health.mark;
+    server->recent = 0;
+}
+
+void route_enter(struct route_server *server, uint64_t delivery)
+{
+    follow_mark(server);
+    server->in_flight++;
+    server->recent += delivery > server->since ? 1 : 0;
+}
+
+void route_leave(struct route_server *server, uint64_t delivery)
+{
+    follow_mark(server);
+    server->in_flight -= server->in_flight > 0 ? 1 : 0;
+    server->recent -= delivery > server->since && server->recent > 0 ? 1 : 0;
+}
+
 uint64_t route_up(const struct route *route)
 {
     uint64_t up = 0;
@@ -165,7 +188,9 @@ uint64_t route_open(const struct route *route)
     for (size_t i = 0; i < route->servers->count; i++) {
         const struct route_server *server = &route->states[i];
 
-        open |= (uint64_t)health_has_room(&server->health, server->in_flight) << i;
+        unsigned recent = server->since == server->health.mark ? server->recent : 0;
+
+        open |= (uint64_t)health_has_room(&server->health, recent) << i;
     }
     return open;
 }

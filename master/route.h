@@ -33,8 +33,12 @@ struct route_server {
     char *uri;
     struct health health;
     unsigned in_flight; /* deliveries that are there, or still on their way: by their start */
-    uint64_t back_job;  /* the last one that was sent before it came back */
-    uint64_t trial;     /* the job that tries it while every server is down, 0: none */
+    /* Of these, those that health can learn from: sent after `since`, which is its mark. What hangs
+     * there from before must keep nobody from finding out how it is now. */
+    unsigned recent;
+    uint64_t since;
+    uint64_t back_job; /* the last one that was sent before it came back */
+    uint64_t trial;    /* the job that tries it while every server is down, 0: none */
     struct {
         uint64_t token; /* 0: none is out */
         uint16_t slot;  /* of the worker that was asked */
@@ -71,6 +75,10 @@ size_t route_next_start(const struct route *route, uint64_t usable);
 
 /* NULL: it is not in the list any more. */
 struct route_server *route_find(const struct route *route, uint64_t identity);
+/* A delivery of this number goes there, or leaves again. */
+void route_enter(struct route_server *server, uint64_t delivery);
+void route_leave(struct route_server *server, uint64_t delivery);
+
 /* Bits by index: servers that mail is given to, and those of them that one more may go to now. */
 uint64_t route_up(const struct route *route);
 uint64_t route_open(const struct route *route);

@@ -37,6 +37,22 @@ Test(dispatch_health, SP23_what_failed_last_is_shown_one_message_at_a_time)
         cr_assert_eq(fakes[0].jobs[i].start, 1);
 }
 
+/* What hangs there since before the failure keeps nobody from finding out how it is. */
+Test(dispatch_health, SP23_what_hangs_from_before_does_not_count)
+{
+    set_servers(1, 100);
+    queue_mail(1, 0, 6, 0);
+    turns();
+    fails(&fakes[0].jobs[5], 0);
+    defer(&fakes[0].jobs[5], 86400);
+    queue_mail(1, 0, 10, 0);
+    turns();
+    cr_assert_eq(fakes[0].count, 7u, "one");
+    serve(&fakes[0].jobs[0], 0); /* an old one that was good after all */
+    turns();
+    cr_assert_eq(fakes[0].count, 16u, "all");
+}
+
 Test(dispatch_health, SP23_a_success_clears_it)
 {
     set_servers(2, 100);

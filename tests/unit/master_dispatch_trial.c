@@ -2,6 +2,8 @@
  * (SP23). */
 #include "health_stage.h"
 
+#include "master/dispatch_parts.h"
+
 TestSuite(dispatch_trial, .init = set_up_health, .fini = tear_down, .timeout = 60);
 
 /* ---- all are down ---- */
@@ -190,6 +192,22 @@ Test(dispatch_trial, SP23_a_probe_that_ends_with_its_worker_is_asked_again)
     cr_assert_eq(state_of(0), HEALTH_WARMING);
 }
 
+Test(dispatch_trial, SP23_a_worker_that_does_not_answer_is_not_waited_for)
+{
+    struct route_server *server;
+
+    open_and_probe();
+    server = &route()->states[0];
+    cr_assert_leq(dispatch->health.timer_ms, server->probe.until_ms);
+    server->probe.until_ms = loop_now_ms(loop); /* its time is over */
+    dispatch_health_on_timer(dispatch);
+    cr_assert_eq(state_of(0), HEALTH_DOWN);
+    cr_assert_eq(server->health.failures, 3u, "that says nothing about the server");
+    answer_probe(IPC_WORD_ANSWERS); /* late */
+    cr_assert_eq(state_of(0), HEALTH_DOWN);
+    UNTIL(fakes[0].probe_count == 2);
+}
+
 Test(dispatch_trial, SP23_an_answer_counts_only_from_who_was_asked)
 {
     struct ipc_health_probed probed = { .profile = 1, .word = IPC_WORD_ANSWERS };
@@ -259,6 +277,70 @@ Test(dispatch_trial, SP23_the_load_on_a_server_that_is_back_rises_slowly)
         serve(&fakes[0].jobs[3 + served], 0);
         turns();
     }
+}
+
+Test(dispatch_trial, SP23_what_hangs_from_before_takes_no_room_of_a_server_that_is_back)
+{
+    set_servers(1, 100);
+    queue_mail(1, 0, 20, 0); /* they hang there all the time */
+    turns();
+    for (unsigned i = 0; i < 3; i++) {
+        queue_mail(1, 0, 1, 0);
+        turns();
+        fails(last_job(), 0);
+        defer(last_job(), 86400);
+    }
+    cr_assert_eq(state_of(0), HEALTH_DOWN);
+    cr_assert_eq(dispatch_enable(dispatch, 1, "smtp://a:25"), 0);
+    UNTIL(fakes[0].count == 23 + HEALTH_WARM_FIRST);
+    cr_assert_eq(route()->states[0].in_flight, 20u + HEALTH_WARM_FIRST);
+}
+
+/* A million groups are not looked at in one turn, and all that should be are ready at last. */
+Test(dispatch_trial, SP23_the_walk_over_a_long_queue_is_cut_into_turns)
+{
+    enum { GROUPS = 20000 };
+    struct ipc_mail_queued queued = {
+        .place = { .segment = 1 },
+        .profile = 1,
+        .rule = 1,
+        .recipients = 1,
+        .attempts = 1,
+        .next_attempt_s = clock_to_epoch_s(clock_wall_ms()) + 86400,
+        .flags = IPC_QUEUED_RECOVERED,
+    };
+    unsigned walked = 0;
+
+    set_servers(1, 100);
+    for (queued.place.id = 1; queued.place.id <= GROUPS; queued.place.id++)
+        cr_assert_eq(dispatch_queued(dispatch, workers.slots[0], &queued), 0);
+    last_id = GROUPS;
+    open_first(-1);
+    cr_assert_eq(dispatch_enable(dispatch, 1, "smtp://a:25"), 0);
+    for (uint64_t before = GROUPS + 3, now; before > 0; before = now) {
+        loop_turn(loop, 1);
+        now = queue_state_count(queue, QUEUE_WAITING);
+        cr_assert_leq(before - now, 4096u, "in one turn");
+        cr_assert_lt(walked++, 1000u);
+    }
+    cr_assert_geq(walked, 5u);
+}
+
+/* Its outcome was lost with its worker, and its cell does not say who was to blame. */
+Test(dispatch_trial, SP23_what_a_lost_worker_had_deferred_is_released_too)
+{
+    set_servers(1, 100);
+    queue_mail(1, 0, 1, 0);
+    turns();
+    next_cell = (struct cell){ .stage = CELL_OPEN,
+                               .attempts = 1,
+                               .next_attempt_s = clock_to_epoch_s(clock_wall_ms()) + 86400 };
+    dispatch_worker_lost(dispatch, workers.slots[0], false);
+    answer_cells();
+    cr_assert_eq(queue_state_count(queue, QUEUE_WAITING), 1u);
+    open_first(-1);
+    cr_assert_eq(dispatch_enable(dispatch, 1, "smtp://a:25"), 0);
+    UNTIL(queue_state_count(queue, QUEUE_WAITING) == 0);
 }
 
 /* A trial hangs at one server while another comes back: it need not wait for its next attempt. */
