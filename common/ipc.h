@@ -58,7 +58,7 @@ struct ipc_listener { /* fd: a listening socket, kept open by the master */
 struct ipc_profile { /* fd: the profile as JSON, secrets in clear; none for PROFILE_GONE */
     uint64_t version;
     uint32_t id;
-    uint32_t idle_slots; /* idle connections this worker may keep for it (SP46) */
+    uint32_t reserved;
 };
 
 struct ipc_rules { /* fd: {"rules":[...], "settings":{...}} */
@@ -114,6 +114,11 @@ struct ipc_mail_deliver {
     uint32_t deadline_ms; /* from receipt; the attempt is over by then (SP25) */
     uint16_t start;       /* index of the start server */
     uint16_t attempts;    /* before this one */
+    uint32_t reserved;
+    uint64_t
+        leased; /* identity of the server that a lease for one connection comes with, 0: none */
+    uint32_t others; /* leases that other workers have there */
+    uint32_t reserved2;
 };
 
 struct ipc_mail_cancel {
@@ -131,8 +136,9 @@ enum ipc_outcome {
 
 enum ipc_outcome_flag {
     IPC_OUTCOME_LOST =
-        1 << 0,               /* a connection, after the end of data: `served` says no good of it */
-    IPC_OUTCOME_CUT = 1 << 1, /* by its deadline: the server at hand had not come to a word */
+        1 << 0, /* a connection, after the end of data: `served` says no good of it */
+    IPC_OUTCOME_BUSY = 1 << 2, /* no room: for want of a connection to the server that is next */
+    IPC_OUTCOME_CUT = 1 << 1,  /* by its deadline: the server at hand had not come to a word */
 };
 
 struct ipc_mail_outcome {
@@ -153,7 +159,7 @@ struct ipc_mail_outcome {
     uint16_t note_slot;
     uint16_t flags;      /* enum ipc_outcome_flag */
     uint32_t note_bytes; /* what it takes there, 0: it is the one from before */
-    uint32_t reserved2;
+    uint32_t reserved;
 };
 
 /* ---- health of servers (SP23) ---- */
@@ -194,13 +200,70 @@ struct ipc_health_probed {
 };
 
 /* How many idle connections a worker keeps for one server, for dispatch by affinity. */
+/* ---- connections; a server is named by its identity (common/server_uri.h) ---- */
+
+/* What a worker has to one server of a profile, for dispatch by affinity. */
 struct ipc_connections {
+    uint64_t server;
     uint32_t profile;
-    uint16_t server;
     uint16_t idle;
     uint16_t open;
-    uint16_t reserved;
-    uint32_t reserved2;
+};
+
+struct ipc_lease_want { /* that many more are waited for */
+    uint64_t server;
+    uint32_t profile;
+    uint32_t count;
+};
+
+struct ipc_lease { /* the answer, to some or all that were asked for */
+    uint64_t server;
+    uint32_t profile;
+    uint32_t granted;
+    uint32_t refused;
+    uint32_t others; /* leases that other workers have there */
+};
+
+struct ipc_lease_back {
+    uint64_t server;
+    uint32_t profile;
+    uint32_t count;
+    uint32_t too_many; /* connections on which the server said that there are too many */
+    uint32_t reserved;
+};
+
+struct ipc_reclaim { /* that many are to come back: of idle connections now, else of the next ended
+                      */
+    uint64_t server;
+    uint32_t profile;
+    uint32_t count;
+};
+
+/* A slot is the right to keep a connection of a profile idle (SP46). */
+struct ipc_slot_want { /* so many connections are idle without one */
+    uint32_t profile;
+    uint32_t count;
+};
+
+struct ipc_slots { /* the answer, to some or all that were asked for */
+    uint32_t profile;
+    uint32_t granted;
+    uint32_t refused;
+    uint32_t reserved;
+};
+
+struct ipc_slot_take { /* another worker wants them, or there are fewer now */
+    uint32_t profile;
+    uint32_t count;
+    uint32_t is_forced; /* 0: only those that no connection has */
+    uint32_t reserved;
+};
+
+struct ipc_slot_given { /* the answer: the worker has `count` fewer now */
+    uint32_t profile;
+    uint32_t count;
+    uint32_t asked; /* that were asked for */
+    uint32_t reserved;
 };
 
 /* ---- connection test ---- */
@@ -319,7 +382,6 @@ struct ipc_alert {
     X(LISTENER_CLOSE, MASTER, WORKER, IPC_NO_FD, struct ipc_listener)             \
     X(PROFILE, MASTER, WORKER, IPC_WITH_FD, struct ipc_profile)                   \
     X(PROFILE_GONE, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)                \
-    X(SLOTS, MASTER, WORKER, IPC_NO_FD, struct ipc_profile)                       \
     X(RULES, MASTER, WORKER, IPC_WITH_FD, struct ipc_rules)                       \
     X(RUNNING, WORKER, MASTER, IPC_NO_FD, struct ipc_running)                     \
     X(MAIL_QUEUED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_queued)             \
@@ -331,6 +393,14 @@ struct ipc_alert {
     X(HEALTH_PROBE, MASTER, WORKER, IPC_NO_FD, struct ipc_health_probe)           \
     X(HEALTH_PROBED, WORKER, MASTER, IPC_NO_FD, struct ipc_health_probed)         \
     X(CONNECTIONS, WORKER, MASTER, IPC_NO_FD, struct ipc_connections)             \
+    X(LEASE_WANT, WORKER, MASTER, IPC_NO_FD, struct ipc_lease_want)               \
+    X(LEASE, MASTER, WORKER, IPC_NO_FD, struct ipc_lease)                         \
+    X(LEASE_BACK, WORKER, MASTER, IPC_NO_FD, struct ipc_lease_back)               \
+    X(RECLAIM, MASTER, WORKER, IPC_NO_FD, struct ipc_reclaim)                     \
+    X(SLOT_WANT, WORKER, MASTER, IPC_NO_FD, struct ipc_slot_want)                 \
+    X(SLOTS, MASTER, WORKER, IPC_NO_FD, struct ipc_slots)                         \
+    X(SLOT_TAKE, MASTER, WORKER, IPC_NO_FD, struct ipc_slot_take)                 \
+    X(SLOT_GIVEN, WORKER, MASTER, IPC_NO_FD, struct ipc_slot_given)               \
     X(PROBE, MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)                       \
     X(PROBE_STEP, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_step)               \
     X(PROBE_DONE, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_done)               \

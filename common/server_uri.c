@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <uriparser/Uri.h>
+#include <xxhash.h>
 
 #include "common/names.h"
 
@@ -366,4 +367,11 @@ const char *server_uri_shown(const struct server_uri *uri, char ret_shown[SERVER
     if (write_text(uri, uri->host_shown, ret_shown) < 0)
         memcpy(ret_shown, uri->text, strlen(uri->text) + 1);
     return ret_shown;
+}
+
+uint64_t server_uri_identity(const char *text)
+{
+    uint64_t identity = XXH3_64bits(text, strlen(text));
+
+    return identity != 0 ? identity : 1;
 }

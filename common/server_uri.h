@@ -45,6 +45,10 @@ int server_uri_check_web(const char *text, bool https_only, bool allow_query,
 /* The host can only be reached from this machine, or this link. */
 bool server_uri_is_local(const struct server_uri *uri);
 
+/* What a server is known by between processes and through edits of its profile: made from the
+ * normalised form, never 0. */
+uint64_t server_uri_identity(const char *text);
+
 const char *server_scheme_name(enum server_scheme scheme);
 bool server_uri_is_tls(const struct server_uri *uri); /* TLS from the first byte */
 

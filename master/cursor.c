@@ -7,16 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #define NOWHERE SIZE_MAX
-
-uint64_t cursor_identity(const char *uri)
-{
-    uint64_t identity = XXH3_64bits(uri, strlen(uri));
-
-    return identity != 0 ? identity : 1;
-}
 
 static size_t find(const uint64_t *servers, size_t count, uint64_t identity)
 {

@@ -27,9 +27,6 @@ struct cursor { /* all zero: no servers, no turn given yet */
     uint64_t last; /* handed out last, 0: none yet */
 };
 
-/* The identity of a server is made from its normalised URI; never 0. */
-uint64_t cursor_identity(const char *uri);
-
 /* The list as it is now; at most CURSOR_MAX_SERVERS, no two alike. */
 void cursor_set_servers(struct cursor *cursor, const uint64_t *identities, size_t count);
 

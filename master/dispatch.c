@@ -9,10 +9,12 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/profile.h"
+#include "master/budget.h"
 #include "master/dispatch_parts.h"
 #include "master/group.h"
 #include "master/jobs.h"
 #include "master/route.h"
+#include "master/slots.h"
 #include "master/worker.h"
 
 #define NEW_PER_DEFERRED 3    /* MQ0A */
@@ -42,13 +44,16 @@ struct dispatch *dispatch_new(struct loop *loop, struct queue *queue, struct wor
                                    .cells = cells,
                                    .health.rules = { .failures = 3, 10000, 60000 } };
     dispatch->jobs = jobs_new();
+    dispatch->budget = budget_new(loop, workers);
+    dispatch->slots = slots_new(workers);
     dispatch->wake = loop_timer_new(loop, on_wake, dispatch);
     dispatch->watch = loop_timer_new(loop, on_watch, dispatch);
     dispatch->health.timer = loop_timer_new(loop, dispatch_health_on_timer, dispatch);
     dispatch->release.timer = loop_timer_new(loop, dispatch_release_on_timer, dispatch);
     loop_at_turn_end(loop, on_turn_end, dispatch);
-    if (dispatch->jobs == NULL || dispatch->wake == NULL || dispatch->watch == NULL ||
-        dispatch->health.timer == NULL || dispatch->release.timer == NULL)
+    if (dispatch->jobs == NULL || dispatch->budget == NULL || dispatch->slots == NULL ||
+        dispatch->wake == NULL || dispatch->watch == NULL || dispatch->health.timer == NULL ||
+        dispatch->release.timer == NULL)
         dispatch_free(&dispatch);
     return dispatch;
 }
@@ -67,6 +72,8 @@ void dispatch_free(struct dispatch **dispatch)
     for (size_t i = 0; i < queue_lane_count(d->queue); i++)
         route_free(&queue_lane_at(d->queue, i)->route);
     jobs_free(&d->jobs);
+    budget_free(&d->budget);
+    slots_free(&d->slots);
     free(d);
     *dispatch = NULL;
 }
@@ -92,7 +99,8 @@ int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profil
     if (profile->type != PROFILE_SMTP)
         return 0; /* only relays have mail of their own to send */
     lane = queue_lane(dispatch->queue, profile->id);
-    if (lane == NULL)
+    if (lane == NULL || budget_set_profile(dispatch->budget, profile) != 0 ||
+        slots_set_profile(dispatch->slots, profile) != 0)
         return -ENOMEM;
     if (lane->route == NULL) {
         lane->route = route_new(profile, saved);
@@ -110,6 +118,8 @@ void dispatch_drop_profile(struct dispatch *dispatch, uint32_t profile)
 
     if (lane != NULL)
         route_free(&lane->route);
+    budget_drop_profile(dispatch->budget, profile);
+    slots_drop_profile(dispatch->slots, profile);
 }
 
 int dispatch_next_start(const struct dispatch *dispatch, uint32_t profile)
@@ -133,14 +143,14 @@ unsigned dispatch_in_flight(const struct dispatch *dispatch, uint32_t profile)
     return lane != NULL ? lane->in_flight : 0;
 }
 
-void dispatch_connections(struct dispatch *dispatch, const struct worker *worker,
-                          const struct ipc_connections *connections)
+struct budget *dispatch_budget(const struct dispatch *dispatch)
 {
-    struct lane *lane = queue_lane_known(dispatch->queue, connections->profile);
+    return dispatch->budget;
+}
 
-    if (lane != NULL && lane->route != NULL)
-        route_set_connections(lane->route, worker->slot, connections->server, connections->idle,
-                              connections->open);
+struct slots *dispatch_slots(const struct dispatch *dispatch)
+{
+    return dispatch->slots;
 }
 
 char *dispatch_cursors(const struct dispatch *dispatch)
@@ -188,6 +198,22 @@ size_t dispatch_start_of(struct dispatch *dispatch, struct group *group)
     return start;
 }
 
+/* An idle connection is there for it, or a lease for one that it may open, or else it waits at the
+ * worker for one that is in use. */
+static void give_connection(const struct dispatch *dispatch, const struct group *group,
+                            const struct worker *worker, struct ipc_mail_deliver *deliver)
+{
+    struct account *account = dispatch_account(dispatch, group, deliver->start);
+
+    if (account == NULL)
+        return;
+    if (budget_idle(account, worker->slot) > 0)
+        budget_use_idle(account, worker->slot);
+    else if (budget_take(dispatch->budget, account, worker->slot))
+        deliver->leased = budget_server(account);
+    deliver->others = budget_others(account, worker->slot);
+}
+
 struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct worker *worker,
                           size_t start)
 {
@@ -200,7 +226,6 @@ struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct
     job->start = (uint16_t)start;
     job->sent_ms = loop_now_ms(dispatch->loop);
     queue_set_out(dispatch->queue, group);
-    route_use_idle(route, worker->slot, start);
     deliver = (struct ipc_mail_deliver){ .place = group->place,
                                          .job = job->id,
                                          .version = route->version,
@@ -211,6 +236,7 @@ struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct
                                          .deadline_ms = DISPATCH_DEADLINE_MS,
                                          .start = (uint16_t)start,
                                          .attempts = group->attempts };
+    give_connection(dispatch, group, worker, &deliver);
     group->kept_tried = 0;
     channel_send(worker->channel, IPC_MAIL_DELIVER, &deliver);
     if (!loop_timer_is_set(dispatch->watch))
@@ -223,26 +249,46 @@ static struct group *pick(struct lane *lane)
     struct group *fresh = TAILQ_FIRST(&lane->ready[READY_NEW]);
     struct group *deferred = TAILQ_FIRST(&lane->ready[READY_DEFERRED]);
 
-    if (fresh != NULL && (deferred == NULL || lane->new_streak < NEW_PER_DEFERRED)) {
-        if (lane->new_streak < NEW_PER_DEFERRED)
-            lane->new_streak++;
-        return fresh;
-    }
-    lane->new_streak = 0;
-    return deferred;
+    return fresh != NULL && (deferred == NULL || lane->new_streak < NEW_PER_DEFERRED) ? fresh
+                                                                                      : deferred;
+}
+
+static void count_pick(struct lane *lane, bool is_new)
+{
+    if (!is_new)
+        lane->new_streak = 0;
+    else if (lane->new_streak < NEW_PER_DEFERRED)
+        lane->new_streak++;
+}
+
+/* The turn that was taken for it waits with it. */
+static void keep_turn(struct group *group, size_t start)
+{
+    group->has_kept_turn = true;
+    group->kept_start = (uint16_t)start;
+    group->kept_version = group->lane->route->version;
 }
 
 static bool serve_one(struct dispatch *dispatch, struct lane *lane)
 {
+    struct worker *worker;
     struct group *group;
+    bool is_new;
     size_t start;
 
     if (lane->route == NULL || lane->in_flight >= lane->route->max_in_flight ||
         dispatch_health_usable(dispatch, lane->route) == 0 || !dispatch_any_room(dispatch, lane))
         return false;
     group = pick(lane);
+    is_new = group->ready_class == READY_NEW;
     start = dispatch_start_of(dispatch, group);
-    return dispatch_send(dispatch, group, dispatch_choose(dispatch, group, start), start) != NULL;
+    worker = dispatch_choose(dispatch, group, start);
+    if (worker == NULL || dispatch_send(dispatch, group, worker, start) == NULL) {
+        keep_turn(group, start);
+        return false;
+    }
+    count_pick(lane, is_new);
+    return true;
 }
 
 /* One group of each profile in turn, until nobody can go on. False: there is more to do. */
@@ -334,6 +380,7 @@ static void on_watch(void *arg)
         if (!watch_worker(worker, now_ms) && dispatch->hooks.on_overrun != NULL)
             dispatch->hooks.on_overrun(worker, dispatch->hooks.overrun_arg);
     }
+    budget_tend(dispatch->budget);
     if (is_any || dispatch_alone_is_busy(dispatch))
         loop_timer_set_ms(dispatch->watch, WATCH_MS);
 }

@@ -5,8 +5,9 @@
  * leave, so that one whose servers hang delays nobody else (SP25). The start server is the cursor's
  * among those that take mail (SP20, SP21, SP23: master/health.h); while none does, mail waits here
  * without an attempt being counted, but for one trial at a time on each server whose time for it
- * has come. The worker is one with an idle connection to it, else the one whose spool has the
- * message if its load is within 25 % of the least, else the least loaded. What killed a worker
+ * has come. The worker is one with an idle connection to the server that is next, else the one
+ * whose spool has the message if its load is within 25 % of the least, else the least loaded; when
+ * no more connections may be opened, one that has some (master/budget.h). What killed a worker
  * before runs alone (MQ09). */
 #ifndef MASTER_DISPATCH_H
 #define MASTER_DISPATCH_H
@@ -23,6 +24,7 @@
 #define DISPATCH_GRACE_MS    5000
 #define DISPATCH_CANCEL_MS   30000
 
+struct budget;
 struct cells;
 struct cursor;
 struct dispatch;
@@ -31,6 +33,7 @@ struct health_rules;
 struct loop;
 struct profile;
 struct queue;
+struct slots;
 struct worker;
 struct workers;
 
@@ -68,8 +71,8 @@ int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
                     const struct ipc_mail_queued *queued);
 int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
                      const struct ipc_mail_outcome *outcome);
-void dispatch_connections(struct dispatch *dispatch, const struct worker *worker,
-                          const struct ipc_connections *connections);
+struct budget *dispatch_budget(const struct dispatch *dispatch);
+struct slots *dispatch_slots(const struct dispatch *dispatch);
 
 /* Told before the outcome of its job. An unknown job: its time was over. 0 or -EBADMSG. */
 int dispatch_server_failed(struct dispatch *dispatch, struct worker *worker,

@@ -1,5 +1,6 @@
+#include "common/server_order.h"
+#include "master/budget.h"
 #include "master/dispatch_parts.h"
-
 #include "master/group.h"
 #include "master/route.h"
 #include "master/worker.h"
@@ -34,30 +35,67 @@ static bool is_near_least(const struct worker *worker, const struct worker *leas
     return worker->job_count * 4 <= least->job_count * 5 + 4; /* 25 %, and one job is no load */
 }
 
-struct worker *dispatch_choose(struct dispatch *dispatch, const struct group *group, size_t start)
+struct account *dispatch_account(const struct dispatch *dispatch, const struct group *group,
+                                 size_t start)
 {
-    const struct lane *lane = group->lane;
-    struct worker *origin = dispatch->workers->slots[group->place.slot];
-    struct worker *least = NULL, *with_idle = NULL;
+    const struct route *route = group->lane->route;
+    const struct server_list *servers = route->servers;
+    uint64_t up = route_up(route);
+    uint64_t out = group->kept_tried | ~(up != 0 ? up : UINT64_C(1) << start);
+    int next = server_order_next(servers->count, start, out);
+
+    return next >= 0
+               ? budget_account(dispatch->budget, group->lane->profile, servers->identities[next])
+               : NULL;
+}
+
+/* Those that could take it, each the best of its kind. */
+struct candidates {
+    struct worker *least; /* loaded */
+    struct worker
+        *with_idle; /* connections to the server that is next: the group's own, or least */
+    struct worker *with_open; /* the same, in use */
+};
+
+static struct candidates look_round(struct dispatch *dispatch, const struct group *group,
+                                    const struct account *account)
+{
+    const struct worker *origin = dispatch->workers->slots[group->place.slot];
+    struct candidates best = { NULL, NULL, NULL };
 
     dispatch->first_slot = (dispatch->first_slot + 1) % ID_SLOTS;
     for (unsigned i = 0; i < ID_SLOTS; i++) {
         struct worker *worker = dispatch->workers->slots[(dispatch->first_slot + i) % ID_SLOTS];
 
-        if (worker == NULL || !dispatch_has_room(dispatch, worker, lane))
+        if (worker == NULL || !dispatch_has_room(dispatch, worker, group->lane))
             continue;
-        if (least == NULL || worker->job_count < least->job_count)
-            least = worker;
-        if (route_idle(lane->route, worker->slot, start) == 0)
+        if (best.least == NULL || worker->job_count < best.least->job_count)
+            best.least = worker;
+        if (account == NULL || budget_leases(account, worker->slot) == 0)
             continue;
-        if (with_idle == NULL || worker == origin ||
-            (with_idle != origin && worker->job_count < with_idle->job_count))
-            with_idle = worker;
+        if (best.with_open == NULL || worker->job_count < best.with_open->job_count)
+            best.with_open = worker;
+        if (budget_idle(account, worker->slot) == 0)
+            continue;
+        if (best.with_idle == NULL || worker == origin ||
+            (best.with_idle != origin && worker->job_count < best.with_idle->job_count))
+            best.with_idle = worker;
     }
-    if (with_idle != NULL)
-        return with_idle;
-    if (origin != NULL && least != NULL && dispatch_has_room(dispatch, origin, lane) &&
-        is_near_least(origin, least))
+    return best;
+}
+
+struct worker *dispatch_choose(struct dispatch *dispatch, const struct group *group, size_t start)
+{
+    struct worker *origin = dispatch->workers->slots[group->place.slot];
+    const struct account *account = dispatch_account(dispatch, group, start);
+    const struct candidates best = look_round(dispatch, group, account);
+
+    if (best.with_idle != NULL)
+        return best.with_idle;
+    if (account != NULL && !budget_has_room(dispatch->budget, account))
+        return best.with_open;
+    if (origin != NULL && best.least != NULL && dispatch_has_room(dispatch, origin, group->lane) &&
+        is_near_least(origin, best.least))
         return origin;
-    return least;
+    return best.least;
 }

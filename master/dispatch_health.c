@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/server_uri.h"
 #include "master/dispatch_parts.h"
 #include "master/group.h"
 #include "master/jobs.h"
@@ -276,7 +277,7 @@ static struct route_server *find_server(const struct dispatch *dispatch, uint32_
     struct lane *lane = queue_lane_known(dispatch->queue, profile);
 
     *ret_lane = lane;
-    return lane != NULL && lane->route != NULL ? route_find(lane->route, cursor_identity(uri))
+    return lane != NULL && lane->route != NULL ? route_find(lane->route, server_uri_identity(uri))
                                                : NULL;
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/envelope.h"
 #include "common/log.h"
+#include "master/budget.h"
 #include "master/cells.h"
 #include "master/dispatch_parts.h"
 #include "master/group.h"
@@ -11,9 +12,11 @@
 #include "master/route.h"
 #include "master/segments.h"
 #include "master/settle.h"
+#include "master/slots.h"
 #include "master/worker.h"
 
 #define NO_ROOM_WAIT_MS 1000
+#define BUSY_WAIT_MS    20 /* the word of whose leases came free may be on its way */
 #define MISS_WAIT_MS    10000
 #define MISSES_MAX      8 /* the wait doubles until then */
 #define UNREAD_WAIT_MS  60000
@@ -79,7 +82,8 @@ static void take_no_room(struct dispatch *dispatch, struct group *group, const s
     group->kept_start = job->start;
     group->kept_version = job->servers->version;
     group->kept_tried = outcome->tried;
-    queue_set_waiting_ms(dispatch->queue, group, NO_ROOM_WAIT_MS);
+    queue_set_waiting_ms(dispatch->queue, group,
+                         (outcome->flags & IPC_OUTCOME_BUSY) != 0 ? BUSY_WAIT_MS : NO_ROOM_WAIT_MS);
 }
 
 static void take_miss(struct dispatch *dispatch, struct group *group, const struct worker *worker)
@@ -241,12 +245,8 @@ void dispatch_worker_lost(struct dispatch *dispatch, struct worker *worker, bool
             /* A worker reads the cell before it sends anything: late is all that this is. */
             queue_set_waiting_ms(dispatch->queue, group, UNREAD_WAIT_MS);
     }
-    for (size_t i = 0; i < queue_lane_count(dispatch->queue); i++) {
-        struct lane *lane = queue_lane_at(dispatch->queue, i);
-
-        if (lane->route != NULL)
-            route_forget_worker(lane->route, worker->slot);
-    }
+    budget_worker_lost(dispatch->budget, worker->slot);
+    slots_worker_lost(dispatch->slots, worker->slot);
     dispatch_alone_lost(dispatch, worker);
     dispatch_health_worker_lost(dispatch, worker);
     if (items == NULL)

@@ -21,6 +21,8 @@ struct dispatch {
     struct workers *workers;
     struct cells *cells;
     struct jobs *jobs;
+    struct budget *budget;
+    struct slots *slots;
     struct loop_timer *wake;  /* for what waits */
     struct loop_timer *watch; /* for deadlines, while jobs are out */
     struct dispatch_hooks hooks;
@@ -52,8 +54,12 @@ struct dispatch {
 bool dispatch_has_room(const struct dispatch *dispatch, const struct worker *worker,
                        const struct lane *lane);
 bool dispatch_any_room(const struct dispatch *dispatch, const struct lane *lane);
-/* NULL: nobody has room. */
+/* Who takes it, with this turn. NULL: nobody has room, or no connection to the server that is next
+ * for it can be had now. */
 struct worker *dispatch_choose(struct dispatch *dispatch, const struct group *group, size_t start);
+/* The account of the server that is next for it, NULL: there is none left to try. */
+struct account *dispatch_account(const struct dispatch *dispatch, const struct group *group,
+                                 size_t start);
 
 /* Sends it; the group is ready and its lane has a route. NULL: no memory, nothing happened. */
 struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct worker *worker,

@@ -8,12 +8,14 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "master/alerts.h"
+#include "master/budget.h"
 #include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/prober.h"
 #include "master/querier.h"
 #include "master/scans.h"
 #include "master/segments.h"
+#include "master/slots.h"
 #include "master/supervisor_parts.h"
 #include "master/worker.h"
 
@@ -112,10 +114,59 @@ static void on_probed(void *owner, const void *payload, int fd)
 static void on_connections(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
+    const struct ipc_connections *said = payload;
+    struct dispatch *dispatch = worker->supervisor->parts.dispatch;
+    int change;
+
+    (void)fd;
+    if (!is_believed(worker))
+        return;
+    change = budget_connections(dispatch_budget(dispatch), worker, said);
+    slots_idle_changed(dispatch_slots(dispatch), worker, said->profile, change);
+}
+
+static void on_lease_want(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
 
     (void)fd;
     if (is_believed(worker))
-        dispatch_connections(worker->supervisor->parts.dispatch, worker, payload);
+        judge(worker,
+              budget_want(dispatch_budget(worker->supervisor->parts.dispatch), worker, payload),
+              "LEASE_WANT");
+}
+
+static void on_lease_back(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker,
+              budget_back(dispatch_budget(worker->supervisor->parts.dispatch), worker, payload),
+              "LEASE_BACK");
+}
+
+static void on_slot_want(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker,
+              slots_want(dispatch_slots(worker->supervisor->parts.dispatch), worker, payload),
+              "SLOT_WANT");
+}
+
+static void on_slot_given(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker,
+              slots_given(dispatch_slots(worker->supervisor->parts.dispatch), worker, payload),
+              "SLOT_GIVEN");
 }
 
 static void on_probe_step(void *owner, const void *payload, int fd)
@@ -262,6 +313,10 @@ channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_SERVER_FAILED] = on_server_failed,
     [IPC_HEALTH_PROBED] = on_probed,
     [IPC_CONNECTIONS] = on_connections,
+    [IPC_LEASE_WANT] = on_lease_want,
+    [IPC_LEASE_BACK] = on_lease_back,
+    [IPC_SLOT_WANT] = on_slot_want,
+    [IPC_SLOT_GIVEN] = on_slot_given,
     [IPC_PROBE_STEP] = on_probe_step,
     [IPC_PROBE_DONE] = on_probe_done,
     [IPC_QUERY_ROWS] = on_query_rows,

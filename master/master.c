@@ -14,6 +14,7 @@
 #include "common/oom.h"
 #include "common/process.h"
 #include "master/alerts.h"
+#include "master/budget.h"
 #include "master/cells.h"
 #include "master/compactor.h"
 #include "master/cursor_file.h"
@@ -126,6 +127,8 @@ static int make_memory_parts(struct master *master, struct reason *why)
         master->querier == NULL || master->compactor == NULL)
         return reason_set(why, -ENOMEM, "no memory");
     master_set_health(master, master->conf);
+    budget_set_raise_ms(dispatch_budget(master->dispatch),
+                        (int64_t)master->conf->pool_raise_after * 1000);
     dispatch_hooks(master->dispatch)->on_cursor = on_cursor;
     dispatch_hooks(master->dispatch)->cursor_arg = master;
     dispatch_hooks(master->dispatch)->on_overrun = on_overrun;

@@ -3,6 +3,8 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "master/budget.h"
+#include "master/dispatch.h"
 #include "master/listeners.h"
 #include "master/master_parts.h"
 #include "master/registry.h"
@@ -95,6 +97,7 @@ static void on_reload(int number, void *arg)
     control_reload(master->control, conf);
     registry_reload(master->registry, conf);
     master_set_health(master, conf);
+    budget_set_raise_ms(dispatch_budget(master->dispatch), (int64_t)conf->pool_raise_after * 1000);
     if (supervisor_reload(master->supervisor, conf, &why) != 0)
         log_error("master", "reload: not all workers are as the configuration says",
                   LOG_STR("reason", why.text));

@@ -18,29 +18,10 @@ struct pusher {
     struct dispatch *dispatch;
 };
 
-unsigned pusher_share(unsigned size, unsigned workers, unsigned slot)
-{
-    if (workers == 0 || slot >= workers)
-        return 0;
-    return size / workers + (slot < size % workers ? 1 : 0);
-}
-
-static struct ipc_profile describe(const struct pusher *pusher, const struct profile *profile,
-                                   const struct worker *worker)
-{
-    unsigned size = profile->pool.enabled ? profile->pool.size : 0;
-
-    return (struct ipc_profile){ .version = profile->version,
-                                 .id = profile->id,
-                                 .idle_slots =
-                                     pusher_share(size, pusher->workers->wanted, worker->slot) };
-}
-
 /* `fd` is taken over, an error instead of it passed on. */
-static int push_profile(struct pusher *pusher, const struct profile *profile, struct worker *worker,
-                        int fd)
+static int push_profile(const struct profile *profile, struct worker *worker, int fd)
 {
-    const struct ipc_profile message = describe(pusher, profile, worker);
+    const struct ipc_profile message = { .version = profile->version, .id = profile->id };
 
     if (fd < 0)
         return fd;
@@ -64,8 +45,8 @@ int pusher_push_all(struct pusher *pusher, struct worker *worker)
     registry_announce_rest(pusher->registry); /* a delivery names a version that this worker has */
     for (size_t i = 0; i < registry_profile_count(pusher->registry); i++) {
         const struct profile *profile = registry_profile_at(pusher->registry, i);
-        int err = push_profile(pusher, profile, worker,
-                               registry_profile_memfd(pusher->registry, profile->id));
+        int err =
+            push_profile(profile, worker, registry_profile_memfd(pusher->registry, profile->id));
 
         if (err < 0)
             return err;
@@ -98,7 +79,7 @@ static void push_change(struct pusher *pusher, struct worker *worker, uint32_t i
     if (id == 0)
         err = push_rules(pusher, worker);
     else if (profile != NULL)
-        err = push_profile(pusher, profile, worker, copy_fd(memfd));
+        err = push_profile(profile, worker, copy_fd(memfd));
     else {
         channel_send(worker->channel, IPC_PROFILE_GONE, &(struct ipc_profile){ .id = id });
         worker_drop_running(worker, id);
@@ -158,21 +139,4 @@ void pusher_free(struct pusher **pusher)
 {
     free(*pusher);
     *pusher = NULL;
-}
-
-void pusher_push_slots(struct pusher *pusher)
-{
-    for (size_t i = 0; i < registry_profile_count(pusher->registry); i++) {
-        const struct profile *profile = registry_profile_at(pusher->registry, i);
-
-        for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
-            struct worker *worker = pusher->workers->slots[slot];
-
-            if (is_listening(worker)) {
-                const struct ipc_profile message = describe(pusher, profile, worker);
-
-                channel_send(worker->channel, IPC_SLOTS, &message);
-            }
-        }
-    }
 }

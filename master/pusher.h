@@ -25,10 +25,4 @@ int pusher_push_all(struct pusher *pusher, struct worker *worker);
  * the start, from then on by itself. */
 void pusher_drain(struct pusher *pusher, const struct profile *profile);
 
-/* The number of workers changed: the pools' slots are split anew (SP46). */
-void pusher_push_slots(struct pusher *pusher);
-
-/* The part of `size` idle connections that falls to this slot of `workers`. Pure. */
-unsigned pusher_share(unsigned size, unsigned workers, unsigned slot);
-
 #endif

@@ -29,7 +29,7 @@ static struct server_list *make_list(const struct profile *profile)
     list->count =
         profile->server_count < CURSOR_MAX_SERVERS ? profile->server_count : CURSOR_MAX_SERVERS;
     for (size_t i = 0; i < list->count; i++)
-        list->identities[i] = cursor_identity(profile->servers[i].text);
+        list->identities[i] = server_uri_identity(profile->servers[i].text);
     return list;
 }
 
@@ -61,13 +61,6 @@ static struct route_server *make_states(const struct route *route, const struct 
     return states;
 }
 
-/* Connections are of one version and its list: what was said about older ones means nothing now. */
-static void forget_connections(struct route *route)
-{
-    for (unsigned slot = 0; slot < ID_SLOTS; slot++)
-        route_forget_worker(route, slot);
-}
-
 int route_update(struct route *route, const struct profile *profile)
 {
     struct server_list *list = make_list(profile);
@@ -80,7 +73,6 @@ int route_update(struct route *route, const struct profile *profile)
         free(name);
         return -ENOMEM;
     }
-    forget_connections(route);
     free_states(route->states, route->states != NULL ? route->servers->count : 0);
     server_list_release(route->servers);
     free(route->name);
@@ -113,7 +105,6 @@ void route_free(struct route **route)
 {
     if (*route == NULL)
         return;
-    forget_connections(*route);
     free_states((*route)->states, (*route)->states != NULL ? (*route)->servers->count : 0);
     server_list_release((*route)->servers);
     free((*route)->name);
@@ -202,35 +193,4 @@ bool route_served(struct route *route, const struct server_list *servers, size_t
         return false;
     cursor_served(&route->cursor, servers->identities[served]);
     return true;
-}
-
-void route_set_connections(struct route *route, unsigned slot, unsigned server, unsigned idle,
-                           unsigned open)
-{
-    size_t count = route->servers->count;
-
-    if (server >= count || slot >= ID_SLOTS)
-        return;
-    if (route->connections[slot] == NULL)
-        route->connections[slot] = calloc(count, sizeof(struct route_connections));
-    if (route->connections[slot] != NULL)
-        route->connections[slot][server] =
-            (struct route_connections){ .idle = (uint16_t)idle, .open = (uint16_t)open };
-}
-
-unsigned route_idle(const struct route *route, unsigned slot, size_t server)
-{
-    return route->connections[slot] != NULL ? route->connections[slot][server].idle : 0;
-}
-
-void route_use_idle(struct route *route, unsigned slot, size_t server)
-{
-    if (route->connections[slot] != NULL && route->connections[slot][server].idle > 0)
-        route->connections[slot][server].idle--;
-}
-
-void route_forget_worker(struct route *route, unsigned slot)
-{
-    free(route->connections[slot]);
-    route->connections[slot] = NULL;
 }

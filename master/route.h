@@ -23,10 +23,6 @@ struct server_list {
     uint64_t identities[CURSOR_MAX_SERVERS];
 };
 
-struct route_connections {
-    uint16_t idle, open;
-};
-
 /* What is known of a server; it belongs to the server's identity and outlives edits of the list. */
 struct route_server {
     uint64_t identity;
@@ -57,8 +53,6 @@ struct route {
     struct route_server *states; /* in the order of the list */
     int64_t down_wall_ms;        /* no server takes mail, since then; 0: one does */
     struct cursor cursor;
-    /* Per worker an array over the servers; NULL: that worker reported none yet. */
-    struct route_connections *connections[ID_SLOTS];
 };
 
 /* `saved`: the cursor from before a restart, NULL: none. NULL: no memory. */
@@ -87,14 +81,6 @@ uint64_t route_open(const struct route *route);
  */
 bool route_served(struct route *route, const struct server_list *servers, size_t start,
                   size_t served);
-
-/* What a worker says of its connections; out of range is ignored. */
-void route_set_connections(struct route *route, unsigned slot, unsigned server, unsigned idle,
-                           unsigned open);
-unsigned route_idle(const struct route *route, unsigned slot, size_t server);
-/* One idle connection was promised to a job: the worker's next word corrects it. */
-void route_use_idle(struct route *route, unsigned slot, size_t server);
-void route_forget_worker(struct route *route, unsigned slot);
 
 struct server_list *server_list_hold(struct server_list *list);
 void server_list_release(struct server_list *list);

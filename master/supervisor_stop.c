@@ -8,7 +8,6 @@
 #include "master/compactor.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
-#include "master/pusher.h"
 #include "master/scans.h"
 #include "master/supervisor_parts.h"
 #include "master/worker.h"
@@ -162,7 +161,6 @@ static int shrink(struct supervisor *s, unsigned wanted, unsigned before, struct
         leave_out(s, slot);
     }
     loop_timer_set_ms(s->close_timer, LEFT_OVER_MS);
-    pusher_push_slots(s->parts.pusher);
     return 0;
 }
 
@@ -212,8 +210,6 @@ static int grow(struct supervisor *s, struct reason *reterr_why)
         end_leaving_out(s, slot);
         s->parts.workers->wanted++;
     }
-    if (s->parts.workers->wanted > before)
-        pusher_push_slots(s->parts.pusher);
     if (s->parts.workers->wanted > before && err == 0)
         err = listeners_limit(s->parts.listeners, s->parts.workers->wanted, reterr_why);
     return err;

@@ -113,6 +113,7 @@ void job_end(struct job *job)
 {
     struct delivery *delivery = job->delivery;
 
+    job_return_lease(job);
     job->outcome.place = job->order.place;
     job->outcome.job = job->order.job;
     job->outcome.version = job->order.version;
@@ -157,10 +158,13 @@ void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *or
         delivery->job_count < IPC_JOBS_PER_WORKER)
         job = job_new(delivery);
     if (job == NULL) {
+        if (order->leased != 0)
+            smtp_pool_add_lease(delivery->pool, order->profile, order->leased, order->others);
         answer_no_room(delivery, order);
         return;
     }
     job->order = *order;
+    job->has_lease = order->leased != 0;
     job->tried = order->tried;
     job->server = job->served = -1;
     job->began_ms = loop_now_ms(delivery->loop);

@@ -79,6 +79,7 @@ struct job {
     unsigned next_address, address_count; /* after the one being talked to */
     struct resolver_query *query;
     struct resolver_answer *answer;
+    bool has_lease; /* the one it came with, for the server order.leased */
     struct smtp_ticket ticket;
     struct smtp_connection *connection;
     struct smtp_transaction transaction;
@@ -136,6 +137,8 @@ const char *job_ehlo_name(const struct job *job);
 void job_walk(struct job *job);
 /* The server at hand failed in SP22's sense; goes on to the next. */
 void job_server_failed(struct job *job, unsigned code, const char *what);
+/* The lease that it came with is the pool's: used at once, or given back. */
+void job_return_lease(struct job *job);
 /* A fresh connection to the server at hand, beginning with its address `first`. */
 void job_reconnect(struct job *job, unsigned first);
 /* Lets go of connection, ticket and query, at once. */
@@ -165,6 +168,8 @@ void job_settle(struct job *job);
 /* Neither failure nor attempt: come again. But when somebody was judged already it is an attempt,
  * and `what` is why the rest waits for the next. */
 void job_settle_no_room(struct job *job, const char *what);
+/* The same, for want of a connection: the master knows who has one. */
+void job_settle_busy(struct job *job, const char *what);
 
 /* ---- delivery_note.c ---- */
 

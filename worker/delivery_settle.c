@@ -233,3 +233,9 @@ void job_settle_no_room(struct job *job, const char *what)
     job->outcome.recipients = job_count_open(job);
     finish(job);
 }
+
+void job_settle_busy(struct job *job, const char *what)
+{
+    job->outcome.flags |= IPC_OUTCOME_BUSY;
+    job_settle_no_room(job, what);
+}

@@ -193,6 +193,16 @@ static void fail_address(struct job *job, unsigned code, const char *what)
         job_server_failed(job, code, what);
 }
 
+static void no_room(struct job *job, const struct smtp_result *result, const char *what)
+{
+    if (result->event == SMTP_SHORT) {
+        job_settle_no_room(job, what);
+        return;
+    }
+    smtp_pool_too_many(job->delivery->pool, job->profile, (unsigned)job->server);
+    job_settle_busy(job, what);
+}
+
 static void on_done(const struct smtp_result *result, void *owner)
 {
     struct job *job = owner;
@@ -218,7 +228,7 @@ static void on_done(const struct smtp_result *result, void *owner)
     if (verdict == SMTP_RESTART) {
         job_reconnect(job, 0);
     } else if (verdict == SMTP_NO_ROOM) {
-        job_settle_no_room(job, what);
+        no_room(job, result, what);
     } else if (verdict == SMTP_FAILED) {
         fail_address(job, code, what);
     } else if (job_has_more(job)) {

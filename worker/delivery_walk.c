@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/profile.h"
+#include "common/server_order.h"
 #include "common/shortage.h"
 #include "worker/delivery_private.h"
 #include "worker/directory.h"
@@ -20,19 +21,11 @@ static uint64_t bit(int server)
     return (uint64_t)1 << server;
 }
 
-/* From the start server on, past the end at the beginning, none that is to be left alone (SP23).
- * -1: none is left. */
+/* None that is to be left alone (SP23). -1: none is left. */
 static int next_server(const struct job *job)
 {
-    int count = (int)job->profile->profile->server_count;
-
-    for (int i = 0; i < count; i++) {
-        int server = (job->order.start + i) % count;
-
-        if (((job->tried | job->order.skip) & bit(server)) == 0)
-            return server;
-    }
-    return -1;
+    return server_order_next(job->profile->profile->server_count, job->order.start,
+                             job->tried | job->order.skip);
 }
 
 /* Told before the job is over: with the next server it may take long. */
@@ -82,16 +75,31 @@ static void on_failed(const struct smtp_failure *failure, void *owner)
         .is_too_many = failure->is_too_many,
     };
 
-    if (smtp_judge(failure->point, failure->event, &situation) == SMTP_NO_ROOM)
-        job_settle_no_room(job, failure->text);
-    else
+    if (smtp_judge(failure->point, failure->event, &situation) != SMTP_NO_ROOM) {
         job_server_failed(job, failure->code, failure->text);
+        return;
+    }
+    if (failure->is_too_many)
+        smtp_pool_too_many(job->delivery->pool, job->profile, (unsigned)job->server);
+    if (failure->is_too_many || failure->is_busy)
+        job_settle_busy(job, failure->text);
+    else
+        job_settle_no_room(job, failure->text);
 }
 
 static const struct smtp_ticket_ops ticket_ops = {
     .on_connection = on_connection,
     .on_failed = on_failed,
 };
+
+void job_return_lease(struct job *job)
+{
+    if (!job->has_lease)
+        return;
+    job->has_lease = false;
+    smtp_pool_add_lease(job->delivery->pool, job->order.profile, job->order.leased,
+                        job->order.others);
+}
 
 /* 0, or a negative errno with the reason: there is no way to begin. */
 static int open_connection(struct job *job, struct reason *why)
@@ -103,6 +111,7 @@ static int open_connection(struct job *job, struct reason *why)
         .ops = &ticket_ops,
         .owner = job,
     };
+    job_return_lease(job); /* the pool opens with it at once */
     return smtp_pool_open(job->delivery->pool, job->profile, (unsigned)job->server, &job->ticket,
                           why);
 }
@@ -181,6 +190,7 @@ static bool try_server(struct job *job)
     job->first_address = 0;
     job->connection = smtp_pool_take(delivery->pool, job->profile, (unsigned)job->server);
     if (job->connection != NULL) {
+        job_return_lease(job);
         job->is_reused = true;
         job_talk(job);
         return true;

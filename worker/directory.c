@@ -13,7 +13,6 @@ struct directory {
     size_t count;
     struct rule_set *rules;
     directory_retired_cb *retired;
-    directory_slots_cb *slots;
     void *arg;
 };
 
@@ -36,7 +35,6 @@ static void retire(struct directory *directory, size_t index)
     struct worker_profile *profile = directory->profiles[index];
 
     profile->is_retired = true;
-    profile->idle_slots = 0;
     if (directory->retired != NULL)
         directory->retired(profile, directory->arg);
     directory_release(profile);
@@ -56,11 +54,9 @@ void directory_free(struct directory **directory)
     free(d);
 }
 
-void directory_watch(struct directory *directory, directory_retired_cb *retired,
-                     directory_slots_cb *slots, void *arg)
+void directory_watch(struct directory *directory, directory_retired_cb *retired, void *arg)
 {
     directory->retired = retired;
-    directory->slots = slots;
     directory->arg = arg;
 }
 
@@ -85,7 +81,7 @@ static int parse(const char *json, size_t bytes, json_t **ret_root, struct reaso
 }
 
 int directory_put_profile(struct directory *directory, const char *json, size_t bytes,
-                          unsigned idle_slots, struct reason *reterr_why)
+                          struct reason *reterr_why)
 {
     struct worker_profile *fresh = calloc(1, sizeof(*fresh)), **grown;
     json_t *root = NULL;
@@ -99,7 +95,6 @@ int directory_put_profile(struct directory *directory, const char *json, size_t 
         free(fresh);
         return err;
     }
-    fresh->idle_slots = idle_slots;
     fresh->holders = 1;
     at = find(directory, fresh->profile->id);
     if (at < directory->count) {
@@ -125,17 +120,6 @@ void directory_drop_profile(struct directory *directory, uint32_t id)
         return;
     retire(directory, at);
     directory->profiles[at] = directory->profiles[--directory->count];
-}
-
-void directory_set_slots(struct directory *directory, uint32_t id, unsigned idle_slots)
-{
-    size_t at = find(directory, id);
-
-    if (at == directory->count || directory->profiles[at]->idle_slots == idle_slots)
-        return;
-    directory->profiles[at]->idle_slots = idle_slots;
-    if (directory->slots != NULL)
-        directory->slots(directory->profiles[at], directory->arg);
 }
 
 int directory_put_rules(struct directory *directory, const char *json, size_t bytes,

@@ -16,25 +16,20 @@ struct directory;
 /* A profile in one version, shared by its users. */
 struct worker_profile {
     struct profile *profile;
-    unsigned idle_slots; /* idle connections allowed here (SP46) */
     unsigned holders;
     bool is_retired; /* a newer version, or none, has come: pooled connections are let go (SP47) */
 };
 
 /* Runs when a version is retired, before anything else learns of the new one. */
 typedef void directory_retired_cb(struct worker_profile *profile, void *arg);
-/* Runs when the number of idle slots of a profile changed. */
-typedef void directory_slots_cb(struct worker_profile *profile, void *arg);
 
 struct directory *directory_new(void);
 void directory_free(struct directory **directory);
-void directory_watch(struct directory *directory, directory_retired_cb *retired,
-                     directory_slots_cb *slots, void *arg);
+void directory_watch(struct directory *directory, directory_retired_cb *retired, void *arg);
 
 int directory_put_profile(struct directory *directory, const char *json, size_t bytes,
-                          unsigned idle_slots, struct reason *reterr_why);
+                          struct reason *reterr_why);
 void directory_drop_profile(struct directory *directory, uint32_t id);
-void directory_set_slots(struct directory *directory, uint32_t id, unsigned idle_slots);
 int directory_put_rules(struct directory *directory, const char *json, size_t bytes,
                         struct reason *reterr_why);
 

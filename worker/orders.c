@@ -14,6 +14,7 @@
 #include "worker/probe.h"
 #include "worker/query.h"
 #include "worker/segment_cache.h"
+#include "worker/smtp/pool.h"
 #include "worker/spooler.h"
 #include "worker/worker_private.h"
 
@@ -65,7 +66,7 @@ static void on_profile(void *owner, const void *payload, int fd)
 
     if (!is_ready(worker, fd) || (text = take_text(worker, fd, &bytes)) == NULL)
         return;
-    if (directory_put_profile(worker->directory, text, bytes, order->idle_slots, &why) == 0)
+    if (directory_put_profile(worker->directory, text, bytes, &why) == 0)
         tell_running(worker, order->id, order->version);
     else
         log_alert("worker", "profile cannot be used: its mail is deferred",
@@ -79,17 +80,10 @@ static void on_profile_gone(void *owner, const void *payload, int fd)
     struct worker *worker = owner;
     const struct ipc_profile *order = payload;
 
-    if (is_ready(worker, fd))
-        directory_drop_profile(worker->directory, order->id);
-}
-
-static void on_slots(void *owner, const void *payload, int fd)
-{
-    struct worker *worker = owner;
-    const struct ipc_profile *order = payload;
-
-    if (is_ready(worker, fd))
-        directory_set_slots(worker->directory, order->id, order->idle_slots);
+    if (!is_ready(worker, fd))
+        return;
+    directory_drop_profile(worker->directory, order->id);
+    smtp_pool_forget_slots(worker->pool, order->id);
 }
 
 static void on_rules(void *owner, const void *payload, int fd)
@@ -158,6 +152,38 @@ static void on_cancel(void *owner, const void *payload, int fd)
 
     if (is_ready(worker, fd))
         delivery_cancel(worker->delivery, order->job);
+}
+
+static void on_lease(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        smtp_pool_lease(worker->pool, payload);
+}
+
+static void on_reclaim(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        smtp_pool_reclaim(worker->pool, payload);
+}
+
+static void on_slots(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        smtp_pool_slots(worker->pool, payload);
+}
+
+static void on_slot_take(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        smtp_pool_slot_take(worker->pool, payload);
 }
 
 static void on_probe(void *owner, const void *payload, int fd)
@@ -248,11 +274,14 @@ channel_handler *const worker_orders[IPC_KIND_COUNT] = {
     [IPC_LISTENER_CLOSE] = on_listener_close,
     [IPC_PROFILE] = on_profile,
     [IPC_PROFILE_GONE] = on_profile_gone,
-    [IPC_SLOTS] = on_slots,
     [IPC_RULES] = on_rules,
     [IPC_CREDIT] = on_credit,
     [IPC_MAIL_DELIVER] = on_deliver,
     [IPC_MAIL_CANCEL] = on_cancel,
+    [IPC_LEASE] = on_lease,
+    [IPC_RECLAIM] = on_reclaim,
+    [IPC_SLOTS] = on_slots,
+    [IPC_SLOT_TAKE] = on_slot_take,
     [IPC_PROBE] = on_probe,
     [IPC_HEALTH_PROBE] = on_health_probe,
     [IPC_QUERY] = on_query,

@@ -75,13 +75,6 @@ static void on_profile_retired(struct worker_profile *profile, void *arg)
     smtp_pool_retire(worker->pool, profile);
 }
 
-static void on_slots_changed(struct worker_profile *profile, void *arg)
-{
-    struct worker *worker = arg;
-
-    smtp_pool_trim(worker->pool, profile);
-}
-
 static int make_parts(struct worker *worker, struct reason *why)
 {
     char spool_dir[4096];
@@ -102,7 +95,7 @@ static int make_parts(struct worker *worker, struct reason *why)
     worker->pool = smtp_pool_new(worker->loop, worker->channel);
     if (worker->pool == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
-    directory_watch(worker->directory, on_profile_retired, on_slots_changed, worker);
+    directory_watch(worker->directory, on_profile_retired, worker);
     worker->delivery = delivery_new(worker->loop, worker->channel, worker->conf, worker->directory,
                                     worker->cache, worker->spooler, worker->resolver, worker->pool);
     worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver);

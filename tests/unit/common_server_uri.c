@@ -365,3 +365,9 @@ Test(server_uri, SP11_web_addresses)
             rows[i].result, "%s", rows[i].text);
     }
 }
+
+Test(server_uri, SP21_identity_is_of_the_whole_uri)
+{
+    cr_assert_neq(server_uri_identity("smtp://a:25"), server_uri_identity("smtps://a:25"));
+    cr_assert_eq(server_uri_identity("smtp://a:25"), server_uri_identity("smtp://a:25"));
+}

@@ -10,9 +10,16 @@
 static void stage_on_outcome(void *owner, const void *payload, int fd);
 static void stage_on_failed(void *owner, const void *payload, int fd);
 static void stage_on_connections(void *owner, const void *payload, int fd);
-#define WORLD_MORE_AT_MASTER                                                      \
-    [IPC_MAIL_OUTCOME] = stage_on_outcome, [IPC_SERVER_FAILED] = stage_on_failed, \
-    [IPC_CONNECTIONS] = stage_on_connections
+static void stage_on_lease_want(void *owner, const void *payload, int fd);
+static void stage_on_lease_back(void *owner, const void *payload, int fd);
+static void stage_on_lease(void *owner, const void *payload, int fd);
+static void stage_on_slot_want(void *owner, const void *payload, int fd);
+static void stage_on_slots(void *owner, const void *payload, int fd);
+#define WORLD_MORE_AT_MASTER                                                          \
+    [IPC_MAIL_OUTCOME] = stage_on_outcome, [IPC_SERVER_FAILED] = stage_on_failed,     \
+    [IPC_CONNECTIONS] = stage_on_connections, [IPC_LEASE_WANT] = stage_on_lease_want, \
+    [IPC_LEASE_BACK] = stage_on_lease_back, [IPC_SLOT_WANT] = stage_on_slot_want
+#define WORLD_MORE_AT_WORKER [IPC_LEASE] = stage_on_lease, [IPC_SLOTS] = stage_on_slots
 
 #include "spool_world.h"
 
@@ -51,6 +58,9 @@ static struct {
     uint64_t job;
     bool is_incomplete; /* the profile, when it is put up next */
     unsigned drained;
+    bool is_refusing;     /* leases */
+    unsigned lease_limit; /* 0: none */
+    unsigned leases, too_many;
     struct {
         struct ipc_mail_outcome said;
         struct cell cell; /* when it came */
@@ -211,6 +221,61 @@ static void stage_on_connections(void *owner, const void *payload, int fd)
     (void)fd;
 }
 
+/* The master lends up to its limit, or to nobody at all. */
+static void stage_on_lease_want(void *owner, const void *payload, int fd)
+{
+    const struct ipc_lease_want *want = payload;
+    struct ipc_lease lease = { .server = want->server, .profile = want->profile };
+
+    (void)owner;
+    (void)fd;
+    if (stage.is_refusing)
+        lease.refused = want->count;
+    while (!stage.is_refusing && lease.granted < want->count &&
+           (stage.lease_limit == 0 || stage.leases < stage.lease_limit)) {
+        lease.granted++;
+        stage.leases++;
+    }
+    if (lease.granted + lease.refused > 0)
+        channel_send(stage.world->master, IPC_LEASE, &lease);
+}
+
+static void stage_on_lease_back(void *owner, const void *payload, int fd)
+{
+    const struct ipc_lease_back *back = payload;
+
+    (void)owner;
+    (void)fd;
+    cr_assert_leq(back->count, stage.leases);
+    stage.leases -= back->count;
+    stage.too_many += back->too_many;
+}
+
+static void stage_on_lease(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    smtp_pool_lease(stage.pool, payload);
+}
+
+/* It has slots for everybody. */
+static void stage_on_slot_want(void *owner, const void *payload, int fd)
+{
+    const struct ipc_slot_want *want = payload;
+    const struct ipc_slots slots = { .profile = want->profile, .granted = want->count };
+
+    (void)owner;
+    (void)fd;
+    channel_send(stage.world->master, IPC_SLOTS, &slots);
+}
+
+static void stage_on_slots(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    smtp_pool_slots(stage.pool, payload);
+}
+
 static inline void stage_on_drained(void *arg)
 {
     (void)arg;
@@ -237,12 +302,6 @@ static void stage_on_retired(struct worker_profile *profile, void *arg)
     smtp_pool_retire(stage.pool, profile);
 }
 
-static void stage_on_slots(struct worker_profile *profile, void *arg)
-{
-    (void)arg;
-    smtp_pool_trim(stage.pool, profile);
-}
-
 static inline void stage_up(void)
 {
     log_set_level(LOG_LEVEL_ALERT);
@@ -252,7 +311,7 @@ static inline void stage_up(void)
     stage.cache = segment_cache_new(stage.world->spool_dir, stage.world->worker);
     stage.directory = directory_new();
     stage.pool = smtp_pool_new(stage.loop, stage.world->worker);
-    directory_watch(stage.directory, stage_on_retired, stage_on_slots, NULL);
+    directory_watch(stage.directory, stage_on_retired, NULL);
     stage.delivery =
         delivery_new(stage.loop, stage.world->worker, stage.world->conf, stage.directory,
                      stage.cache, stage.world->spooler, NULL, stage.pool);
@@ -303,7 +362,7 @@ static inline void stage_profile(const char *more)
     profile->incomplete = stage.is_incomplete;
     json = profile_to_json(profile, PROFILE_FORM_WORKER);
     record = json_dumps(json, 0);
-    cr_assert_eq(directory_put_profile(stage.directory, record, strlen(record), 10, &why), 0, "%s",
+    cr_assert_eq(directory_put_profile(stage.directory, record, strlen(record), &why), 0, "%s",
                  why.text);
     free(record);
     json_decref(json);

@@ -16,6 +16,8 @@
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/profile.h"
+#include "common/server_uri.h"
+#include "master/budget.h"
 #include "master/cells.h"
 #include "master/dispatch.h"
 #include "master/group.h"
@@ -221,6 +223,21 @@ static inline void set_profile(uint32_t id, enum profile_preference preference,
                                unsigned max_in_flight)
 {
     set_profile_of(id, 1, preference, max_in_flight, three, 3);
+}
+
+/* This worker has so many connections open to the first of the three, all idle. */
+static inline void give_connections(unsigned slot, uint32_t profile, unsigned count)
+{
+    const struct ipc_connections said = { .server = server_uri_identity(three[0]),
+                                          .profile = profile,
+                                          .idle = (uint16_t)count,
+                                          .open = (uint16_t)count };
+    struct budget *budget = dispatch_budget(dispatch);
+    struct account *account = budget_account(budget, profile, said.server);
+
+    for (unsigned i = 0; i < count; i++)
+        cr_assert(budget_take(budget, account, slot));
+    budget_connections(budget, workers.slots[slot], &said);
 }
 
 static uint64_t last_id;

@@ -331,9 +331,3 @@ Test(cursor, text_that_is_not_ours_is_refused)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         cr_assert_eq(cursor_parse(bad[i], &cursor), -EBADMSG, "\"%s\"", bad[i]);
 }
-
-Test(cursor, identity_is_of_the_whole_uri)
-{
-    cr_assert_neq(cursor_identity("smtp://a:25"), cursor_identity("smtps://a:25"));
-    cr_assert_eq(cursor_identity("smtp://a:25"), cursor_identity("smtp://a:25"));
-}

@@ -217,14 +217,101 @@ Test(dispatch, MQ07_a_full_queue_gives_no_credit_back)
 
 Test(dispatch, SP46_prefers_an_idle_connection)
 {
-    const struct ipc_connections idle = { .profile = 1, .server = 0, .idle = 1, .open = 1 };
-
     set_profile(1, PREFERENCE_FAILOVER, 100);
-    dispatch_connections(dispatch, workers.slots[3], &idle);
+    give_connections(3, 1, 1);
     queue_mail(1, 0, 2, 0);
     turns();
     cr_assert_eq(fakes[3].count, 1, "one idle connection, one job for it");
     cr_assert_eq(fakes[0].count, 1, "the other goes to where the message is");
+}
+
+/* ---- leases ---- */
+
+static unsigned leases_sent(unsigned slot)
+{
+    unsigned leases = 0;
+
+    for (size_t i = 0; i < fakes[slot].count; i++)
+        leases += fakes[slot].jobs[i].leased != 0;
+    return leases;
+}
+
+static void set_limited(unsigned max_connections)
+{
+    struct server_uri servers[2] = { 0 };
+    struct profile profile = { .id = 1,
+                               .version = 1,
+                               .type = PROFILE_SMTP,
+                               .servers = servers,
+                               .server_count = 2,
+                               .preference = PREFERENCE_FAILOVER,
+                               .max_connections = max_connections,
+                               .max_in_flight = 100 };
+
+    strcpy(servers[0].text, three[0]);
+    strcpy(servers[1].text, three[1]);
+    cr_assert_eq(dispatch_set_profile(dispatch, &profile, NULL), 0);
+}
+
+Test(dispatch, SP49_a_lease_travels_with_each_as_long_as_there_are_some)
+{
+    set_limited(3);
+    queue_mail(1, 0, 10, 0);
+    turns();
+    cr_assert_eq(sent(), 10, "the others wait where connections are open");
+    cr_assert_eq(leases_sent(0) + leases_sent(1) + leases_sent(2) + leases_sent(3), 3u);
+    for (unsigned slot = 0; slot < WORKERS; slot++)
+        cr_assert(fakes[slot].count == 0 || leases_sent(slot) > 0, "worker %u has none", slot);
+    cr_assert_eq(fakes[0].jobs[0].leased, server_uri_identity(three[0]));
+}
+
+Test(dispatch, SP49_with_an_idle_connection_no_lease_is_sent)
+{
+    set_limited(3);
+    give_connections(1, 1, 1);
+    queue_mail(1, 0, 1, 0);
+    turns();
+    cr_assert_eq(fakes[1].count, 1);
+    cr_assert_eq(leases_sent(1), 0u);
+}
+
+/* Whoever has all leases cannot be asked: it waits with its turn, not at a worker. */
+Test(dispatch, SP49_nothing_goes_out_while_no_connection_can_be_had)
+{
+    set_limited(1);
+    give_connections(2, 1, 1);
+    workers.slots[2]->state = WORKER_DRAINING;
+    queue_mail(1, 0, 2, 0);
+    turns();
+    cr_assert_eq(sent(), 0);
+    budget_worker_lost(dispatch_budget(dispatch), 2);
+    turns();
+    cr_assert_eq(sent(), 2);
+    cr_assert_eq(fakes[0].jobs[0].start, 0);
+}
+
+Test(dispatch, SP49_one_that_found_no_room_goes_to_where_the_next_server_is_connected)
+{
+    struct ipc_mail_outcome said;
+    struct budget *budget;
+    struct account *second;
+
+    set_limited(1);
+    keep_workers(2);
+    queue_mail(1, 0, 1, 0);
+    turns();
+    budget = dispatch_budget(dispatch);
+    second = budget_account(budget, 1, server_uri_identity(three[1]));
+    cr_assert(budget_take(budget, second, 1));
+    said = outcome_of(&fakes[0].jobs[0], IPC_OUTCOME_NO_ROOM, -1);
+    said.tried = 1;
+    said.flags = IPC_OUTCOME_BUSY;
+    cr_assert_eq(dispatch_outcome(dispatch, workers.slots[0], &said), 0);
+    for (int i = 0; i < 100 && sent() < 2; i++)
+        loop_turn(loop, 20);
+    cr_assert_eq(fakes[1].count, 1);
+    cr_assert_eq(fakes[1].jobs[0].tried, 1);
+    cr_assert_eq(fakes[1].jobs[0].leased, 0, "it waits for the one that is open");
 }
 
 Test(dispatch, goes_to_its_origin_unless_that_is_busy)

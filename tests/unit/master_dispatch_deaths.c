@@ -62,10 +62,8 @@ Test(dispatch_deaths, MQ03_what_a_dead_worker_had_goes_where_its_cell_says)
 
 Test(dispatch_deaths, SP46_a_dead_worker_has_no_idle_connections)
 {
-    const struct ipc_connections idle = { .profile = 1, .server = 0, .idle = 1, .open = 1 };
-
     set_profile(1, PREFERENCE_FAILOVER, 100);
-    dispatch_connections(dispatch, workers.slots[2], &idle);
+    give_connections(2, 1, 1);
     lose(2, false);
     workers.slots[2]->state = WORKER_RUNNING; /* its successor */
     queue_mail(1, 1, 1, 0);

@@ -1,4 +1,4 @@
-/* Small parts of the master: cursor file, alerts, the split of pool slots, hash and slab. */
+/* Small parts of the master: cursor file, alerts, hash and slab. */
 #include <criterion/criterion.h>
 
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 #include "master/dispatch.h"
 #include "master/hash_index.h"
 #include "master/io_thread.h"
-#include "master/pusher.h"
 #include "master/queue.h"
 #include "master/segments.h"
 #include "master/slab.h"
@@ -115,7 +114,7 @@ static void put_line(uint32_t profile, unsigned turns)
     char line[CURSOR_TEXT_MAX], text[CURSOR_TEXT_MAX + 128];
 
     for (int i = 0; i < 3; i++)
-        identities[i] = cursor_identity(uris[i]);
+        identities[i] = server_uri_identity(uris[i]);
     cursor_set_servers(&cursor, identities, 3);
     while (turns-- > 0)
         cursor_take(&cursor, CURSOR_ALL);
@@ -248,28 +247,6 @@ Test(alerts, OP08_the_oldest_go_when_there_are_too_many)
     cr_assert_eq(json_integer_value(json_object_get(oldest, "number")), 51);
     json_decref(shown);
     alerts_free(&alerts);
-}
-
-/* ---- pool slots ---- */
-
-Test(pusher, SP46_slots_are_split_without_rest)
-{
-    for (unsigned workers_ = 1; workers_ <= 20; workers_++) {
-        for (unsigned size = 1; size <= 100; size++) {
-            unsigned sum = 0, least = UINT32_MAX, most = 0;
-
-            for (unsigned slot = 0; slot < workers_; slot++) {
-                unsigned share = pusher_share(size, workers_, slot);
-
-                sum += share;
-                least = share < least ? share : least;
-                most = share > most ? share : most;
-            }
-            cr_assert_eq(sum, size);
-            cr_assert_leq(most - least, 1);
-        }
-    }
-    cr_assert_eq(pusher_share(20, 2, 2), 0, "a slot that is left out has none");
 }
 
 /* ---- hash and slab against the obvious ---- */

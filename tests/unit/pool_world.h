@@ -1,5 +1,7 @@
 /* tests/unit/pool_world.h: a pool with all it stands on: a directory that retires versions, two
- * scripted servers, the master's end of the channel, and wishes for connections.
+ * scripted servers, the master's end of the channel, which lends leases and
+ * slots, and wishes for
+ * connections.
  *
  * A wish stands for a delivery: it asks, gets a connection or a failure, may send a message over
  * it, and gives it back. */
@@ -35,6 +37,24 @@ static struct { /* what the master heard of PROFILE */
     unsigned messages;
     struct ipc_connections last[PEERS];
 } told;
+
+/* What a master's budget would do, for two servers of any number of profiles. */
+#define ACCOUNTS 8
+
+static struct lender {
+    uint32_t profile;
+    uint64_t server;
+    unsigned limit; /* 0: none */
+    unsigned out, wanted, too_many;
+} lenders[ACCOUNTS];
+
+static struct keeper { /* the same for slots */
+    uint32_t profile;
+    unsigned limit, out, refused;
+} keepers[ACCOUNTS];
+
+static bool is_refusing;       /* those who ask */
+static bool is_coming_without; /* a lease: whoever wishes asks */
 
 struct wish {
     struct smtp_ticket ticket;
@@ -99,9 +119,148 @@ static inline void on_failed(const struct smtp_failure *failure, void *owner)
 
 static const struct smtp_ticket_ops ticket_ops = { on_connection, on_failed };
 
+/* ---- leases ---- */
+
+static inline struct lender *lender_of(uint32_t profile, uint64_t server)
+{
+    unsigned i = 0;
+
+    while (lenders[i].profile != 0 &&
+           (lenders[i].profile != profile || lenders[i].server != server))
+        i++;
+    cr_assert_lt(i, ACCOUNTS - 1);
+    lenders[i].profile = profile;
+    lenders[i].server = server;
+    return &lenders[i];
+}
+
+static inline uint64_t identity_of(const struct worker_profile *version, unsigned server)
+{
+    return server_uri_identity(version->profile->servers[server].text);
+}
+
+static inline struct lender *lender_at(const struct worker_profile *version, unsigned server)
+{
+    return lender_of(version->profile->id, identity_of(version, server));
+}
+
+static inline bool lend(struct lender *lender)
+{
+    if (lender->limit != 0 && lender->out >= lender->limit)
+        return false;
+    lender->out++;
+    return true;
+}
+
+static inline void answer_want(struct lender *lender, unsigned granted, unsigned refused)
+{
+    const struct ipc_lease lease = {
+        .server = lender->server, .profile = lender->profile, .granted = granted, .refused = refused
+    };
+
+    channel_send(master, IPC_LEASE, &lease);
+}
+
+static inline void serve_lender(struct lender *lender)
+{
+    while (lender->wanted > 0 && lend(lender)) {
+        lender->wanted--;
+        answer_want(lender, 1, 0);
+    }
+}
+
+static inline void on_lease_want(void *owner, const void *payload, int fd)
+{
+    const struct ipc_lease_want *want = payload;
+    struct lender *lender = lender_of(want->profile, want->server);
+
+    (void)owner;
+    (void)fd;
+    if (is_refusing) {
+        answer_want(lender, 0, want->count);
+        return;
+    }
+    lender->wanted += want->count;
+    serve_lender(lender);
+}
+
+static inline void on_lease_back(void *owner, const void *payload, int fd)
+{
+    const struct ipc_lease_back *back = payload;
+    struct lender *lender = lender_of(back->profile, back->server);
+
+    (void)owner;
+    (void)fd;
+    cr_assert_leq(back->count, lender->out);
+    lender->out -= back->count;
+    lender->too_many += back->too_many;
+    serve_lender(lender);
+}
+
+/* ---- slots ---- */
+
+static inline struct keeper *keeper_of(uint32_t profile)
+{
+    unsigned i = 0;
+
+    while (keepers[i].profile != 0 && keepers[i].profile != profile)
+        i++;
+    cr_assert_lt(i, ACCOUNTS - 1);
+    keepers[i].profile = profile;
+    return &keepers[i];
+}
+
+static inline void on_slot_want(void *owner, const void *payload, int fd)
+{
+    const struct ipc_slot_want *want = payload;
+    struct keeper *keeper = keeper_of(want->profile);
+    struct ipc_slots said = { .profile = want->profile };
+
+    (void)owner;
+    (void)fd;
+    while (said.granted < want->count && keeper->out < keeper->limit) {
+        keeper->out++;
+        said.granted++;
+    }
+    said.refused = want->count - said.granted;
+    keeper->refused += said.refused;
+    channel_send(master, IPC_SLOTS, &said);
+}
+
+static inline void on_slot_given(void *owner, const void *payload, int fd)
+{
+    const struct ipc_slot_given *given = payload;
+    struct keeper *keeper = keeper_of(given->profile);
+
+    (void)owner;
+    (void)fd;
+    cr_assert_leq(given->count, given->asked);
+    cr_assert_leq(given->count, keeper->out);
+    keeper->out -= given->count;
+}
+
+static inline void take_slots(uint32_t profile, unsigned count, bool is_forced)
+{
+    const struct ipc_slot_take order = { .profile = profile,
+                                         .count = count,
+                                         .is_forced = is_forced };
+
+    channel_send(master, IPC_SLOT_TAKE, &order);
+}
+
+/* So many there are from now on. */
+static inline void set_slots(uint32_t profile, unsigned count)
+{
+    struct keeper *keeper = keeper_of(profile);
+
+    keeper->limit = count;
+    if (keeper->out > count)
+        take_slots(profile, keeper->out - count, true);
+}
+
 /* ---- what a delivery does ---- */
 
-/* 0 or the error, with the reason in wish->text. */
+/* One comes with a lease if the master has one. 0 or the error, with the reason in wish->text. */
 static inline int try_to_ask(struct wish *wish, struct worker_profile *version, unsigned server)
 {
     unsigned heard = wish->got + wish->failed, first = wish->ticket.first;
@@ -113,6 +272,8 @@ static inline int try_to_ask(struct wish *wish, struct worker_profile *version, 
     wish->ticket = (struct smtp_ticket){
         .answer = answer, .first = first, .ehlo_name = "gw.test", .ops = &ticket_ops, .owner = wish
     };
+    if (!is_coming_without && lend(lender_at(version, server)))
+        smtp_pool_add_lease(pool, version->profile->id, identity_of(version, server), 0);
     err = smtp_pool_open(pool, version, server, &wish->ticket, &why);
     cr_assert_eq(wish->got + wish->failed, heard, "not from inside the call");
     if (err != 0)
@@ -226,13 +387,15 @@ static inline struct worker_profile *put_profile(uint32_t id, uint64_t version, 
     profile->version = version;
     json = profile_to_json(profile, PROFILE_FORM_WORKER);
     text = json_dumps(json, JSON_COMPACT);
-    cr_assert_eq(directory_put_profile(directory, text, strlen(text), idle_slots, &why), 0, "%s",
-                 why.text);
+    cr_assert_eq(directory_put_profile(directory, text, strlen(text), &why), 0, "%s", why.text);
     free(text);
     json_decref(json);
     profile_free(&profile);
     put = directory_hold(directory, id);
     directory_release(put);
+    set_slots(id, idle_slots);
+    for (unsigned i = 0; i < PEERS; i++)
+        lender_at(put, i)->limit = put->profile->max_connections;
     return put;
 }
 
@@ -250,25 +413,55 @@ static inline void on_retired(struct worker_profile *profile, void *arg)
     smtp_pool_retire(pool, profile);
 }
 
-static inline void on_slots(struct worker_profile *profile, void *arg)
-{
-    (void)arg;
-    smtp_pool_trim(pool, profile);
-}
-
 /* ---- the master's end ---- */
 
 static inline void on_connections(void *owner, const void *payload, int fd)
 {
     const struct ipc_connections *connections = payload;
+    char uri[64];
 
     (void)owner;
     cr_assert_eq(fd, -1);
     if (connections->profile != PROFILE)
         return;
-    cr_assert_lt(connections->server, PEERS);
     told.messages++;
-    told.last[connections->server] = *connections;
+    for (unsigned i = 0; i < PEERS; i++) {
+        (void)snprintf(uri, sizeof(uri), "smtp://127.0.0.1:%u", peers[i]->port);
+        if (connections->server == server_uri_identity(uri))
+            told.last[i] = *connections;
+    }
+}
+
+static inline void on_lease(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    if (pool != NULL)
+        smtp_pool_lease(pool, payload);
+}
+
+static inline void on_reclaim(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    if (pool != NULL)
+        smtp_pool_reclaim(pool, payload);
+}
+
+static inline void on_slots(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    if (pool != NULL)
+        smtp_pool_slots(pool, payload);
+}
+
+static inline void on_slot_take(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    if (pool != NULL)
+        smtp_pool_slot_take(pool, payload);
 }
 
 static inline void on_channel_end(void *owner, int err)
@@ -293,10 +486,17 @@ static inline void turn_a_while(void)
 
 static inline void open_channel(void)
 {
-    static channel_handler *const from_worker[IPC_KIND_COUNT] = { [IPC_CONNECTIONS] =
-                                                                      on_connections,
-                                                                  POOL_MORE_AT_MASTER };
-    static channel_handler *const from_master[IPC_KIND_COUNT];
+    static channel_handler *const from_worker[IPC_KIND_COUNT] = {
+        [IPC_CONNECTIONS] = on_connections, [IPC_LEASE_WANT] = on_lease_want,
+        [IPC_LEASE_BACK] = on_lease_back,   [IPC_SLOT_WANT] = on_slot_want,
+        [IPC_SLOT_GIVEN] = on_slot_given,   POOL_MORE_AT_MASTER,
+    };
+    static channel_handler *const from_master[IPC_KIND_COUNT] = {
+        [IPC_LEASE] = on_lease,
+        [IPC_RECLAIM] = on_reclaim,
+        [IPC_SLOTS] = on_slots,
+        [IPC_SLOT_TAKE] = on_slot_take,
+    };
     int ends[2];
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
@@ -315,7 +515,7 @@ static inline void world_setup(void)
     open_channel();
     pool = smtp_pool_new(loop, channel);
     directory = directory_new();
-    directory_watch(directory, on_retired, on_slots, NULL);
+    directory_watch(directory, on_retired, NULL);
 }
 
 static inline void world_teardown(void)

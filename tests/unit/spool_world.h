@@ -121,7 +121,12 @@ static channel_handler *const world_at_master[IPC_KIND_COUNT] = {
     [IPC_RESCANNED] = world_on_rescanned,
     WORLD_MORE_AT_MASTER,
 };
-static channel_handler *const world_at_worker[IPC_KIND_COUNT] = { NULL };
+
+#ifndef WORLD_MORE_AT_WORKER
+#define WORLD_MORE_AT_WORKER [0] = NULL
+#endif
+
+static channel_handler *const world_at_worker[IPC_KIND_COUNT] = { WORLD_MORE_AT_WORKER };
 
 static inline void world_connect(struct world *world)
 {

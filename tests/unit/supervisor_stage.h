@@ -309,14 +309,6 @@ int pusher_push_all(struct pusher *pusher, struct worker *worker)
     return 0;
 }
 
-static unsigned slot_pushes;
-
-void pusher_push_slots(struct pusher *pusher)
-{
-    (void)pusher;
-    slot_pushes++;
-}
-
 int cells_run(struct cells *cells, struct cell_item *items, size_t count, cells_done_cb *done,
               void *arg)
 {

@@ -34,7 +34,8 @@ Test(delivery_reuse, SP43_a_waiting_delivery_is_handed_the_connection)
 {
     struct ipc_mail_deliver orders[3];
 
-    stage_profile(POOLED ", 'max_connections': 1");
+    stage_profile(POOLED);
+    stage.lease_limit = 1;
     for (unsigned i = 0; i < 3; i++)
         orders[i] = stage_order(stage_store(1));
     for (unsigned i = 0; i < 3; i++)

@@ -8,10 +8,9 @@
 static struct directory *directory;
 
 static struct { /* what the watcher heard */
-    unsigned retired, slots_changed;
+    unsigned retired;
     struct worker_profile *profile;
     uint64_t retired_version, version_found; /* by directory_hold(), when it was told */
-    unsigned slots;
 } heard;
 
 static void on_retired(struct worker_profile *profile, void *arg)
@@ -21,20 +20,11 @@ static void on_retired(struct worker_profile *profile, void *arg)
 
     cr_assert_eq(arg, (void *)&heard);
     cr_assert(profile->is_retired);
-    cr_assert_eq(profile->idle_slots, 0u, "a retired version keeps no idle connection");
     heard.retired++;
     heard.profile = profile;
     heard.retired_version = profile->profile->version;
     heard.version_found = found != NULL ? found->profile->version : 0;
     directory_release(found);
-}
-
-static void on_slots(struct worker_profile *profile, void *arg)
-{
-    cr_assert_eq(arg, (void *)&heard);
-    heard.slots_changed++;
-    heard.profile = profile;
-    heard.slots = profile->idle_slots;
 }
 
 static char *text_of(uint32_t id, uint64_t version, const char *more)
@@ -52,13 +42,12 @@ static char *text_of(uint32_t id, uint64_t version, const char *more)
     return text;
 }
 
-static void put(uint32_t id, uint64_t version, unsigned idle_slots)
+static void put(uint32_t id, uint64_t version)
 {
     char *text = text_of(id, version, "");
     struct reason why = { "" };
 
-    cr_assert_eq(directory_put_profile(directory, text, strlen(text), idle_slots, &why), 0, "%s",
-                 why.text);
+    cr_assert_eq(directory_put_profile(directory, text, strlen(text), &why), 0, "%s", why.text);
     free(text);
 }
 
@@ -75,7 +64,7 @@ static uint64_t version_of(uint32_t id)
 static void setup(void)
 {
     directory = directory_new();
-    directory_watch(directory, on_retired, on_slots, &heard);
+    directory_watch(directory, on_retired, &heard);
 }
 
 static void teardown(void)
@@ -92,16 +81,15 @@ Test(directory, what_was_put_can_be_held)
     struct worker_profile *held;
     char *text = text_of(7, 3, "'username': 'u', 'password': 'in clear here'");
 
-    cr_assert_eq(directory_put_profile(directory, text, strlen(text), 5, NULL), 0);
+    cr_assert_eq(directory_put_profile(directory, text, strlen(text), NULL), 0);
     memset(text, 'x', strlen(text)); /* nothing is borrowed */
     held = directory_hold(directory, 7);
     cr_assert_not_null(held);
     cr_assert_eq(held->profile->id, 7u);
     cr_assert_eq(held->profile->version, 3u);
     cr_assert_str_eq(held->profile->secrets[SECRET_PASSWORD], "in clear here");
-    cr_assert_eq(held->idle_slots, 5u);
     cr_assert_not(held->is_retired);
-    cr_assert_eq(heard.retired + heard.slots_changed, 0u);
+    cr_assert_eq(heard.retired, 0u);
     directory_release(held);
     free(text);
 }
@@ -109,7 +97,7 @@ Test(directory, what_was_put_can_be_held)
 Test(directory, what_nobody_put_is_not_known)
 {
     cr_assert_null(directory_hold(directory, 7));
-    put(7, 1, 0);
+    put(7, 1);
     cr_assert_null(directory_hold(directory, 8));
     cr_assert_null(directory_hold(directory, 0));
     directory_release(NULL);
@@ -123,7 +111,7 @@ Test(directory, only_so_many_bytes_are_read)
 
     memcpy(longer, text, bytes);
     memcpy(longer + bytes, "}}}", 3); /* and no NUL */
-    cr_assert_eq(directory_put_profile(directory, longer, bytes, 0, NULL), 0);
+    cr_assert_eq(directory_put_profile(directory, longer, bytes, NULL), 0);
     cr_assert_eq(version_of(7), 1u);
     free(longer);
     free(text);
@@ -133,13 +121,12 @@ Test(directory, SP54_the_newest_version_is_found_and_the_older_lives_on_while_he
 {
     struct worker_profile *old, *fresh;
 
-    put(7, 1, 5);
+    put(7, 1);
     old = directory_hold(directory, 7);
-    put(7, 2, 6);
+    put(7, 2);
     fresh = directory_hold(directory, 7);
     cr_assert_neq(fresh, old);
     cr_assert_eq(fresh->profile->version, 2u);
-    cr_assert_eq(fresh->idle_slots, 6u);
     cr_assert_not(fresh->is_retired);
 
     cr_assert_eq(old->profile->version, 1u);
@@ -153,13 +140,12 @@ Test(directory, SP54_the_newest_version_is_found_and_the_older_lives_on_while_he
 /* The pool lets go of the old version's connections before anybody can ask for the new one's. */
 Test(directory, SP47_a_version_is_retired_before_the_new_one_is_known)
 {
-    put(7, 1, 5);
-    put(8, 1, 5);
-    put(7, 2, 6);
+    put(7, 1);
+    put(8, 1);
+    put(7, 2);
     cr_assert_eq(heard.retired, 1u);
     cr_assert_eq(heard.retired_version, 1u);
     cr_assert_eq(heard.version_found, 1u, "the new one was known already");
-    cr_assert_eq(heard.slots_changed, 0u);
     cr_assert_eq(version_of(7), 2u);
     cr_assert_eq(version_of(8), 1u);
 }
@@ -168,7 +154,7 @@ Test(directory, every_holder_counts)
 {
     struct worker_profile *first, *second, *shared;
 
-    put(7, 1, 0);
+    put(7, 1);
     first = directory_hold(directory, 7);
     second = directory_hold(directory, 7);
     shared = directory_share(first);
@@ -186,7 +172,7 @@ Test(directory, a_dropped_one_is_retired_and_not_known_any_more)
 {
     struct worker_profile *held;
 
-    put(7, 1, 5);
+    put(7, 1);
     held = directory_hold(directory, 7);
     directory_drop_profile(directory, 7);
     cr_assert_eq(heard.retired, 1u);
@@ -197,18 +183,18 @@ Test(directory, a_dropped_one_is_retired_and_not_known_any_more)
     cr_assert_eq(heard.retired, 1u, "only what is there can go");
     directory_release(held);
 
-    put(7, 4, 5);
+    put(7, 4);
     cr_assert_eq(version_of(7), 4u);
 }
 
 Test(directory, many_are_told_apart_whichever_goes_first)
 {
     for (uint32_t id = 1; id <= 100; id++)
-        put(id, id + 1000, 0);
+        put(id, id + 1000);
     for (uint32_t id = 1; id <= 100; id += 3)
         directory_drop_profile(directory, id);
     for (uint32_t id = 2; id <= 100; id += 3)
-        put(id, id + 2000, 0);
+        put(id, id + 2000);
     for (uint32_t id = 1; id <= 100; id++)
         cr_assert_eq(version_of(id), id % 3 == 1 ? 0 : id % 3 == 2 ? id + 2000 : id + 1000);
     cr_assert_eq(heard.retired, 67u);
@@ -218,10 +204,10 @@ Test(directory, the_end_of_the_directory_retires_all_and_frees_what_nobody_holds
 {
     struct worker_profile *held;
 
-    put(7, 1, 5);
-    put(8, 1, 5);
+    put(7, 1);
+    put(8, 1);
     held = directory_hold(directory, 7);
-    directory_watch(directory, NULL, NULL, NULL); /* the watcher looks into the directory */
+    directory_watch(directory, NULL, NULL); /* the watcher looks into the directory */
     directory_free(&directory);
     cr_assert_null(directory);
     directory_free(&directory);
@@ -233,49 +219,20 @@ Test(directory, the_end_of_the_directory_retires_all_and_frees_what_nobody_holds
 
 Test(directory, the_end_of_the_directory_is_heard_by_its_watcher)
 {
-    put(7, 1, 5);
-    put(8, 1, 5);
+    put(7, 1);
+    put(8, 1);
     directory_free(&directory);
     cr_assert_eq(heard.retired, 2u);
 }
 
 Test(directory, nobody_needs_to_watch)
 {
-    directory_watch(directory, NULL, NULL, NULL);
-    put(7, 1, 5);
-    directory_set_slots(directory, 7, 6);
-    put(7, 2, 5);
+    directory_watch(directory, NULL, NULL);
+    put(7, 1);
+    put(7, 2);
     directory_drop_profile(directory, 7);
     cr_assert_eq(version_of(7), 0u);
-    cr_assert_eq(heard.retired + heard.slots_changed, 0u);
-}
-
-/* ---- idle slots ---- */
-
-Test(directory, SP46_a_changed_number_of_slots_is_told_once)
-{
-    struct worker_profile *held;
-
-    put(7, 1, 5);
-    put(8, 1, 5);
-    held = directory_hold(directory, 7);
-    directory_set_slots(directory, 7, 5);
-    cr_assert_eq(heard.slots_changed, 0u, "nothing has changed");
-    directory_set_slots(directory, 7, 2);
-    cr_assert_eq(heard.slots_changed, 1u);
-    cr_assert_eq(heard.profile, held);
-    cr_assert_eq(heard.slots, 2u, "told when it counts already");
-    cr_assert_eq(held->idle_slots, 2u);
-    directory_set_slots(directory, 7, 0);
-    directory_set_slots(directory, 7, 9);
-    cr_assert_eq(heard.slots_changed, 3u);
-    directory_set_slots(directory, 99, 1);
-    cr_assert_eq(heard.slots_changed, 3u, "unknown profiles have none");
     cr_assert_eq(heard.retired, 0u);
-    directory_release(held);
-    held = directory_hold(directory, 8);
-    cr_assert_eq(held->idle_slots, 5u);
-    directory_release(held);
 }
 
 /* ---- what cannot be read ---- */
@@ -295,13 +252,12 @@ static void check_broken(const char *what, const char *by, const char *reason)
 {
     char *text = text_of(7, 2, ""), *broken = replaced(text, what, by);
     struct reason why = { "" };
-    int err = directory_put_profile(directory, broken, strlen(broken), 9, &why);
+    int err = directory_put_profile(directory, broken, strlen(broken), &why);
     struct worker_profile *held = directory_hold(directory, 7);
 
     cr_expect_eq(err, -EBADMSG, "%s: %d", by, err);
     cr_expect_not_null(strstr(why.text, reason), "%s: %s", by, why.text);
     cr_expect_eq(held->profile->version, 1u, "%s", by);
-    cr_expect_eq(held->idle_slots, 5u);
     cr_expect_not(held->is_retired);
     cr_expect_eq(heard.retired, 0u);
     directory_release(held);
@@ -311,7 +267,7 @@ static void check_broken(const char *what, const char *by, const char *reason)
 
 Test(directory, SP54_a_profile_that_cannot_be_read_keeps_the_old_version)
 {
-    put(7, 1, 5);
+    put(7, 1);
     check_broken("{", "", "not JSON");
     check_broken("\"name\":\"p\"", "\"name\":\"p\",\"name\":\"q\"", "not JSON");
     check_broken("\"v\":1", "\"v\":2", "version");
@@ -329,11 +285,10 @@ Test(directory, a_profile_of_no_bytes_or_of_none_of_ours_is_refused)
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct reason why = { "" };
 
-        cr_expect_eq(directory_put_profile(directory, texts[i], strlen(texts[i]), 1, &why),
-                     -EBADMSG, "%s", texts[i]);
+        cr_expect_eq(directory_put_profile(directory, texts[i], strlen(texts[i]), &why), -EBADMSG,
+                     "%s", texts[i]);
         cr_expect_neq(why.text[0], '\0', "%s", texts[i]);
-        cr_expect_eq(directory_put_profile(directory, texts[i], strlen(texts[i]), 1, NULL),
-                     -EBADMSG);
+        cr_expect_eq(directory_put_profile(directory, texts[i], strlen(texts[i]), NULL), -EBADMSG);
     }
 }
 
@@ -344,7 +299,7 @@ static void check_reason(const char *json, size_t bytes)
 {
     struct reason why = { "" };
 
-    cr_assert_eq(directory_put_profile(directory, json, bytes, 1, &why), -EBADMSG);
+    cr_assert_eq(directory_put_profile(directory, json, bytes, &why), -EBADMSG);
     cr_assert_null(strstr(why.text, "tell"), "%zu bytes: %s", bytes, why.text);
     cr_assert_null(strstr(why.text, "4711"), "%zu bytes: %s", bytes, why.text);
 }

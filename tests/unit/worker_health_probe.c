@@ -99,7 +99,7 @@ static void put_own(uint64_t version, const char *servers, const char *timeouts)
     profile->version = version;
     json = profile_to_json(profile, PROFILE_FORM_WORKER);
     text = json_dumps(json, JSON_COMPACT);
-    cr_assert_eq(directory_put_profile(directory, text, strlen(text), 0, &why), 0, "%s", why.text);
+    cr_assert_eq(directory_put_profile(directory, text, strlen(text), &why), 0, "%s", why.text);
     free(text);
     json_decref(json);
     profile_free(&profile);

@@ -112,7 +112,7 @@ Test(pool, SP43_with_the_pool_full_it_says_QUIT)
 {
     struct wish wishes[3] = { 0 };
 
-    directory_set_slots(directory, PROFILE, 2);
+    set_slots(PROFILE, 2);
     for (unsigned i = 0; i < 3; i++)
         get(&wishes[i], version, 0);
     for (unsigned i = 0; i < 3; i++)
@@ -127,7 +127,7 @@ Test(pool, SP43_without_a_slot_none_is_kept)
 {
     struct wish wish = { 0 };
 
-    directory_set_slots(directory, PROFILE, 0);
+    set_slots(PROFILE, 0);
     get(&wish, version, 0);
     give_back(&wish);
     UNTIL(loop, smtp_pool_open_count(pool) == 0);
@@ -138,7 +138,7 @@ Test(pool, SP46_the_slots_are_the_profile_s_not_the_server_s)
 {
     struct wish wishes[2] = { 0 };
 
-    directory_set_slots(directory, PROFILE, 1);
+    set_slots(PROFILE, 1);
     get(&wishes[0], version, 0);
     get(&wishes[1], version, 1);
     give_back(&wishes[0]);
@@ -153,7 +153,7 @@ Test(pool, SP46_the_slots_of_one_profile_are_not_another_s)
     struct worker_profile *other = put_profile(8, 1, 1, POOLED);
     struct wish wishes[2] = { 0 };
 
-    directory_set_slots(directory, PROFILE, 1);
+    set_slots(PROFILE, 1);
     get(&wishes[0], version, 0);
     get(&wishes[1], other, 0);
     give_back(&wishes[0]);
@@ -178,19 +178,19 @@ Test(pool, SP46_fewer_slots_close_the_oldest_idle_ones_whichever_their_server)
         give_back(&wishes[i]);
     UNTIL(loop, is_told(0, 2, 3) && is_told(1, 2, 2));
 
-    directory_set_slots(directory, PROFILE, 2);
+    set_slots(PROFILE, 2);
     UNTIL(loop, is_told(0, 1, 2) && is_told(1, 1, 1));
-    directory_set_slots(directory, PROFILE, 1);
+    set_slots(PROFILE, 1);
     UNTIL(loop, is_told(0, 1, 2) && is_told(1, 0, 0));
     cr_assert_str_eq(peers[1]->log, "EHLO gw.test|EHLO gw.test|QUIT|QUIT|", "%s", peers[1]->log);
     cr_assert(take(&taken, version, 0));
     cr_assert_eq(taken.connection, newest);
     give_back(&taken);
 
-    directory_set_slots(directory, PROFILE, 5);
+    set_slots(PROFILE, 5);
     turn_a_while();
     cr_assert(is_told(0, 1, 2), "more slots close none");
-    directory_set_slots(directory, PROFILE, 0);
+    set_slots(PROFILE, 0);
     UNTIL(loop, is_told(0, 0, 1));
     cr_assert_eq(busy.lost, 0u, "one in use needs no slot");
     cr_assert_eq(peers[0]->open, 1u);
@@ -198,7 +198,7 @@ Test(pool, SP46_fewer_slots_close_the_oldest_idle_ones_whichever_their_server)
 
 Test(pool, SP46_a_profile_without_connections_may_lose_its_slots)
 {
-    directory_set_slots(directory, PROFILE, 0);
+    set_slots(PROFILE, 0);
     turn_a_while();
     cr_assert_eq(told.messages, 0u);
 }
@@ -249,14 +249,18 @@ Test(pool, SP43_SP47_it_is_not_handed_to_who_waits_for_another_version)
 
     get(&before, old, 0);
     narrow = put_version(3, 20, POOLED ", 'max_connections': 1");
-    get(&after, narrow, 0);
+    ask(&after, narrow, 0);
     ask(&waits, narrow, 0);
+    turn_a_while();
+    cr_assert_eq(after.got, 0u, "the server has no more than one connection, whatever the version");
     give_back(&before);
-    UNTIL(loop, peers[0]->open == 1);
+    UNTIL(loop, after.got == 1);
+    cr_assert_not(after.is_reused);
     cr_assert_eq(waits.got, 0u);
     give_back(&after);
     cr_assert_eq(waits.got, 1u);
     cr_assert(waits.is_reused);
+    cr_assert_eq(peers[0]->connections, 2u);
 }
 
 Test(pool, SP45_with_pooling_off_every_delivery_opens_and_closes_its_own)

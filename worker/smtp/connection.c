@@ -123,7 +123,7 @@ static enum smtp_connection_state on_quit(struct smtp_connection *c)
 {
     if (c->ops == NULL || c->ops->on_farewell == NULL)
         return c->state;
-    smtp_connection_close(c, false);
+    smtp_connection_close(c);
     c->ops->on_farewell(&c->reply, c->owner);
     return c->state;
 }
@@ -179,18 +179,14 @@ void smtp_connection_leave(struct smtp_connection *c)
     free(c);
 }
 
-/* The socket goes, now or after QUIT has left; who counts is told. */
-void smtp_connection_close(struct smtp_connection *c, bool politely)
+/* The socket goes; who counts is told. */
+void smtp_connection_close(struct smtp_connection *c)
 {
     void (*on_gone)(struct smtp_connection *, void *) = c->dial.on_gone;
 
     if (c->state == CLOSED)
         return;
     smtp_connection_go(c, CLOSED);
-    if (politely && c->stream != NULL) {
-        stream_add(c->stream, "QUIT\r\n", 6);
-        stream_close_gently(&c->stream, SMTP_QUIT_WAIT_MS);
-    }
     stream_free(&c->stream);
     c->dial.on_gone = NULL;
     if (on_gone != NULL)
@@ -207,12 +203,12 @@ static void lose(struct smtp_connection *c, enum smtp_event event, const char *w
     case EHLO:
     case HELO: smtp_connection_next_address(c, rows[c->state].point, event, what); break;
     case READY:
-        smtp_connection_close(c, event == SMTP_TIMED_OUT);
+        smtp_connection_close(c);
         c->ops->on_lost(what, c->owner);
         break;
     case LENT: smtp_transaction_loss(c->borrower, event); break;
     case QUITTING:
-        smtp_connection_close(c, false);
+        smtp_connection_close(c);
         if (c->ops != NULL && c->ops->on_farewell != NULL)
             c->ops->on_farewell(NULL, c->owner);
         break;
@@ -306,18 +302,15 @@ void smtp_connection_set_owner(struct smtp_connection *c, const struct smtp_conn
     c->owner = owner;
 }
 
-void smtp_connection_expire_ms(struct smtp_connection *c, int64_t from_now_ms)
-{
-    stream_deadline_ms(c->stream, from_now_ms);
-}
-
 void smtp_connection_quit(struct smtp_connection *c)
 {
     c->depth++;
-    if (c->state == READY)
+    if (c->state > CONNECTING && c->state < READY)
+        c->ops = NULL; /* no reply of the handshake is a farewell */
+    if (c->state > CONNECTING && c->state <= READY)
         smtp_connection_go(c, QUITTING);
     else if (c->state != QUITTING)
-        smtp_connection_close(c, c->state > CONNECTING && c->state < READY);
+        smtp_connection_close(c);
     smtp_connection_leave(c);
 }
 
@@ -329,7 +322,7 @@ void smtp_connection_free(struct smtp_connection **connection)
     if (c == NULL)
         return;
     c->depth++;
-    smtp_connection_close(c, false);
+    smtp_connection_close(c);
     smtp_connection_leave(c);
 }
 
@@ -354,7 +347,7 @@ void smtp_connection_return(struct smtp_connection *c, enum smtp_leaves leaves)
         if (leaves == SMTP_LEAVES_QUIT)
             smtp_connection_go(c, QUITTING);
         else
-            smtp_connection_close(c, false);
+            smtp_connection_close(c);
     }
     smtp_connection_leave(c);
 }

@@ -44,6 +44,7 @@ struct smtp_failure {
     enum smtp_event event;
     unsigned code;    /* of the last address's reply, 0: none */
     bool is_too_many; /* the same: it can mean "too many connections" */
+    bool is_busy;     /* nothing was tried: no more connections may be open */
     const char *text; /* what happened at each address */
 };
 
@@ -53,7 +54,7 @@ struct smtp_connection_ops {
     void (*on_open)(void *owner);
     /* No address of the answer led to a session. */
     void (*on_failed)(const struct smtp_failure *failure, void *owner);
-    /* While ready and not lent: the server closed it, said something, or its time ended. */
+    /* While ready and not lent: the server closed it, or said something. */
     void (*on_lost)(const char *why, void *owner);
     /* The reply to QUIT, or NULL if none came. May be NULL. */
     void (*on_farewell)(const struct smtp_reply *reply, void *owner);
@@ -70,11 +71,9 @@ int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connect
 void smtp_connection_set_owner(struct smtp_connection *connection,
                                const struct smtp_connection_ops *ops, void *owner);
 
-/* While it is ready: how long it may stay so before on_lost ends it. 0: as long as it likes. */
-void smtp_connection_expire_ms(struct smtp_connection *connection, int64_t from_now_ms);
-
 /* Says QUIT and waits for the server's end, at most SMTP_QUIT_WAIT_MS; on_farewell is the owner's
- * last callback. Cuts a connection that is not ready. */
+ * last callback. One that is still opening does the same without a word to the owner; one that is
+ * connecting or lent is cut. */
 #define SMTP_QUIT_WAIT_MS 2000
 void smtp_connection_quit(struct smtp_connection *connection);
 

@@ -91,7 +91,7 @@ void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point poi
     if (is_shortage(err))
         c->failure = (struct smtp_failure){ .point = SMTP_AT_CONNECT, .event = SMTP_SHORT };
     c->failure.text = c->failures.text;
-    smtp_connection_close(c, false);
+    smtp_connection_close(c);
     c->ops->on_failed(&c->failure, c->owner);
 }
 

@@ -52,7 +52,7 @@ struct smtp_connection {
 /* connection.c */
 extern const struct stream_callbacks smtp_connection_callbacks;
 void smtp_connection_go(struct smtp_connection *connection, enum smtp_connection_state next);
-void smtp_connection_close(struct smtp_connection *connection, bool politely);
+void smtp_connection_close(struct smtp_connection *connection);
 void smtp_connection_leave(struct smtp_connection *connection); /* ends what depth++ began */
 
 /* connection_dial.c: the address in use failed: goes on with the next, or fails. */

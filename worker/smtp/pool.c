@@ -1,10 +1,9 @@
-/* worker/smtp/pool.c: the connections themselves: which ones wait idle, for how long, and what the
- * master hears of them. */
+/* worker/smtp/pool.c: the connections themselves: which ones wait idle, and for how long. */
 #include "worker/smtp/pool_private.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
-#include "common/channel.h"
 #include "common/loop.h"
 #include "worker/directory.h"
 #include "worker/smtp/connection.h"
@@ -24,6 +23,44 @@ static struct smtp_pool_shelf *find_shelf(const struct smtp_pool *pool,
     return NULL;
 }
 
+static void drop_shelf(struct smtp_pool_shelf *shelf)
+{
+    for (unsigned i = 0; i < shelf->server_count; i++) {
+        struct smtp_account *account = shelf->entries[i].account;
+        struct smtp_ticket *ticket, *next;
+
+        for (ticket = TAILQ_FIRST(&account->line); ticket != NULL; ticket = next) {
+            next = TAILQ_NEXT(ticket, link);
+            if (ticket->entry == &shelf->entries[i])
+                smtp_pool_detach(ticket);
+        }
+        account->users--;
+        smtp_pool_mark_changed(account);
+    }
+    shelf->slots->users--;
+    shelf->slots->is_changed = true;
+    LIST_REMOVE(shelf, link);
+    directory_release(shelf->profile);
+    free(shelf);
+}
+
+static int add_entry(struct smtp_pool_shelf *shelf)
+{
+    const struct profile *profile = shelf->profile->profile;
+    struct smtp_pool_entry *entry = &shelf->entries[shelf->server_count];
+
+    entry->shelf = shelf;
+    entry->server = shelf->server_count;
+    entry->account = smtp_pool_get_account(
+        shelf->pool, profile->id, server_uri_identity(profile->servers[entry->server].text));
+    if (entry->account == NULL)
+        return -ENOMEM;
+    entry->account->users++;
+    TAILQ_INIT(&entry->idle);
+    shelf->server_count++;
+    return 0;
+}
+
 struct smtp_pool_shelf *smtp_pool_get_shelf(struct smtp_pool *pool, struct worker_profile *profile)
 {
     struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
@@ -39,51 +76,23 @@ struct smtp_pool_shelf *smtp_pool_get_shelf(struct smtp_pool *pool, struct worke
     if (shelf == NULL)
         return NULL;
     shelf->pool = pool;
+    shelf->slots = smtp_pool_get_slots(pool, profile->profile->id);
+    if (shelf->slots == NULL) {
+        free(shelf);
+        return NULL;
+    }
+    shelf->slots->users++;
     shelf->profile = directory_share(profile);
-    shelf->server_count = (unsigned)servers;
-    for (unsigned i = 0; i < servers; i++) {
-        shelf->entries[i].shelf = shelf;
-        shelf->entries[i].server = i;
-        TAILQ_INIT(&shelf->entries[i].idle);
-        TAILQ_INIT(&shelf->entries[i].waiting);
-    }
     LIST_INSERT_HEAD(&pool->shelves, shelf, link);
-    return shelf;
+    while (shelf->server_count < servers && add_entry(shelf) == 0)
+        ;
+    if (shelf->server_count == servers)
+        return shelf;
+    drop_shelf(shelf);
+    return NULL;
 }
 
-static void drop_shelf(struct smtp_pool_shelf *shelf)
-{
-    for (unsigned i = 0; i < shelf->server_count; i++) {
-        while (!TAILQ_EMPTY(&shelf->entries[i].waiting))
-            smtp_pool_detach(TAILQ_FIRST(&shelf->entries[i].waiting));
-    }
-    LIST_REMOVE(shelf, link);
-    directory_release(shelf->profile);
-    free(shelf);
-}
-
-/* ---- what the master hears ---- */
-
-static void tell_master(struct smtp_pool_shelf *shelf)
-{
-    for (unsigned i = 0; i < shelf->server_count; i++) {
-        struct smtp_pool_entry *entry = &shelf->entries[i];
-        const struct ipc_connections counts = {
-            .profile = shelf->profile->profile->id,
-            .server = (uint16_t)i,
-            .idle = (uint16_t)entry->idle_count,
-            .open = (uint16_t)entry->open,
-        };
-
-        if (entry->is_changed)
-            channel_send(shelf->pool->channel, IPC_CONNECTIONS, &counts);
-        entry->is_changed = false;
-    }
-    shelf->is_changed = false;
-}
-
-/* Also the time when nobody has a shelf in hand, so that retired ones can go. A retired version
- * says nothing: its server indices may mean other servers now. */
+/* The time when nobody has a shelf in hand, so that retired ones can go. */
 static void on_turn_end(void *arg)
 {
     struct smtp_pool *pool = arg;
@@ -91,14 +100,14 @@ static void on_turn_end(void *arg)
 
     if (!pool->is_changed)
         return;
-    pool->is_changed = false;
     for (shelf = LIST_FIRST(&pool->shelves); shelf != NULL; shelf = next) {
         next = LIST_NEXT(shelf, link);
-        if (shelf->is_changed && !shelf->profile->is_retired)
-            tell_master(shelf);
-        else if (shelf->profile->is_retired && shelf->open == 0 && shelf->waiting == 0)
+        if (shelf->profile->is_retired && shelf->open == 0 && shelf->waiting == 0)
             drop_shelf(shelf);
     }
+    pool->is_changed = false;
+    smtp_pool_settle_accounts(pool); /* what is idle is known when slots are answered for */
+    smtp_pool_settle_slots(pool);
 }
 
 /* ---- idle ones ---- */
@@ -110,10 +119,11 @@ void smtp_pool_leave_idle(struct smtp_pooled *pooled)
     if (!pooled->is_idle)
         return;
     pooled->is_idle = false;
+    loop_timer_clear(pooled->expiry);
     TAILQ_REMOVE(&entry->idle, pooled, idle);
-    entry->idle_count--;
-    entry->shelf->idle_count--;
-    smtp_pool_mark_changed(entry);
+    entry->account->idle_count--;
+    smtp_slots_leave(pooled);
+    smtp_pool_mark_changed(entry->account);
 }
 
 static void on_idle_lost(const char *why, void *owner)
@@ -127,40 +137,41 @@ static const struct smtp_connection_ops idle_ops = { .on_lost = on_idle_lost };
 static void put_idle(struct smtp_pooled *pooled)
 {
     struct smtp_pool_entry *entry = pooled->entry;
-    const struct profile *profile = entry->shelf->profile->profile;
 
     pooled->is_idle = true;
     pooled->idle_order = ++entry->shelf->pool->idle_order;
     TAILQ_INSERT_HEAD(&entry->idle, pooled, idle);
-    entry->idle_count++;
-    entry->shelf->idle_count++;
-    smtp_pool_mark_changed(entry);
+    entry->account->idle_count++;
+    smtp_pool_mark_changed(entry->account);
     smtp_connection_set_owner(pooled->connection, &idle_ops, pooled);
-    smtp_connection_expire_ms(pooled->connection, (int64_t)profile->pool.expiry_s * 1000);
+    smtp_slots_enter(pooled);
 }
 
 void smtp_pool_dismiss(struct smtp_pooled *pooled)
 {
     smtp_pool_leave_idle(pooled);
+    pooled->is_leaving = true;
+    pooled->entry->account->leaving++;
     smtp_connection_set_owner(pooled->connection, &idle_ops, pooled);
     smtp_connection_quit(pooled->connection);
 }
 
-static void dismiss_idle_beyond(struct smtp_pool_shelf *shelf, unsigned most)
+void smtp_pool_on_expiry(void *arg)
 {
-    while (shelf->idle_count > most) {
-        struct smtp_pooled *oldest = NULL;
+    smtp_pool_dismiss(arg);
+}
 
-        for (unsigned i = 0; i < shelf->server_count; i++) {
-            struct smtp_pooled *last = TAILQ_LAST(&shelf->entries[i].idle, smtp_pool_idle_list);
+struct smtp_pooled *smtp_pool_oldest_idle(const struct smtp_account *account)
+{
+    struct smtp_pooled *pooled, *oldest = NULL;
 
-            if (last != NULL && (oldest == NULL || last->idle_order < oldest->idle_order))
-                oldest = last;
-        }
-        if (oldest == NULL)
-            return;
-        smtp_pool_dismiss(oldest);
+    LIST_FOREACH(pooled, &account->pool->connections, link)
+    {
+        if (pooled->is_idle && pooled->entry->account == account &&
+            (oldest == NULL || pooled->idle_order < oldest->idle_order))
+            oldest = pooled;
     }
+    return oldest;
 }
 
 /* ---- what deliveries call ---- */
@@ -174,17 +185,28 @@ struct smtp_connection *smtp_pool_take(struct smtp_pool *pool, struct worker_pro
     if (pooled == NULL)
         return NULL;
     smtp_pool_leave_idle(pooled);
-    smtp_connection_expire_ms(pooled->connection, 0);
     return pooled->connection;
 }
 
-/* Why it may not be used again, or nobody wants it. */
+static struct smtp_ticket *first_in_line(const struct smtp_pool_entry *entry)
+{
+    struct smtp_ticket *ticket;
+
+    TAILQ_FOREACH (ticket, &entry->account->line, link) {
+        if (ticket->entry == entry)
+            return ticket;
+    }
+    return NULL;
+}
+
+/* Why it may not be used again. */
 static bool is_spent(const struct smtp_pooled *pooled)
 {
     const struct worker_profile *version = pooled->entry->shelf->profile;
     uint32_t mail_max = smtp_connection_extensions(pooled->connection)->mail_max;
 
     return version->is_retired || !version->profile->pool.enabled ||
+           smtp_account_is_called(pooled->entry->account) ||
            (mail_max > 0 && smtp_connection_transactions(pooled->connection) >= mail_max);
 }
 
@@ -192,14 +214,14 @@ void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connect
 {
     struct smtp_pooled *pooled = smtp_connection_counted_by(connection);
     struct smtp_pool_entry *entry = pooled->entry;
-    struct smtp_ticket *ticket = TAILQ_FIRST(&entry->waiting);
+    struct smtp_ticket *ticket = first_in_line(entry);
     bool is_good = !is_spent(pooled);
 
     (void)pool;
     if (is_good && ticket != NULL) {
         smtp_pool_detach(ticket);
         ticket->ops->on_connection(connection, true, ticket->owner);
-    } else if (is_good && entry->shelf->idle_count < entry->shelf->profile->idle_slots) {
+    } else if (is_good) {
         put_idle(pooled);
     } else {
         smtp_pool_dismiss(pooled);
@@ -209,14 +231,6 @@ void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connect
 unsigned smtp_pool_open_count(const struct smtp_pool *pool)
 {
     return pool->open;
-}
-
-unsigned smtp_pool_open_to(const struct smtp_pool *pool, const struct worker_profile *profile,
-                           unsigned server)
-{
-    const struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
-
-    return shelf != NULL ? shelf->entries[server].open : 0;
 }
 
 /* ---- what the worker calls ---- */
@@ -241,6 +255,8 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel)
 void smtp_pool_free(struct smtp_pool **pool)
 {
     struct smtp_pool *p = *pool;
+    struct smtp_account *account;
+    struct smtp_slots *slots;
 
     *pool = NULL;
     if (p == NULL)
@@ -250,6 +266,14 @@ void smtp_pool_free(struct smtp_pool **pool)
         smtp_connection_free(&LIST_FIRST(&p->connections)->connection);
     while (!LIST_EMPTY(&p->shelves))
         drop_shelf(LIST_FIRST(&p->shelves));
+    while ((account = LIST_FIRST(&p->accounts)) != NULL) {
+        LIST_REMOVE(account, link);
+        free(account);
+    }
+    while ((slots = LIST_FIRST(&p->slots)) != NULL) {
+        LIST_REMOVE(slots, link);
+        free(slots);
+    }
     loop_timer_free(&p->wake);
     free(p);
 }
@@ -260,14 +284,9 @@ void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile)
 
     if (shelf == NULL)
         return;
-    dismiss_idle_beyond(shelf, 0);
+    for (unsigned i = 0; i < shelf->server_count; i++) {
+        while (!TAILQ_EMPTY(&shelf->entries[i].idle))
+            smtp_pool_dismiss(TAILQ_LAST(&shelf->entries[i].idle, smtp_pool_idle_list));
+    }
     pool->is_changed = true;
-}
-
-void smtp_pool_trim(struct smtp_pool *pool, struct worker_profile *profile)
-{
-    struct smtp_pool_shelf *shelf = find_shelf(pool, profile);
-
-    if (shelf != NULL)
-        dismiss_idle_beyond(shelf, profile->idle_slots);
 }

@@ -1,22 +1,29 @@
 /* worker/smtp/pool.h: the open connections of this worker, per profile version and server.
  *
- * All connections that deliver are counted here; at most max_connections of a version are open to
- * one server from this worker, more wait their turn. With pooling on, one that is given back goes
- * straight to who waits for that server, else it stays idle, last in first out, as long as the
- * profile has an idle slot left here (SP41, SP43, SP46); idle ones are watched and end by
- * themselves (SP44, SP48). With pooling off each delivery has its own (SP45). A new version of the
- * profile lets go of the old one's (SP47).
+ * All connections that deliver are counted here. Each needs a lease from the master (SP49), which
+ * comes with a delivery or is asked for; who finds none waits in line for the next that comes free,
+ * here or elsewhere, or is refused because nothing is open from here. With pooling on, one that is
+ * given back goes straight to who waits for that server, else it stays idle, last in first out, as
+ * long as the profile has an idle slot left here (SP41, SP43, SP46); idle ones are watched and end
+ * by themselves (SP44, SP48). With pooling off each delivery has its own (SP45). A new version of
+ * the profile lets go of the old one's (SP47).
  *
- * What changed in a turn is told to the master once, at its end (CONNECTIONS). */
+ * What changed in a turn is told to the master once, at its end (CONNECTIONS), and leases that
+ * nobody used go back then. */
 #ifndef WORKER_SMTP_POOL_H
 #define WORKER_SMTP_POOL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "common/reason.h"
 
 struct channel;
+struct ipc_lease;
+struct ipc_reclaim;
+struct ipc_slot_take;
+struct ipc_slots;
 struct loop;
 struct resolver_answer;
 struct smtp_connection;
@@ -33,13 +40,28 @@ void smtp_pool_free(struct smtp_pool **pool);
 
 /* A version was retired: its idle connections say QUIT, the others when they are given back. */
 void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile);
-/* The number of idle slots changed: idle ones beyond it say QUIT, the oldest first. */
-void smtp_pool_trim(struct smtp_pool *pool, struct worker_profile *profile);
+/* The profile was deleted: it has no slots any more. */
+void smtp_pool_forget_slots(struct smtp_pool *pool, uint32_t profile);
 
 unsigned smtp_pool_open_count(const struct smtp_pool *pool);
 
-/* Connections of this version to this server that are open from here, or opening (SP49). One that
- * failed is not among them any more when its failure is told. */
+/* A lease came with a delivery, which does not need it, or is about to open a connection with it.
+ */
+void smtp_pool_add_lease(struct smtp_pool *pool, uint32_t profile, uint64_t server,
+                         unsigned others);
+/* What the master says. */
+void smtp_pool_lease(struct smtp_pool *pool, const struct ipc_lease *lease);
+void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order);
+void smtp_pool_slots(struct smtp_pool *pool, const struct ipc_slots *said);
+void smtp_pool_slot_take(struct smtp_pool *pool, const struct ipc_slot_take *order);
+
+/* A server said that it has too many connections: the master hears of it. */
+void smtp_pool_too_many(struct smtp_pool *pool, const struct worker_profile *profile,
+                        unsigned server);
+
+/* Connections of this profile to this server that are open or opening: from here now, and from
+ * other workers when the last lease was given (SP49). One that failed is not among them any more
+ * when its failure is told. */
 unsigned smtp_pool_open_to(const struct smtp_pool *pool, const struct worker_profile *profile,
                            unsigned server);
 
@@ -64,14 +86,15 @@ struct smtp_ticket {
     void *owner;
 
     /* Private. */
-    TAILQ_ENTRY(smtp_ticket) link;
+    TAILQ_ENTRY(smtp_ticket) link; /* of the line */
     struct smtp_pool_entry *entry; /* NULL: not under way */
     struct smtp_pooled *opening;   /* NULL: waiting for its turn */
 };
 
-/* Opens a fresh connection (SP40), or waits its turn until one more may be open, for which the
- * oldest idle one to that server makes room. 0: one of the callbacks follows, never from inside the
- * call, unless the ticket is given up. Negative errno with the reason. */
+/* Opens a fresh connection (SP40), or waits in line until one more may be open, for which the
+ * oldest idle one to that server makes room. Refused: on_failed, is_busy. 0: one of the callbacks
+ * follows, never from inside the call, unless the ticket is given up. Negative errno with the
+ * reason. */
 int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
                    struct smtp_ticket *ticket, struct reason *reterr_why);
 /* No callback any more; what was being opened is cut. A ticket that is not under way is allowed. */

@@ -1,10 +1,12 @@
-/* worker/smtp/pool_private.h: what pool.c (shelves, idle connections, what the master hears) and
- * pool_turns.c (opening connections, and who waits for one) share.
+/* worker/smtp/pool_private.h: what the pool's files share: pool.c (shelves, idle connections),
+ * pool_turns.c (opening connections, and who waits for one), pool_leases.c (how many may be open,
+ * and what the master hears), pool_slots.c (how many may be idle).
  *
  * A shelf stands for one profile version, its entries for the version's servers. A connection is
- * idle on its entry or lent to somebody; both are counted in `open` until its socket is closed. A
- * shelf holds its version, so that the version's address stays its name, and goes when the version
- * is retired and the last connection closed. */
+ * idle on its entry or lent to somebody; both are counted in `open` until the peer's end of it was
+ * seen. A shelf holds its version, so that the version's address stays its name, and goes when the
+ * version is retired and the last connection closed. Entries of several versions for the same
+ * server share its account, to which leases belong. */
 #ifndef WORKER_SMTP_POOL_PRIVATE_H
 #define WORKER_SMTP_POOL_PRIVATE_H
 
@@ -20,25 +22,54 @@ struct smtp_pooled {
     struct smtp_pool_entry *entry;
     struct smtp_connection *connection;
     struct smtp_ticket *ticket; /* for whom it is being opened, NULL: it has been */
+    struct loop_timer *expiry;  /* SP44 */
     uint64_t idle_order;
     bool is_idle;
+    bool is_tolerated; /* idle without a slot, until the master has answered */
+    bool is_leaving;   /* has said QUIT */
+};
+
+struct smtp_account { /* a server of a profile, whatever the version */
+    LIST_ENTRY(smtp_account) link;
+    struct smtp_pool *pool;
+    uint32_t profile;
+    uint64_t server;
+    unsigned users;    /* entries */
+    unsigned leases;   /* given by the master; each open connection has one of them */
+    unsigned asked;    /* for more, and not answered yet */
+    unsigned owed;     /* called back by the master */
+    unsigned too_many; /* times that the server said so, not told yet */
+    unsigned others;   /* leases that other workers had when the last were given */
+    unsigned open, leaving, idle_count, waiting;
+    TAILQ_HEAD(, smtp_ticket) line; /* who waits, of all versions */
+    unsigned told_open, told_idle;  /* what the master knows */
+    bool is_changed;
+};
+
+struct smtp_slots { /* a profile's, whatever the version */
+    LIST_ENTRY(smtp_slots) link;
+    struct smtp_pool *pool;
+    uint32_t profile;
+    unsigned users;                 /* shelves */
+    unsigned held, idle, tolerated; /* the tolerated ones are idle, too */
+    unsigned asked;                 /* for more, and not answered yet */
+    unsigned taken, taken_by_force; /* asked for by the master, and not answered yet */
+    bool is_changed;
 };
 
 struct smtp_pool_entry { /* one server */
     struct smtp_pool_shelf *shelf;
+    struct smtp_account *account;
     unsigned server;
-    unsigned open, idle_count;
     TAILQ_HEAD(smtp_pool_idle_list, smtp_pooled) idle; /* the last one given back first */
-    TAILQ_HEAD(, smtp_ticket) waiting;
-    bool is_changed; /* since the master was told */
 };
 
 struct smtp_pool_shelf { /* one profile version */
     LIST_ENTRY(smtp_pool_shelf) link;
     struct smtp_pool *pool;
     struct worker_profile *profile;
-    unsigned open, idle_count, waiting;
-    bool is_changed;
+    struct smtp_slots *slots;
+    unsigned open, waiting;
     unsigned server_count;
     struct smtp_pool_entry entries[];
 };
@@ -48,15 +79,17 @@ struct smtp_pool {
     struct channel *channel;
     struct loop_timer *wake;              /* somebody waits, and there is room now */
     LIST_HEAD(, smtp_pool_shelf) shelves; /* the one used last first */
+    LIST_HEAD(, smtp_account) accounts;
+    LIST_HEAD(, smtp_slots) slots;
     LIST_HEAD(, smtp_pooled) connections;
     unsigned open;
     uint64_t idle_order;
     bool is_changed;
 };
 
-static inline void smtp_pool_mark_changed(struct smtp_pool_entry *entry)
+static inline void smtp_pool_mark_changed(struct smtp_account *account)
 {
-    entry->is_changed = entry->shelf->is_changed = entry->shelf->pool->is_changed = true;
+    account->is_changed = account->pool->is_changed = true;
 }
 
 /* ---- pool.c ---- */
@@ -65,8 +98,14 @@ static inline void smtp_pool_mark_changed(struct smtp_pool_entry *entry)
 struct smtp_pool_shelf *smtp_pool_get_shelf(struct smtp_pool *pool, struct worker_profile *profile);
 /* It is not idle any more. One that was not is allowed. */
 void smtp_pool_leave_idle(struct smtp_pooled *pooled);
-/* Says QUIT; counted until the socket is closed. */
+/* Says QUIT; counted until the server has ended it. */
 void smtp_pool_dismiss(struct smtp_pooled *pooled);
+/* The idle connection to this server that nobody has used for longest, of any version; NULL: none.
+ */
+struct smtp_pooled *smtp_pool_oldest_idle(const struct smtp_account *account);
+
+/* It has been idle for as long as it may: its timer's callback. */
+void smtp_pool_on_expiry(void *arg);
 
 /* ---- pool_turns.c ---- */
 
@@ -74,5 +113,32 @@ void smtp_pool_dismiss(struct smtp_pooled *pooled);
 void smtp_pool_detach(struct smtp_ticket *ticket);
 /* Somebody waits, and there is room now: the timer's callback, with the pool. */
 void smtp_pool_on_wake(void *arg);
+/* Nobody who waits at this server will get a connection here. */
+void smtp_pool_refuse_line(struct smtp_account *account);
+
+/* ---- pool_leases.c ---- */
+
+/* The account, made if there is none. NULL: no memory. */
+struct smtp_account *smtp_pool_get_account(struct smtp_pool *pool, uint32_t profile,
+                                           uint64_t server);
+/* NULL: nobody has asked for a connection to it, or had a lease. */
+struct smtp_account *smtp_pool_account(const struct smtp_pool *pool, uint32_t profile,
+                                       uint64_t server);
+/* Leases in hand that no connection has. */
+unsigned smtp_account_spare(const struct smtp_account *account);
+/* The master wants more leases back than are on their way. */
+bool smtp_account_is_called(const struct smtp_account *account);
+/* The end of a turn: what changed is told, what is lacking asked for, what is left given back. */
+void smtp_pool_settle_accounts(struct smtp_pool *pool);
+
+/* ---- pool_slots.c ---- */
+
+/* The profile's, made if there are none. NULL: no memory. */
+struct smtp_slots *smtp_pool_get_slots(struct smtp_pool *pool, uint32_t profile);
+/* It has become idle, or is idle no more: its expiry is set, or another's. */
+void smtp_slots_enter(struct smtp_pooled *pooled);
+void smtp_slots_leave(struct smtp_pooled *pooled);
+/* The end of a turn: what the master wants is given, what is lacking asked for. */
+void smtp_pool_settle_slots(struct smtp_pool *pool);
 
 #endif

@@ -13,24 +13,21 @@
 
 void smtp_pool_detach(struct smtp_ticket *ticket)
 {
+    struct smtp_pool_entry *entry = ticket->entry;
+
     if (ticket->opening != NULL) {
         ticket->opening->ticket = NULL;
     } else {
-        TAILQ_REMOVE(&ticket->entry->waiting, ticket, link);
-        /* The analyser takes a ticket that has left its list for one still in it. */
-        ticket->entry->shelf->waiting--; /* NOLINT(clang-analyzer-core.NullDereference) */
-        ticket->entry->shelf->pool->is_changed = true;
+        /* The analyser takes a ticket that has left its line for one still in it. */
+        /* NOLINTBEGIN(clang-analyzer-core.NullDereference) */
+        TAILQ_REMOVE(&entry->account->line, ticket, link);
+        entry->shelf->waiting--;
+        entry->account->waiting--;
+        smtp_pool_mark_changed(entry->account);
+        /* NOLINTEND(clang-analyzer-core.NullDereference) */
     }
     ticket->entry = NULL;
     ticket->opening = NULL;
-}
-
-static bool has_room(const struct smtp_pool_entry *entry)
-{
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in smtp_pool_detach() */
-    unsigned max = entry->shelf->profile->profile->max_connections;
-
-    return max == 0 || entry->open < max;
 }
 
 static void on_gone(struct smtp_connection *connection, void *arg)
@@ -44,12 +41,14 @@ static void on_gone(struct smtp_connection *connection, void *arg)
     if (pooled->ticket != NULL)
         smtp_pool_detach(pooled->ticket);
     LIST_REMOVE(pooled, link);
+    loop_timer_free(&pooled->expiry);
+    entry->account->leaving -= pooled->is_leaving;
     free(pooled);
-    entry->open--;
+    entry->account->open--;
     entry->shelf->open--;
     pool->open--;
-    smtp_pool_mark_changed(entry);
-    if (entry->shelf->waiting > 0)
+    smtp_pool_mark_changed(entry->account);
+    if (entry->account->waiting > 0)
         loop_timer_set_ms(pool->wake, 0);
 }
 
@@ -93,10 +92,15 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
     };
     int err;
 
-    if (pooled == NULL)
+    if (pooled != NULL)
+        pooled->expiry = loop_timer_new(pool->loop, smtp_pool_on_expiry, pooled);
+    if (pooled == NULL || pooled->expiry == NULL) {
+        free(pooled);
         return reason_set(reterr_why, -ENOMEM, "out of memory");
+    }
     err = smtp_connection_open(&dial, &opening_ops, ticket, &pooled->connection, reterr_why);
     if (err < 0) {
+        loop_timer_free(&pooled->expiry);
         free(pooled);
         return err;
     }
@@ -105,70 +109,80 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
     ticket->entry = entry;
     ticket->opening = pooled;
     LIST_INSERT_HEAD(&pool->connections, pooled, link);
-    entry->open++;
+    entry->account->open++;
     entry->shelf->open++;
     pool->open++;
-    smtp_pool_mark_changed(entry);
+    smtp_pool_mark_changed(entry->account);
     return 0;
 }
 
-static void serve_waiting(struct smtp_pool_entry *entry)
+static void serve_first(struct smtp_account *account)
 {
-    struct smtp_ticket *ticket;
+    struct smtp_ticket *ticket = TAILQ_FIRST(&account->line);
+    struct smtp_pool_entry *entry = ticket->entry;
+    struct reason why = { "" };
+    struct smtp_failure failure = { .point = SMTP_AT_CONNECT, .text = why.text };
+    int err;
 
-    while (has_room(entry) && (ticket = TAILQ_FIRST(&entry->waiting)) != NULL) {
-        struct reason why = { "" };
-        struct smtp_failure failure = {
-            .point = SMTP_AT_CONNECT,
-            .event = SMTP_UNREACHABLE,
-            .text = why.text,
-        };
-
-        int err;
-
-        smtp_pool_detach(ticket);
-        err = begin_opening(entry, ticket, &why);
-        if (is_shortage(err))
-            failure.event = SMTP_SHORT;
-        if (err < 0)
-            ticket->ops->on_failed(&failure, ticket->owner);
-    }
+    smtp_pool_detach(ticket);
+    err = begin_opening(entry, ticket, &why);
+    if (err == 0)
+        return;
+    failure.event = is_shortage(err) ? SMTP_SHORT : SMTP_UNREACHABLE;
+    ticket->ops->on_failed(&failure, ticket->owner);
 }
 
-static struct smtp_pool_entry *find_servable(const struct smtp_pool *pool)
+static struct smtp_account *find_servable(const struct smtp_pool *pool)
 {
-    struct smtp_pool_shelf *shelf;
+    struct smtp_account *account;
 
-    LIST_FOREACH(shelf, &pool->shelves, link)
+    LIST_FOREACH(account, &pool->accounts, link)
     {
-        for (unsigned i = 0; shelf->waiting > 0 && i < shelf->server_count; i++) {
-            if (!TAILQ_EMPTY(&shelf->entries[i].waiting) && has_room(&shelf->entries[i]))
-                return &shelf->entries[i];
-        }
+        if (account->waiting > 0 && smtp_account_spare(account) > 0)
+            return account;
     }
     return NULL;
 }
 
-/* Looks from the beginning each time: a callback may ask for other connections, which moves the
- * shelves. They do not go before the end of the turn. */
+/* Looks from the beginning each time: a callback may ask for other connections. Neither shelves nor
+ * accounts go before the end of the turn. */
 void smtp_pool_on_wake(void *arg)
 {
     struct smtp_pool *pool = arg;
-    struct smtp_pool_entry *entry;
+    struct smtp_account *account;
 
-    while ((entry = find_servable(pool)) != NULL)
-        serve_waiting(entry);
+    while ((account = find_servable(pool)) != NULL)
+        serve_first(account);
 }
 
-static void wait_for_turn(struct smtp_pool_entry *entry, struct smtp_ticket *ticket)
+/* Those who come while they are being told wait for another answer. */
+void smtp_pool_refuse_line(struct smtp_account *account)
 {
-    struct smtp_pooled *oldest = TAILQ_LAST(&entry->idle, smtp_pool_idle_list);
+    static const struct smtp_failure failure = { .point = SMTP_AT_CONNECT,
+                                                 .event = SMTP_SHORT,
+                                                 .is_busy = true,
+                                                 .text = "no connection to it is free" };
+    unsigned count = account->waiting;
+
+    while (count-- > 0 && !TAILQ_EMPTY(&account->line)) {
+        struct smtp_ticket *ticket = TAILQ_FIRST(&account->line);
+
+        smtp_pool_detach(ticket);
+        ticket->ops->on_failed(&failure, ticket->owner);
+    }
+}
+
+static void wait_in_line(struct smtp_pool_entry *entry, struct smtp_ticket *ticket)
+{
+    struct smtp_pooled *oldest = smtp_pool_oldest_idle(entry->account);
 
     ticket->entry = entry;
     ticket->opening = NULL;
-    TAILQ_INSERT_TAIL(&entry->waiting, ticket, link);
+    TAILQ_INSERT_TAIL(&entry->account->line, ticket, link);
+    entry->account->waiting++;
     entry->shelf->waiting++;
-    if (oldest != NULL && !has_room(entry))
+    smtp_pool_mark_changed(entry->account);
+    if (oldest != NULL)
         smtp_pool_dismiss(oldest);
 }
 
@@ -183,9 +197,9 @@ int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsig
     if (shelf == NULL)
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     entry = &shelf->entries[server];
-    if (has_room(entry) && TAILQ_EMPTY(&entry->waiting))
+    if (smtp_account_spare(entry->account) > 0 && TAILQ_EMPTY(&entry->account->line))
         return begin_opening(entry, ticket, reterr_why);
-    wait_for_turn(entry, ticket);
+    wait_in_line(entry, ticket);
     return 0;
 }
 

@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+"""SP40 to SP49: the pool, its slots and the limits of connections, counted where the connections
+arrive."""
+import os
+import pathlib
+import signal
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from peer import suite
+from peer.gateway import Gateway
+from peer.net import Client
+from peer.scripted import ScriptedPeer
+from peer.servers import smtp_source
+
+
+def start(t, script="", workers=2, pool=None, rows=False, **properties):
+    peer = ScriptedPeer(t, script, rows=rows)
+    gateway = Gateway(t, workers=workers)
+    gateway.put_profile("relay", [peer], pool=pool or {"enabled": True}, **properties)
+    gateway.put_rule("all", "relay")
+    gateway.wait_rules()
+    return gateway, peer
+
+
+def send(gateway):
+    with Client(gateway.port) as client:
+        reply = client.deliver()
+        assert reply.code == 250, reply
+
+
+def wait_taken(peer, count, seconds=60):
+    def all_there():
+        taken = peer.report()["messages"]["taken"]
+        assert taken <= count, f"{taken} of {count}"
+        return taken == count
+    suite.wait_for(f"{count} messages at the server", all_there, seconds)
+
+
+def burst(gateway, peer, count, before=0, sessions=20, size=1024):
+    smtp_source(gateway.port, count, sessions=sessions, size=size)
+    wait_taken(peer, before + count)
+    messages = peer.report()["messages"]
+    assert messages["repeated"] == 0, messages
+    return before + count
+
+
+def attempts_that_failed(gateway):
+    return [line for line in gateway.log_text().splitlines()
+            if "server failed" in line or "msg=deferred" in line]
+
+
+# ---- the five rules ----
+
+def test_SP40_SP42_the_first_opens_a_connection_and_the_next_use_it(t):
+    gateway, peer = start(t, workers=1)
+    for count in range(1, 31):
+        send(gateway)
+        wait_taken(peer, count)
+    report = peer.report()
+    assert report["connections"]["accepted"] == 1, report
+    assert report["commands"]["EHLO"] == 1, report
+    assert report["per_connection"]["messages"] == {"30": 1}, report
+
+
+def test_SP41_SP43_what_the_pool_cannot_hold_is_closed_with_QUIT(t):
+    gateway, peer = start(t, "every END delay 300 then usual", workers=1,
+                          pool={"enabled": True, "size": 2})
+    smtp_source(gateway.port, 5, sessions=5)
+    wait_taken(peer, 5)
+    suite.wait_for("three of five have gone", lambda: peer.connections("open") == 2)
+    connections = peer.connections()
+    assert connections["accepted"] == 5 and connections["quits"] == 3, connections
+    assert connections["by_end"]["quit"] == 3, connections
+
+
+def test_SP44_one_that_is_not_used_says_QUIT_within_a_second_of_its_time(t):
+    gateway, peer = start(t, workers=1, pool={"enabled": True, "expiry": 1})
+    send(gateway)
+    wait_taken(peer, 1)
+    suite.wait_for("it has gone", lambda: peer.connections("ended") == 1)
+    report = peer.report()
+    stayed = report["times_ms"]["last_end"] - report["times_ms"]["last_message"]
+    assert 950 <= stayed <= 2000, f"{stayed} ms"
+    assert report["connections"]["by_end"]["quit"] == 1, report
+    return f"idle for {stayed} ms"
+
+
+def test_SP45_with_pooling_off_there_are_as_many_connections_as_deliveries(t):
+    gateway, peer = start(t, pool={"enabled": False})
+    burst(gateway, peer, 200)
+    suite.wait_for("all have gone", lambda: peer.connections("open") == 0)
+    report = peer.report()
+    assert report["connections"]["accepted"] == 200, report
+    assert report["connections"]["by_end"]["quit"] == 200, report
+    assert report["per_connection"]["messages"] == {"1": 200}, report
+
+
+# ---- slots ----
+
+def check_size(t, size, workers):
+    gateway, peer = start(t, "every END delay 20 then usual", workers,
+                          pool={"enabled": True, "size": size}, max_connections=0,
+                          max_in_flight=60)
+    sent = 0
+    for _ in range(4): # between bursts all that is kept is idle
+        sent = burst(gateway, peer, 100, sent, sessions=50)
+        time.sleep(0.15) # idle is who had no transaction for 100 ms
+    most = peer.connections("most_idle")
+    assert most <= size, f"{most} idle connections"
+    gateway.stop()
+    peer.stop()
+    return most
+
+
+def test_SP46_no_more_than_size_are_idle_over_all_workers(t):
+    seen = []
+    for size in (1, 2, 20, 999):
+        for workers in (1, 2, 4):
+            with suite.Scratch("postern-pool-size") as scratch:
+                seen.append(f"{check_size(scratch, size, workers)}/{size}")
+    return "most idle of 1, 2 and 4 workers: " + " ".join(seen)
+
+
+def test_SP46_with_free_slots_elsewhere_none_is_closed_for_want_of_one(t):
+    """All connections expire between the bursts and their slots stay where they were; the next burst
+    has its connections at other workers."""
+    gateway, peer = start(t, workers=4, pool={"enabled": True, "size": 12, "expiry": 1},
+                          max_in_flight=6, rows=True)
+    sent = 0
+    for _ in range(6):
+        sent = burst(gateway, peer, 60, sent, sessions=12)
+        suite.wait_for("all have gone", lambda: peer.connections("open") == 0)
+    rows = peer.report()["rows"]
+    early = [row for row in rows if row["longest_idle_ms"] is None or row["longest_idle_ms"] < 850]
+    assert not early, early
+    return f"{len(rows)} connections for {sent} messages, each kept to its end"
+
+
+# ---- leases ----
+
+def check_limit(t, pool):
+    gateway, peer = start(t, workers=4, pool=pool, max_connections=5)
+    burst(gateway, peer, 2000, sessions=40)
+    connections = peer.connections()
+    assert connections["most_open"] <= 5, connections
+    assert not attempts_that_failed(gateway)
+    gateway.stop()
+    return connections["most_open"], connections["accepted"]
+
+
+def test_SP49_no_more_than_max_connections_are_open(t):
+    return "most open, in all: %d, %d" % check_limit(t, {"enabled": True})
+
+
+def test_SP49_no_more_than_max_connections_are_open_with_pooling_off(t):
+    return "most open, in all: %d, %d" % check_limit(t, {"enabled": False})
+
+
+def check_learnt(t, pool):
+    gateway, peer = start(t, "limit 3", workers=4, pool=pool, max_connections=20)
+    burst(gateway, peer, 1000, sessions=40)
+    connections, log = peer.connections(), gateway.log_text()
+    assert connections["most_open"] <= 3 + connections["turned_away"], connections
+    assert not attempts_that_failed(gateway), attempts_that_failed(gateway)[0]
+    assert "server is down" not in log
+    suite.wait_for("it is told", lambda: "takes fewer connections" in gateway.log_text())
+    assert all(r["attempts"] == 0 for r in gateway.queue()), gateway.queue()
+    gateway.stop()
+    return f"{connections['turned_away']} turned away, then none"
+
+
+def test_SP49_a_server_that_bears_three_is_learnt(t):
+    return check_learnt(t, {"enabled": True})
+
+
+def test_SP49_a_server_that_bears_three_is_learnt_with_pooling_off(t):
+    return check_learnt(t, {"enabled": False})
+
+
+# ---- while things change ----
+
+def wait_all_run(gateway):
+    suite.wait_for("all workers run", lambda: [w["state"] for w in gateway.worker_rows()] ==
+                   ["running"] * gateway.workers)
+
+
+
+def test_SP46_SP49_what_dead_workers_had_comes_free(t):
+    gateway, peer = start(t, "every END delay 5 then usual", workers=4,
+                          pool={"enabled": True, "size": 4}, max_connections=4)
+    sent = 0
+    for _ in range(5):
+        os.kill(gateway.worker_pids()[0], signal.SIGKILL)
+        wait_all_run(gateway)
+        smtp_source(gateway.port, 100, sessions=10)
+        sent += 100
+        suite.wait_for("all is delivered", lambda: not gateway.queue(), 60)
+    connections = peer.connections()
+    assert connections["most_open"] <= 4, connections
+    assert connections["most_idle"] <= 4, connections
+    assert peer.report()["messages"]["distinct"] == sent
+    return f"most open {connections['most_open']}, most idle {connections['most_idle']}"
+
+
+def test_SP47_edits_under_load_lose_nothing_and_keep_the_limit(t):
+    gateway, peer = start(t, "every END delay 5 then usual", workers=2,
+                          pool={"enabled": True, "size": 4}, max_connections=4)
+    sender = t.spawn(["smtp-source", "-s", "10", "-m", "1500", "-l", "1000", "-d", "-M",
+                      "client.test", "-f", "from@client.test", "-t", "to@example.test",
+                      f"127.0.0.1:{gateway.port}"])
+    edits = 0
+    while sender.poll() is None:
+        gateway.put_profile("relay", [peer], pool={"enabled": edits % 3 != 2, "size": 1 + edits % 4},
+                            max_connections=4)
+        edits += 1
+    assert sender.returncode == 0
+    wait_taken(peer, 1500)
+    report = peer.report()
+    assert report["messages"]["repeated"] == 0, report["messages"]
+    assert report["connections"]["most_open"] <= 4, report["connections"]
+    return f"{edits} edits, most open {report['connections']['most_open']}"
+
+
+if __name__ == "__main__":
+    suite.run(globals())

@@ -1,0 +1,283 @@
+/* Who may keep how many idle connections: given, moved, refused, taken back (SP46). Workers are the
+ * other ends of channels and answer when the test says so. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "common/channel.h"
+#include "common/loop.h"
+#include "common/profile.h"
+#include "master/slots.h"
+#include "master/worker.h"
+
+enum { WORKERS = 3 };
+
+static struct loop *loop;
+static struct workers workers;
+static struct slots *slots;
+
+static struct fake {
+    struct channel *channel;
+    unsigned granted, refused, taken, forced;
+} fakes[WORKERS];
+
+static void on_slots(void *owner, const void *payload, int fd)
+{
+    const struct ipc_slots *said = payload;
+    struct fake *fake = owner;
+
+    (void)fd;
+    fake->granted += said->granted;
+    fake->refused += said->refused;
+}
+
+static void on_take(void *owner, const void *payload, int fd)
+{
+    const struct ipc_slot_take *order = payload;
+    struct fake *fake = owner;
+
+    (void)fd;
+    if (order->is_forced)
+        fake->forced += order->count;
+    else
+        fake->taken += order->count;
+}
+
+static void on_end(void *owner, int err)
+{
+    (void)owner;
+    (void)err;
+}
+
+static int set_profile(uint32_t id, bool is_pooled, unsigned size)
+{
+    const struct profile profile = { .id = id,
+                                     .type = PROFILE_SMTP,
+                                     .pool = { .enabled = is_pooled, .size = size } };
+
+    return slots_set_profile(slots, &profile);
+}
+
+static void setup(void)
+{
+    static channel_handler *const from_master[IPC_KIND_COUNT] = {
+        [IPC_SLOTS] = on_slots, [IPC_SLOT_TAKE] = on_take
+    };
+    static channel_handler *const from_worker[IPC_KIND_COUNT];
+
+    loop = workers.loop = loop_new();
+    slots = slots_new(&workers);
+    for (unsigned slot = 0; slot < WORKERS; slot++) {
+        struct worker *worker = workers_add(&workers, slot);
+        int fds[2];
+
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+        worker->channel = channel_new(loop, fds[0], IPC_MASTER, from_worker, on_end, worker);
+        worker->state = WORKER_RUNNING;
+        fakes[slot] = (struct fake){ .channel = channel_new(loop, fds[1], IPC_WORKER, from_master,
+                                                            on_end, &fakes[slot]) };
+    }
+    cr_assert_eq(set_profile(1, true, 4), 0);
+}
+
+static void teardown(void)
+{
+    slots_free(&slots);
+    for (unsigned slot = 0; slot < WORKERS; slot++) {
+        worker_free(&workers.slots[slot]);
+        channel_free(&fakes[slot].channel);
+    }
+    loop_free(loop);
+}
+
+TestSuite(slots, .init = setup, .fini = teardown, .timeout = 30);
+
+static void turns(void)
+{
+    for (int i = 0; i < 6; i++)
+        loop_turn(loop, 1);
+}
+
+static int want_of(unsigned slot, uint32_t profile, unsigned count)
+{
+    const struct ipc_slot_want want = { .profile = profile, .count = count };
+
+    return slots_want(slots, workers.slots[slot], &want);
+}
+
+static void want(unsigned slot, unsigned count)
+{
+    cr_assert_eq(want_of(slot, 1, count), 0);
+    turns();
+}
+
+static void say_idle(unsigned slot, int change)
+{
+    slots_idle_changed(slots, workers.slots[slot], 1, change);
+}
+
+static int given_of(unsigned slot, unsigned count, unsigned asked)
+{
+    const struct ipc_slot_given given = { .profile = 1, .count = count, .asked = asked };
+
+    return slots_given(slots, workers.slots[slot], &given);
+}
+
+static void give(unsigned slot, unsigned count, unsigned asked)
+{
+    cr_assert_eq(given_of(slot, count, asked), 0);
+    turns();
+}
+
+Test(slots, SP46_there_are_size_of_them_over_all_workers)
+{
+    want(0, 1);
+    want(1, 3);
+    say_idle(0, 1);
+    say_idle(1, 3);
+    cr_assert_eq(fakes[0].granted, 1u);
+    cr_assert_eq(fakes[1].granted, 3u);
+    want(2, 2);
+    cr_assert_eq(fakes[2].refused, 2u, "all are in use");
+    cr_assert_eq(fakes[0].taken + fakes[1].taken, 0u);
+}
+
+Test(slots, SP46_one_that_is_not_used_moves_when_its_holder_has_let_go)
+{
+    want(0, 4);
+    say_idle(0, 3);
+    want(1, 1);
+    cr_assert_eq(fakes[0].taken, 1u);
+    cr_assert_eq(fakes[1].granted + fakes[1].refused, 0u);
+    give(0, 1, 1);
+    cr_assert_eq(fakes[1].granted, 1u);
+    cr_assert_eq(slots_of(slots, 1, 0), 3u);
+    cr_assert_eq(slots_of(slots, 1, 1), 1u);
+}
+
+Test(slots, SP46_from_whom_has_the_most_to_spare)
+{
+    want(0, 1);
+    want(1, 3);
+    say_idle(1, 1);
+    want(2, 1);
+    cr_assert_eq(fakes[1].taken, 1u);
+    cr_assert_eq(fakes[0].taken, 0u);
+}
+
+Test(slots, SP46_if_he_needs_it_himself_after_all_another_is_asked_and_then_nobody)
+{
+    want(0, 2);
+    want(1, 2);
+    want(2, 1);
+    cr_assert_eq(fakes[0].taken, 1u);
+    say_idle(0, 2);
+    give(0, 0, 1);
+    cr_assert_eq(fakes[1].taken, 1u);
+    say_idle(1, 2);
+    give(1, 0, 1);
+    cr_assert_eq(fakes[2].refused, 1u);
+    cr_assert_eq(slots_of(slots, 1, 0) + slots_of(slots, 1, 1), 4u);
+}
+
+Test(slots, SP46_each_that_waits_has_his_own_on_its_way)
+{
+    want(0, 4);
+    want(1, 2);
+    want(2, 3);
+    cr_assert_eq(fakes[0].taken, 4u);
+    cr_assert_eq(fakes[1].refused + fakes[2].refused, 1u, "the fifth");
+    give(0, 3, 3);
+    give(0, 1, 1);
+    cr_assert_eq(fakes[1].granted + fakes[2].granted, 4u);
+}
+
+Test(slots, SP46_those_of_a_dead_worker_are_free)
+{
+    want(0, 4);
+    say_idle(0, 4);
+    slots_worker_lost(slots, 0);
+    want(1, 4);
+    cr_assert_eq(fakes[1].granted, 4u);
+}
+
+Test(slots, SP46_who_waits_for_a_dead_worker_is_served_or_refused)
+{
+    want(0, 3);
+    want(1, 1);
+    say_idle(1, 1);
+    want(2, 2);
+    cr_assert_eq(fakes[0].taken, 2u);
+    slots_worker_lost(slots, 0);
+    turns();
+    cr_assert_eq(fakes[2].granted, 2u);
+    slots_worker_lost(slots, 2);
+    want(0, 3);
+    cr_assert_eq(fakes[0].granted, 3u + 3u);
+}
+
+Test(slots, SP46_a_smaller_size_takes_also_what_is_in_use)
+{
+    want(0, 3);
+    want(1, 1);
+    say_idle(0, 3);
+    say_idle(1, 1);
+    cr_assert_eq(set_profile(1, true, 1), 0);
+    turns();
+    cr_assert_eq(fakes[0].forced + fakes[1].forced, 3u);
+    cr_assert_eq(set_profile(1, true, 1), 0);
+    turns();
+    cr_assert_eq(fakes[0].forced + fakes[1].forced, 3u, "once");
+}
+
+Test(slots, SP46_what_was_not_given_is_taken_if_it_must)
+{
+    want(0, 4);
+    want(1, 1);
+    cr_assert_eq(fakes[0].taken, 1u);
+    cr_assert_eq(set_profile(1, true, 3), 0);
+    turns();
+    cr_assert_eq(fakes[0].forced, 0u, "one is on its way, and now another");
+    cr_assert_eq(fakes[0].taken, 2u);
+    say_idle(0, 4);
+    give(0, 0, 2);
+    cr_assert_eq(fakes[0].forced, 1u);
+    cr_assert_eq(fakes[1].refused, 1u);
+}
+
+Test(slots, SP45_with_pooling_off_there_is_none)
+{
+    cr_assert_eq(set_profile(1, false, 4), 0);
+    want(0, 1);
+    cr_assert_eq(fakes[0].refused, 1u);
+}
+
+Test(slots, SP46_each_profile_has_its_own)
+{
+    cr_assert_eq(set_profile(2, true, 1), 0);
+    want(0, 4);
+    say_idle(0, 4);
+    cr_assert_eq(want_of(0, 2, 1), 0);
+    turns();
+    cr_assert_eq(fakes[0].granted, 5u);
+}
+
+Test(slots, SP46_a_deleted_profile_has_none)
+{
+    want(0, 1);
+    slots_drop_profile(slots, 1);
+    want(0, 1);
+    cr_assert_eq(fakes[0].refused, 1u);
+    cr_assert_eq(given_of(0, 1, 1), 0, "said before it knew");
+    cr_assert_eq(slots_of(slots, 1, 0), 0u);
+}
+
+Test(slots, nobody_gives_what_he_does_not_have)
+{
+    cr_assert_eq(given_of(0, 1, 1), -EBADMSG);
+    want(0, 2);
+    cr_assert_eq(given_of(0, 1, 1), -EBADMSG, "nobody asked");
+    cr_assert_eq(want_of(0, 1, 0), -EBADMSG);
+    cr_assert_eq(want_of(0, 1, IPC_JOBS_PER_WORKER + 1), -EBADMSG);
+}

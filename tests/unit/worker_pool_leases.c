@@ -1,0 +1,198 @@
+/* Leases as the pool sees them: used, given back, asked for, refused, called back (SP49). */
+#include "pool_world.h"
+
+#define PLAIN "'pool': {'enabled': false}"
+
+static struct worker_profile *version;
+
+static void setup(void)
+{
+    world_setup();
+    version = put_version(1, 20, POOLED);
+}
+
+TestSuite(pool_leases, .init = setup, .fini = world_teardown, .timeout = 60);
+
+/* Without a lease that came with a delivery. */
+static void ask_without(struct wish *wish)
+{
+    is_coming_without = true;
+    ask(wish, version, 0);
+    is_coming_without = false;
+}
+
+static void reclaim(unsigned count)
+{
+    const struct ipc_reclaim order = { .server = identity_of(version, 0),
+                                       .profile = PROFILE,
+                                       .count = count };
+
+    channel_send(master, IPC_RECLAIM, &order);
+    turn_a_while();
+}
+
+Test(pool_leases, SP49_one_that_is_not_used_goes_back_at_the_end_of_the_turn)
+{
+    struct lender *lender = lender_at(version, 0);
+
+    cr_assert(lend(lender));
+    smtp_pool_add_lease(pool, PROFILE, identity_of(version, 0), 0);
+    turn_a_while();
+    cr_assert_eq(lender->out, 0u);
+}
+
+Test(pool_leases, SP49_a_connection_keeps_its_lease_until_the_server_has_ended_it)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wish = { 0 };
+
+    peer_on(peers[0], "QUIT", "", 1);
+    version = put_version(2, 0, POOLED);
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, strstr(peers[0]->log, "QUIT|") != NULL);
+    turn_a_while();
+    cr_assert_eq(lender->out, 1u);
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, lender->out == 0);
+}
+
+Test(pool_leases, SP49_who_has_none_asks)
+{
+    struct wish wish = { 0 };
+
+    ask_without(&wish);
+    UNTIL(loop, wish.got == 1);
+    cr_assert_eq(lender_at(version, 0)->out, 1u);
+}
+
+Test(pool_leases, SP49_who_is_refused_fails_and_nothing_was_tried)
+{
+    struct wish wishes[2] = { 0 };
+
+    is_refusing = true;
+    ask_without(&wishes[0]);
+    ask_without(&wishes[1]);
+    UNTIL(loop, wishes[0].failed == 1 && wishes[1].failed == 1);
+    cr_assert_str_eq(wishes[0].text, "no connection to it is free");
+    turn_a_while();
+    cr_assert_eq(peers[0]->connections, 0u);
+    cr_assert_eq(lender_at(version, 0)->wanted, 0u);
+}
+
+Test(pool_leases, SP49_only_as_many_are_asked_for_as_wait)
+{
+    struct wish wishes[4] = { 0 };
+
+    version = put_version(2, 20, POOLED ", 'max_connections': 1");
+    for (unsigned i = 0; i < 4; i++)
+        ask(&wishes[i], version, 0);
+    UNTIL(loop, wishes[0].got == 1);
+    turn_a_while();
+    cr_assert_eq(lender_at(version, 0)->wanted, 3u);
+    for (unsigned i = 1; i < 4; i++) {
+        give_back(&wishes[i - 1]);
+        cr_assert_eq(wishes[i].got, 1u, "handed over");
+    }
+    turn_a_while();
+    cr_assert_eq(lender_at(version, 0)->wanted, 3u, "not once more for the same wish");
+    give_back(&wishes[3]);
+    turn_a_while();
+    lender_at(version, 0)->limit = 9;
+    serve_lender(lender_at(version, 0));
+    turn_a_while();
+    cr_assert_eq(lender_at(version, 0)->out, 1u, "what comes too late goes back");
+}
+
+Test(pool_leases, SP49_with_pooling_off_who_waits_gets_the_lease_of_who_ended)
+{
+    struct wish first = { 0 }, second = { 0 };
+
+    version = put_version(2, 20, PLAIN ", 'max_connections': 1");
+    get(&first, version, 0);
+    ask(&second, version, 0);
+    give_back(&first);
+    UNTIL(loop, second.got == 1);
+    cr_assert_eq(peers[0]->connections, 2u);
+    cr_assert_not(second.is_reused);
+    cr_assert_eq(lender_at(version, 0)->out, 1u);
+}
+
+Test(pool_leases, SP49_the_oldest_idle_one_is_given_up_when_the_master_calls)
+{
+    struct wish wishes[3] = { 0 };
+    struct smtp_connection *kept;
+
+    for (unsigned i = 0; i < 3; i++)
+        get(&wishes[i], version, 0);
+    kept = wishes[2].connection;
+    for (unsigned i = 0; i < 3; i++)
+        give_back(&wishes[i]);
+    reclaim(2);
+    UNTIL(loop, lender_at(version, 0)->out == 1);
+    cr_assert(take(&wishes[0], version, 0));
+    cr_assert_eq(wishes[0].connection, kept, "what was used last");
+    cr_assert_not(take(&wishes[1], version, 0));
+}
+
+Test(pool_leases, SP49_what_is_in_use_goes_back_when_it_is_done)
+{
+    struct wish busy = { 0 }, waits = { 0 };
+
+    version = put_version(2, 20, POOLED ", 'max_connections': 1");
+    get(&busy, version, 0);
+    ask(&waits, version, 0);
+    reclaim(1);
+    cr_assert_eq(busy.lost, 0u);
+    lender_at(version, 0)->limit = 0;
+    lender_at(version, 0)->wanted = 0;
+    give_back(&busy);
+    cr_assert_eq(waits.got, 0u, "not handed over: the master has another use for it");
+    UNTIL(loop, lender_at(version, 0)->out == 0);
+    smtp_pool_give_up(&waits.ticket);
+}
+
+Test(pool_leases, SP49_more_than_there_are_cannot_be_called_back)
+{
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    reclaim(7);
+    UNTIL(loop, lender_at(version, 0)->out == 0);
+    get(&wish, version, 0);
+    give_back(&wish);
+    turn_a_while();
+    cr_assert(take(&wish, version, 0), "that is over");
+}
+
+Test(pool_leases, SP49_too_many_is_told_with_the_lease_that_it_cost)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wish = { 0 };
+
+    peer_on(peers[0], "greeting", "421 4.3.2 too many connections", 1);
+    ask(&wish, version, 0);
+    UNTIL(loop, wish.failed == 1);
+    smtp_pool_too_many(pool, version, 0);
+    turn_a_while();
+    cr_assert_eq(lender->too_many, 1u);
+    cr_assert_eq(lender->out, 0u);
+    get(&wish, version, 0);
+    turn_a_while();
+    cr_assert_eq(lender->too_many, 1u, "once");
+}
+
+Test(pool_leases, SP49_what_others_have_open_counts_as_open)
+{
+    struct wish wish = { 0 };
+
+    cr_assert_eq(smtp_pool_open_to(pool, version, 0), 0u);
+    cr_assert(lend(lender_at(version, 0)));
+    smtp_pool_add_lease(pool, PROFILE, identity_of(version, 0), 4);
+    get(&wish, version, 0);
+    cr_assert_eq(smtp_pool_open_to(pool, version, 0), 1u, "the last word counts");
+    lender_at(version, 0)->out++;
+    smtp_pool_add_lease(pool, PROFILE, identity_of(version, 0), 4);
+    cr_assert_eq(smtp_pool_open_to(pool, version, 0), 5u);
+}

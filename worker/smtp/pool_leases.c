@@ -1,0 +1,206 @@
+/* worker/smtp/pool_leases.c: leases: how many connections may be open to a server from here (SP49),
+ * and what the master hears of them. */
+#include <stdlib.h>
+
+#include "common/channel.h"
+#include "common/loop.h"
+#include "common/profile.h"
+#include "worker/directory.h"
+#include "worker/smtp/pool_private.h"
+
+struct smtp_account *smtp_pool_account(const struct smtp_pool *pool, uint32_t profile,
+                                       uint64_t server)
+{
+    struct smtp_account *account;
+
+    LIST_FOREACH(account, &pool->accounts, link)
+    {
+        if (account->server == server && account->profile == profile)
+            return account;
+    }
+    return NULL;
+}
+
+struct smtp_account *smtp_pool_get_account(struct smtp_pool *pool, uint32_t profile,
+                                           uint64_t server)
+{
+    struct smtp_account *account = smtp_pool_account(pool, profile, server);
+
+    if (account != NULL)
+        return account;
+    account = calloc(1, sizeof(*account));
+    if (account == NULL)
+        return NULL;
+    account->pool = pool;
+    account->profile = profile;
+    account->server = server;
+    TAILQ_INIT(&account->line);
+    LIST_INSERT_HEAD(&pool->accounts, account, link);
+    return account;
+}
+
+unsigned smtp_account_spare(const struct smtp_account *account)
+{
+    return account->leases - account->open;
+}
+
+bool smtp_account_is_called(const struct smtp_account *account)
+{
+    return account->owed > account->leaving;
+}
+
+/* ---- the end of a turn ---- */
+
+static void tell_back(struct smtp_account *account, unsigned count)
+{
+    const struct ipc_lease_back back = { .server = account->server,
+                                         .profile = account->profile,
+                                         .count = count,
+                                         .too_many = account->too_many };
+
+    account->leases -= count;
+    account->owed -= account->owed < count ? account->owed : count;
+    account->too_many = 0;
+    channel_send(account->pool->channel, IPC_LEASE_BACK, &back);
+}
+
+/* What the master wants, or the server does not bear, goes first; then what nobody waits for. */
+static void give_back_spare(struct smtp_account *account)
+{
+    unsigned spare = smtp_account_spare(account);
+    unsigned unused = spare > account->waiting ? spare - account->waiting : 0;
+    unsigned due = account->owed > account->too_many ? account->owed : account->too_many;
+
+    due = due < spare ? due : spare;
+    if (unused > 0 || due > 0 || account->too_many > 0)
+        tell_back(account, unused > due ? unused : due);
+}
+
+static void ask_for_more(struct smtp_account *account)
+{
+    unsigned covered = smtp_account_spare(account) + account->asked;
+    const struct ipc_lease_want want = { .server = account->server,
+                                         .profile = account->profile,
+                                         .count = account->waiting - covered };
+
+    if (account->waiting <= covered)
+        return;
+    account->asked += want.count;
+    channel_send(account->pool->channel, IPC_LEASE_WANT, &want);
+}
+
+static void tell_connections(struct smtp_account *account)
+{
+    const struct ipc_connections counts = { .server = account->server,
+                                            .profile = account->profile,
+                                            .idle = (uint16_t)account->idle_count,
+                                            .open = (uint16_t)account->open };
+
+    if (account->told_idle == account->idle_count && account->told_open == account->open)
+        return;
+    account->told_idle = account->idle_count;
+    account->told_open = account->open;
+    channel_send(account->pool->channel, IPC_CONNECTIONS, &counts);
+}
+
+static void forget_unused(struct smtp_account *account)
+{
+    if (account->users > 0 || account->leases > 0 || account->asked > 0)
+        return;
+    LIST_REMOVE(account, link);
+    free(account);
+}
+
+void smtp_pool_settle_accounts(struct smtp_pool *pool)
+{
+    struct smtp_account *account, *next;
+
+    for (account = LIST_FIRST(&pool->accounts); account != NULL; account = next) {
+        next = LIST_NEXT(account, link);
+        if (!account->is_changed)
+            continue;
+        account->is_changed = false;
+        give_back_spare(account);
+        ask_for_more(account);
+        tell_connections(account);
+        forget_unused(account);
+    }
+}
+
+/* ---- what the master says ---- */
+
+void smtp_pool_lease(struct smtp_pool *pool, const struct ipc_lease *lease)
+{
+    struct smtp_account *account = smtp_pool_account(pool, lease->profile, lease->server);
+    unsigned answered = lease->granted + lease->refused;
+
+    if (account == NULL)
+        return; /* nobody has asked */
+    account->asked -= account->asked < answered ? account->asked : answered;
+    account->leases += lease->granted;
+    account->others = lease->others;
+    smtp_pool_mark_changed(account);
+    if (lease->refused > 0)
+        smtp_pool_refuse_line(account);
+    else if (account->waiting > 0)
+        loop_timer_set_ms(pool->wake, 0);
+}
+
+void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order)
+{
+    struct smtp_account *account = smtp_pool_account(pool, order->profile, order->server);
+    struct smtp_pooled *idle;
+
+    if (account == NULL)
+        return;
+    account->owed += order->count;
+    if (account->owed > account->leases)
+        account->owed = account->leases;
+    while (smtp_account_is_called(account) && (idle = smtp_pool_oldest_idle(account)) != NULL)
+        smtp_pool_dismiss(idle);
+    smtp_pool_mark_changed(account);
+}
+
+/* ---- what deliveries say ---- */
+
+void smtp_pool_add_lease(struct smtp_pool *pool, uint32_t profile, uint64_t server, unsigned others)
+{
+    struct smtp_account *account = smtp_pool_get_account(pool, profile, server);
+    const struct ipc_lease_back back = { .server = server, .profile = profile, .count = 1 };
+
+    if (account == NULL) {
+        channel_send(pool->channel, IPC_LEASE_BACK, &back);
+        return;
+    }
+    account->leases++;
+    account->others = others;
+    smtp_pool_mark_changed(account);
+    if (account->waiting > 0)
+        loop_timer_set_ms(pool->wake, 0);
+}
+
+static struct smtp_account *account_of(const struct smtp_pool *pool,
+                                       const struct worker_profile *version, unsigned server)
+{
+    return smtp_pool_account(pool, version->profile->id,
+                             server_uri_identity(version->profile->servers[server].text));
+}
+
+void smtp_pool_too_many(struct smtp_pool *pool, const struct worker_profile *profile,
+                        unsigned server)
+{
+    struct smtp_account *account = account_of(pool, profile, server);
+
+    if (account == NULL)
+        return;
+    account->too_many++;
+    smtp_pool_mark_changed(account);
+}
+
+unsigned smtp_pool_open_to(const struct smtp_pool *pool, const struct worker_profile *profile,
+                           unsigned server)
+{
+    const struct smtp_account *account = account_of(pool, profile, server);
+
+    return account != NULL ? account->open + account->others : 0;
+}
