@@ -13,7 +13,8 @@
 #include "master/segments.h"
 #include "master/worker.h"
 
-#define LOOK_MS        1000
+#define LOOK_MS        250
+#define SEALED_MS      50     /* what is on its way at the seal has mostly left by then */
 #define SLICE          8192U  /* groups looked at in one turn */
 #define RUN_PLACES_MAX 65536U /* in one run: what more there is has another */
 #define REST_MS        10000  /* of a segment in which something had to stay */
@@ -259,6 +260,12 @@ static void on_timer(void *arg)
 }
 
 /* ---- what workers say ---- */
+
+void compactor_sealed(struct compactor *compactor)
+{
+    if (first_in(compactor, RUN_WALKING) == NULL)
+        loop_timer_set_ms(compactor->timer, SEALED_MS);
+}
 
 int compactor_moved(struct compactor *compactor, struct worker *worker,
                     const struct ipc_mail_moved *moved)

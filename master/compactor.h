@@ -26,6 +26,8 @@ struct compactor *compactor_new(struct loop *loop, struct queue *queue, struct s
 void compactor_free(struct compactor **compactor);
 void compactor_stop(struct compactor *compactor); /* begins nothing more */
 
+/* A segment was sealed: perhaps hardly anything in it is alive any more. */
+void compactor_sealed(struct compactor *compactor);
 /* What workers say. 0, or -EBADMSG: nobody asked this worker. */
 int compactor_moved(struct compactor *compactor, struct worker *worker,
                     const struct ipc_mail_moved *moved);

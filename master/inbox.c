@@ -214,10 +214,12 @@ static void on_sealed(void *owner, const void *payload, int fd)
     (void)fd;
     if (!is_believed(worker))
         return;
-    if (!scans_may_report(s->scans, worker, sealed->slot) || sealed->segment == 0)
+    if (!scans_may_report(s->scans, worker, sealed->slot) || sealed->segment == 0) {
         supervisor_fault(worker, "SEGMENT_SEALED");
-    else
-        segments_sealed(s->parts.segments, sealed);
+        return;
+    }
+    segments_sealed(s->parts.segments, sealed);
+    compactor_sealed(s->parts.compactor);
 }
 
 static void on_failed(void *owner, const void *payload, int fd)

@@ -3,8 +3,8 @@
 #include "master/segments_private.h"
 #include "master/worker.h"
 
-#define MIN_AGE_MS    1000 /* sealed so long: what was on its way then has mostly left */
-#define VAIN_RUNS_MAX 6    /* 64 times as long */
+#define MIN_AGE_MS    250 /* sealed so long, unless little is alive: what was on its way has left */
+#define VAIN_RUNS_MAX 6   /* 64 times as long */
 
 struct slot_sum {
     uint64_t bytes, live; /* of sealed segments */
@@ -14,7 +14,8 @@ static bool may_be_chosen(const struct segment_entry *entry, int64_t now_ms)
 {
     return entry->is_sealed && entry->bytes > 0 && entry->pins > 0 && entry->phase == IN_USE &&
            now_ms >= entry->rest_until_ms &&
-           (entry->is_retired || now_ms - entry->sealed_ms >= MIN_AGE_MS);
+           (entry->is_retired || 4 * entry->live <= entry->bytes ||
+            now_ms - entry->sealed_ms >= MIN_AGE_MS);
 }
 
 static bool is_worth_it(const struct segment_entry *entry, const struct slot_sum *sum)

@@ -13,6 +13,7 @@
 #include "worker/disk.h"
 
 #define FULL_RETRY_MS 1000
+#define MAKE_FROM     250 /* thousandths of the current segment: until then one may come back */
 #define RETIRED_MAX   64U
 
 struct segment_supply {
@@ -256,12 +257,15 @@ int64_t segment_supply_advance(struct segment_supply *supply, unsigned used, boo
     if (supply->spare_count > 0)
         return FULL_RETRY_MS;
     if (!segment_maker_is_busy(maker)) {
+        if (used < MAKE_FROM && !supply->is_broken)
+            return FULL_RETRY_MS;
         if (now_ms < supply->make_at_ms)
             return supply->make_at_ms - now_ms;
         begin_making(supply, now_ms);
         return segment_maker_is_busy(maker) ? 0 : FULL_RETRY_MS;
     }
-    if (is_idle || 1000 * maker->made / (maker->bytes + maker->state_bytes) < 2 * used)
+    if (is_idle || used < MAKE_FROM ||
+        1000 * maker->made / (maker->bytes + maker->state_bytes) < 2 * (used - MAKE_FROM))
         make_slice(supply, now_ms);
     return 0;
 }
@@ -294,10 +298,11 @@ uint64_t segment_supply_known_id(const struct segment_supply *supply,
     return known;
 }
 
-/* The one that is being made will be a spare, too. */
+/* One lies ready: with the segment that is written to and one on its way back the slot takes no
+ * more than three beside what is alive. */
 static bool wants_spare(const struct segment_supply *supply)
 {
-    return supply->spare_count + segment_maker_is_busy(&supply->maker) < SEGMENT_SUPPLY_SPARES;
+    return supply->spare_count == 0;
 }
 
 /* The slot must never give out an id again, though nothing of this file is left. */
@@ -327,6 +332,7 @@ void segment_supply_reuse(struct segment_supply *supply, uint32_t number,
                                  &file);
     if (err == 0) {
         add_spare(supply, file);
+        segment_maker_abort(&supply->maker, settings->dir); /* not needed any more */
         return;
     }
     if (err != -ESTALE && err != -ENOENT && !is_shortage(err))

@@ -1,7 +1,8 @@
 /* worker/segment_supply.h: where the slot's next segment comes from.
  *
- * Lives in the sync thread. One spare is made ahead of need, a slice at a time; what the master
- * hands back is renewed, so that in steady state nothing is made at all.
+ * Lives in the sync thread. There is at most one spare. It is made ahead of need, a slice at a time;
+ * what the master hands back is renewed and takes its place, so that in steady state hardly any is
+ * made.
  *
  * It also keeps the slot's record of failures (MQ02): after one the next segment must prove itself
  * by a fresh header, written and synced, at once and then every retry_ms; a second failure within
@@ -17,8 +18,6 @@
 #include "common/log.h"
 #include "worker/segment_file.h"
 #include "worker/slot_dir.h"
-
-#define SEGMENT_SUPPLY_SPARES 2U
 
 struct segment_supply;
 
@@ -48,9 +47,9 @@ void segment_supply_adopt(struct segment_supply *supply, const uint32_t *numbers
 int segment_supply_take(struct segment_supply *supply, int64_t now_ms,
                         struct segment_file **ret_file);
 
-/* Makes a slice more of the spare, if one is wanted: always when `is_idle`, otherwise only as much
- * as the use of the current segment (in thousandths) demands. Returns the ms until there is more to
- * do, 0 for at once. */
+/* Makes a slice more of the spare, if one is wanted, from a quarter of the current segment on:
+ * always when `is_idle`, otherwise only as much as its use (in thousandths) demands. Returns the ms
+ * until there is more to do, 0 for at once. */
 int64_t segment_supply_advance(struct segment_supply *supply, unsigned used, bool is_idle,
                                int64_t now_ms);
 

@@ -158,7 +158,8 @@ def test_MQ02_short_writes_change_nothing(t):
 
 @suite.deadline(120)
 def test_MQ03_states_that_cannot_be_synced_are_an_alert(t):
-    gateway, sink, faults, switch = start(t, "fdatasync:1:EIO:path=.state:%s")
+    # So large that no other segment, with states of its own, is made meanwhile.
+    gateway, sink, faults, switch = start(t, "fdatasync:1:EIO:path=.state:%s", segment_size="16M")
     load = load_through(t, gateway, faults, switch, 1, did="EIO")
     load.stop()
     assert not load.broken, load.broken

@@ -560,7 +560,7 @@ Test(recovery, a_large_message_that_is_given_up_leaves_nothing)
 
     world_open(world, 0);
     world_submit(world, 0, 100, 1);
-    WORLD_WAIT(world, world->done == 1 && has_header(2)); /* nothing more is being made */
+    WORLD_WAIT(world, world->done == 1); /* and nothing more is made for so little */
     before = count_segments();
     large = begin_large(bytes);
     write_large(large, body, bytes);

@@ -271,7 +271,7 @@ Test(segment_writer, in_steady_state_nothing_is_made)
     cr_assert_neq(fstatat(dir.fd, "5.seg", &status, 0), 0);
 }
 
-Test(segment_writer, no_more_than_two_spares_are_kept)
+Test(segment_writer, no_more_than_one_spare_is_kept)
 {
     for (unsigned i = 0; i < 5; i++)
         fill_segment();
@@ -280,18 +280,51 @@ Test(segment_writer, no_more_than_two_spares_are_kept)
         segment_writer_reuse(writer, sealed[i], now_ms);
     cr_assert_eq((unsigned)exists(sealed[0]) + exists(sealed[1]) + exists(sealed[2]) +
                      exists(sealed[3]) + exists(sealed[4]),
-                 1, "beside the one that was made ahead");
+                 1);
 }
 
-/* Else there would be three when it is made. */
-Test(segment_writer, the_one_that_is_being_made_counts_as_a_spare)
+static unsigned count_files(void)
 {
-    for (unsigned i = 0; i < 3; i++)
-        fill_segment(); /* the last message lies in the one that was taken: another is being made */
-    segment_writer_reuse(writer, sealed[0], now_ms);
-    segment_writer_reuse(writer, sealed[1], now_ms);
-    cr_assert(exists(sealed[0]));
-    cr_assert_not(exists(sealed[1]));
+    unsigned count = 0;
+
+    for (uint32_t number = 1; number < 64; number++)
+        count += exists(number);
+    return count;
+}
+
+/* So much that another is wanted, in one batch. */
+static void use_a_third(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        add(100000);
+    run();
+}
+
+Test(segment_writer, none_is_made_before_a_quarter_is_used)
+{
+    add(100);
+    run();
+    rest();
+    cr_assert_eq(count_files(), 1u);
+    use_a_third();
+    rest();
+    cr_assert_eq(count_files(), 2u);
+}
+
+Test(segment_writer, one_that_is_handed_back_takes_the_place_of_the_one_that_is_being_made)
+{
+    uint32_t full;
+
+    fill_segment();
+    full = sealed[0];
+    use_a_third();
+    (void)segment_writer_run(writer, now_ms);
+    cr_assert_eq(count_files(), 3u, "the full one, the current one, and one that is being made");
+    segment_writer_reuse(writer, full, now_ms);
+    cr_assert_eq(count_files(), 2u);
+    cr_assert(segment_writer_owns(writer, full));
+    rest();
+    cr_assert_eq(count_files(), 2u, "one is enough");
 }
 
 Test(segment_writer, what_is_in_use_is_not_handed_back)
@@ -336,7 +369,7 @@ Test(segment_writer, ids_outlive_the_files_that_had_them)
     for (unsigned i = 0; i < 3; i++)
         fill_segment();
     rest();
-    segment_writer_reuse(writer, sealed[0], now_ms); /* the second spare */
+    segment_writer_reuse(writer, sealed[0], now_ms); /* the spare */
     segment_writer_reuse(writer, sealed[1], now_ms);
     cr_assert_not(exists(sealed[1]));
     cr_assert_eq(slot_dir_last_id(dir.fd), 0, "what is left is evidence enough");
@@ -374,8 +407,7 @@ Test(segment_writer, MQ07_without_room_it_says_so_and_goes_on_by_itself)
 
 Test(segment_writer, MQ07_what_is_there_is_used_up_first)
 {
-    add(100);
-    run();
+    use_a_third();
     rest(); /* there is a spare */
     has_room = false;
     while (last_err() == 0) {
@@ -457,8 +489,7 @@ Test(segment_writer, MQ02_a_second_failure_within_60_s_stops_intake_until_one_su
 {
     const struct segment_supply *supply = segment_writer_supply(writer);
 
-    add(100);
-    run();
+    use_a_third();
     rest();
     set_faults(DISK_CALL_SYNC, -EIO, 1000);
     add(100);
@@ -493,7 +524,7 @@ Test(segment_writer, MQ02_a_stopped_slot_tries_its_spares_though_no_mail_comes)
 
     fill_segment();
     rest();
-    segment_writer_reuse(writer, sealed[0], now_ms); /* two spares */
+    segment_writer_reuse(writer, sealed[0], now_ms); /* a spare */
     set_faults(DISK_CALL_SYNC, -EIO, 2);
     add(100);
     run();
