@@ -190,6 +190,9 @@ struct ipc_health_probe {
     uint64_t version; /* of the profile */
     uint32_t profile;
     uint32_t server;
+    uint64_t leased; /* the server's identity: a lease for the connection comes with it */
+    uint32_t others; /* leases that other workers have there */
+    uint32_t reserved;
 };
 
 struct ipc_health_probed {

@@ -6,6 +6,7 @@
 
 #include "common/channel.h"
 #include "common/loop.h"
+#include "master/budget.h"
 #include "master/dispatch_parts.h"
 #include "master/group.h"
 #include "master/route.h"
@@ -13,18 +14,22 @@
 
 #define PROBE_GRACE_MS 5000
 
-/* The least loaded worker asks the server. False: none runs. */
+/* The least loaded worker asks the server. False: none runs, or no connection to it is free. */
 static bool send_probe(struct dispatch *dispatch, struct lane *lane, size_t index)
 {
     struct route_server *server = &lane->route->states[index];
+    struct account *account = budget_account(dispatch->budget, lane->profile, server->identity);
     struct worker *worker = workers_least_loaded(dispatch->workers);
-    const struct ipc_health_probe order = { .token = dispatch->health.last_token + 1,
-                                            .version = lane->route->version,
-                                            .profile = lane->profile,
-                                            .server = (uint32_t)index };
+    struct ipc_health_probe order = { .token = dispatch->health.last_token + 1,
+                                      .version = lane->route->version,
+                                      .profile = lane->profile,
+                                      .server = (uint32_t)index,
+                                      .leased = server->identity };
 
-    if (worker == NULL)
+    if (worker == NULL || account == NULL ||
+        !budget_take(dispatch->budget, account, worker->slot))
         return false;
+    order.others = budget_others(account, worker->slot);
     dispatch->health.last_token++;
     server->probe.token = order.token;
     server->probe.slot = worker->slot;

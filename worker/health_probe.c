@@ -36,7 +36,7 @@ struct health_prober {
     const struct conf *conf;
     struct directory *directory;
     struct resolver *resolver;
-    const struct smtp_pool *pool;
+    struct smtp_pool *pool;
     TAILQ_HEAD(, health_probe) probes;
 };
 
@@ -55,11 +55,17 @@ static void tell(const struct health_prober *prober, const struct ipc_health_pro
     channel_send(prober->channel, IPC_HEALTH_PROBED, &probed);
 }
 
+static void return_lease(const struct health_prober *prober, const struct ipc_health_probe *order)
+{
+    smtp_pool_add_lease(prober->pool, order->profile, order->leased, order->others);
+}
+
 static void probe_free(struct health_probe *probe)
 {
     TAILQ_REMOVE(&probe->prober->probes, probe, link);
     resolver_cancel(&probe->query);
     smtp_connection_free(&probe->connection);
+    return_lease(probe->prober, &probe->order);
     resolver_answer_release(probe->answer);
     directory_release(probe->profile);
     if (probe->limit != NULL)
@@ -108,7 +114,8 @@ static void on_failed(const struct smtp_failure *failure, void *owner)
 {
     struct health_probe *probe = owner;
     const struct health_prober *prober = probe->prober;
-    bool is_crowded = smtp_pool_open_to(prober->pool, probe->profile, probe->order.server) > 0;
+    bool is_crowded = probe->order.others > 0 ||
+                      smtp_pool_open_to(prober->pool, probe->profile, probe->order.server) > 0;
 
     probe->connection = NULL;
     if (failure->event == SMTP_SHORT)
@@ -126,8 +133,8 @@ static const struct smtp_connection_ops probe_ops = {
     .on_farewell = on_farewell,
 };
 
-/* The connection of a probe is one of the server's max_connections like any other (SP49): this is
- * where a lease for it is needed, and probe_free() where it comes back. */
+/* One of the server's max_connections like any other (SP49): its lease came with the order, and goes
+ * back when the probe is over. */
 static void open_connection(struct health_probe *probe)
 {
     const struct profile *profile = probe->profile->profile;
@@ -188,6 +195,7 @@ void health_prober_ask(struct health_prober *prober, const struct ipc_health_pro
     if (profile == NULL || profile->profile->version != order->version ||
         order->server >= profile->profile->server_count || limit == NULL) {
         tell(prober, order, IPC_WORD_UNDECIDED, "it cannot be asked from here now");
+        return_lease(prober, order);
         if (profile != NULL)
             directory_release(profile);
         if (limit != NULL)
@@ -205,7 +213,7 @@ void health_prober_ask(struct health_prober *prober, const struct ipc_health_pro
 
 struct health_prober *health_prober_new(struct loop *loop, struct channel *channel,
                                         const struct conf *conf, struct directory *directory,
-                                        struct resolver *resolver, const struct smtp_pool *pool)
+                                        struct resolver *resolver, struct smtp_pool *pool)
 {
     struct health_prober *prober = calloc(1, sizeof(*prober));
 

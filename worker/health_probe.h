@@ -2,8 +2,9 @@
  * down (SP23): connect, greeting, EHLO and QUIT with the production code, under the profile's
  * time-outs and IPC_HEALTH_PROBE_MS in all. Nothing is mailed.
  *
- * HEALTH_PROBE in, HEALTH_PROBED out, once for each. "Too many connections" while others of this
- * worker are open there is an answer like any other (SP49); what is short here, or a version that
+ * HEALTH_PROBE in, HEALTH_PROBED out, once for each. The lease that came with it goes back through the
+ * pool when the connection is closed. "Too many connections" while others are open there is an
+ * answer like any other (SP49); what is short here, or a version that
  * is not here, says nothing about the server. */
 #ifndef WORKER_HEALTH_PROBE_H
 #define WORKER_HEALTH_PROBE_H
@@ -21,7 +22,7 @@ struct smtp_pool;
 /* Borrows everything. NULL when memory is short. */
 struct health_prober *health_prober_new(struct loop *loop, struct channel *channel,
                                         const struct conf *conf, struct directory *directory,
-                                        struct resolver *resolver, const struct smtp_pool *pool);
+                                        struct resolver *resolver, struct smtp_pool *pool);
 /* What is under way ends without a word. Before the resolver and the directory. NULL inside is
  * allowed. */
 void health_prober_free(struct health_prober **prober);

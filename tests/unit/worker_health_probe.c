@@ -114,12 +114,23 @@ static void put_patient(unsigned greeting_s)
     put_own(1, server, timeouts);
 }
 
+#define LEASED 4711 /* what the server is called does not matter to the worker */
+
+static struct lender *leases(void)
+{
+    return lender_of(PROFILE, LEASED);
+}
+
+/* Each comes with a lease. */
 static void ask_for(uint32_t profile, uint64_t version, uint32_t server)
 {
-    const struct ipc_health_probe order = {
-        .token = 77, .profile = profile, .version = version, .server = server
-    };
+    const struct ipc_health_probe order = { .token = 77,
+                                            .profile = profile,
+                                            .version = version,
+                                            .server = server,
+                                            .leased = LEASED };
 
+    leases()->out++;
     health_prober_ask(prober, &order);
 }
 
@@ -130,6 +141,7 @@ static void expect(enum ipc_server_word word, const char *text)
     cr_assert_eq(heard, 1u, "once");
     cr_expect_eq(said.token, 77u);
     cr_expect_eq(said.profile, PROFILE);
+    UNTIL(loop, leases()->out == 0);
     cr_expect_eq(said.word, (uint32_t)word, "%u: %s", said.word, said.text);
     cr_expect_not_null(strstr(said.text, text), "%s", said.text);
 }
@@ -143,6 +155,18 @@ Test(health_probe, SP23_a_server_that_answers_is_left_with_quit_and_sent_no_mail
     cr_expect_str_eq(peers[1]->log, "EHLO gw.test|QUIT|");
     cr_expect_eq(peers[0]->connections, 0u);
     cr_expect_eq(told.messages, 0u, "the pool has nothing to do with it");
+}
+
+Test(health_probe, SP49_its_lease_is_kept_until_the_server_has_ended_it)
+{
+    put_version(1, 0, POOLED);
+    peer_on(peers[0], "QUIT", "", -1);
+    ask_for(PROFILE, 1, 0);
+    UNTIL(loop, strstr(peers[0]->log, "QUIT|") != NULL && heard == 1);
+    turn_a_while();
+    cr_assert_eq(leases()->out, 1u);
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, leases()->out == 0);
 }
 
 static const struct {
