@@ -10,8 +10,8 @@ const struct feature_row features[FEATURE_COUNT] = {
     [FEATURE_VAULT] = { "vault", false, true },
     [FEATURE_POOL] = { "pool", true, false },
     [FEATURE_MAX_CONNECTIONS] = { "max_connections", true, false },
-    [FEATURE_MAX_LIFETIME] = { "max_lifetime", false, false },
-    [FEATURE_MAX_MESSAGES] = { "max_messages", false, false },
+    [FEATURE_MAX_LIFETIME] = { "max_lifetime", true, false },
+    [FEATURE_MAX_MESSAGES] = { "max_messages", true, false },
     [FEATURE_RETRY_WARN] = { "retry.warn", false, false },
     [FEATURE_VERIFY_RECIPIENTS] = { "verify_recipients", false, false },
 };

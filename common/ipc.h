@@ -205,12 +205,34 @@ struct ipc_health_probed {
 /* How many idle connections a worker keeps for one server, for dispatch by affinity. */
 /* ---- connections; a server is named by its identity (common/server_uri.h) ---- */
 
-/* What a worker has to one server of a profile, for dispatch by affinity. */
+/* What became of the deliveries that wanted a connection to a server, and of the connections. */
+#define IPC_POOL_COUNTS(X)                                                 \
+    X(hits, "an idle one was there: no handshake")                         \
+    X(handed_over, "got one straight from another delivery: no handshake") \
+    X(misses, "none was idle: opened a fresh one")                         \
+    X(misses_off, "opened a fresh one: pooling is off")                    \
+    X(stale, "one that was used again turned out to be dead (SP48)")       \
+    X(expired, "closed after its idle time (SP44)")                        \
+    X(lost, "the server ended an idle one")                                \
+    X(full, "closed because no slot was free (SP43)")                      \
+    X(retired, "closed because the profile was saved (SP47)")              \
+    X(spent, "closed after the messages or the time that it may live")     \
+    X(reclaimed, "closed because another worker needed it (SP49)")
+
+struct ipc_pool_counts { /* since the worker's start */
+#define X(name, meaning) uint32_t name;
+    IPC_POOL_COUNTS(X)
+#undef X
+};
+
+/* What a worker has to one server of a profile, for dispatch by affinity and for people. */
 struct ipc_connections {
     uint64_t server;
     uint32_t profile;
     uint16_t idle;
     uint16_t open;
+    struct ipc_pool_counts counts;
+    uint32_t reserved;
 };
 
 struct ipc_lease_want { /* that many more are waited for */

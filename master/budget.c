@@ -1,131 +1,15 @@
-#include "master/budget.h"
+/* master/budget.c: leases: who has some, who waits for one, and what a server bears. */
+#include "master/budget_private.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/queue.h>
 
 #include "common/channel.h"
-#include "common/id.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/profile.h"
-#include "master/hash_index.h"
 #include "master/worker.h"
 
 #define WANT_MAX   IPC_JOBS_PER_WORKER /* a worker has no more deliveries that could want one */
 #define PATIENT_MS 1000                /* so long a want waits before idle connections are ended */
-
-struct share { /* a worker's */
-    unsigned leases, wanted;
-    unsigned idle, open;
-    unsigned told_idle; /* without those that were promised to jobs since */
-    unsigned reclaimed; /* asked back and not come yet */
-    int64_t wanted_ms;  /* since when */
-};
-
-struct account {
-    struct hash_node node;
-    LIST_ENTRY(account) link;
-    uint64_t server;
-    uint32_t profile;
-    bool is_listed;    /* the profile has it */
-    bool is_marked;    /* while its list is looked through */
-    unsigned limit;    /* as configured, 0: none */
-    unsigned learnt;   /* 0: none */
-    int64_t learnt_ms; /* when it was lowered last */
-    bool is_news;      /* and nobody told yet */
-    unsigned out;
-    unsigned turn; /* the slot that is served first when one comes free */
-    unsigned wanted;
-    struct share *shares; /* by slot */
-    char text[];          /* the server's URI */
-};
-
-struct budget {
-    struct loop *loop;
-    struct workers *workers;
-    int64_t raise_ms;
-    struct hash_index index;
-    LIST_HEAD(, account) accounts;
-};
-
-struct budget *budget_new(struct loop *loop, struct workers *workers)
-{
-    struct budget *budget = calloc(1, sizeof(*budget));
-
-    if (budget != NULL)
-        *budget = (struct budget){ .loop = loop, .workers = workers, .raise_ms = 60000 };
-    return budget;
-}
-
-void budget_set_raise_ms(struct budget *budget, int64_t raise_ms)
-{
-    budget->raise_ms = raise_ms;
-}
-
-static void forget(struct budget *budget, struct account *account)
-{
-    LIST_REMOVE(account, link);
-    hash_index_remove(&budget->index, &account->node);
-    free(account->shares);
-    free(account);
-}
-
-void budget_free(struct budget **budget)
-{
-    if (*budget == NULL)
-        return;
-    while (!LIST_EMPTY(&(*budget)->accounts))
-        forget(*budget, LIST_FIRST(&(*budget)->accounts));
-    hash_index_done(&(*budget)->index);
-    free(*budget);
-    *budget = NULL;
-}
-
-/* ---- accounts ---- */
-
-struct account *budget_account(const struct budget *budget, uint32_t profile, uint64_t server)
-{
-    struct hash_node *node = hash_index_first(&budget->index, hash_mix(profile, server));
-
-    for (; node != NULL; node = hash_index_next(node)) {
-        struct account *account = (struct account *)node;
-
-        if (account->profile == profile && account->server == server)
-            return account;
-    }
-    return NULL;
-}
-
-static struct account *add_account(struct budget *budget, uint32_t profile, const char *uri)
-{
-    uint64_t server = server_uri_identity(uri);
-    size_t bytes = strlen(uri) + 1;
-    struct account *account = calloc(1, sizeof(*account) + bytes);
-
-    if (account == NULL)
-        return NULL;
-    account->profile = profile;
-    account->server = server;
-    memcpy(account->text, uri, bytes);
-    account->shares = calloc(ID_SLOTS, sizeof(*account->shares));
-    if (account->shares == NULL ||
-        hash_index_insert(&budget->index, &account->node, hash_mix(profile, server)) != 0) {
-        free(account->shares);
-        free(account);
-        return NULL;
-    }
-    LIST_INSERT_HEAD(&budget->accounts, account, link);
-    return account;
-}
-
-/* What nobody has a lease of and no profile a server at is not needed any more. */
-static void look_whether_needed(struct budget *budget, struct account *account)
-{
-    if (!account->is_listed && account->out == 0)
-        forget(budget, account);
-}
 
 uint64_t budget_server(const struct account *account)
 {
@@ -134,8 +18,7 @@ uint64_t budget_server(const struct account *account)
 
 /* ---- the limit ---- */
 
-/* 0: none. What was learnt rises by one for each interval that has passed. */
-static unsigned limit_of(const struct budget *budget, const struct account *account)
+unsigned budget_limit(const struct budget *budget, const struct account *account)
 {
     int64_t passed_ms = loop_now_ms(budget->loop) - account->learnt_ms;
     uint64_t learnt = account->learnt;
@@ -148,7 +31,7 @@ static unsigned limit_of(const struct budget *budget, const struct account *acco
 
 bool budget_has_room(const struct budget *budget, const struct account *account)
 {
-    unsigned limit = limit_of(budget, account);
+    unsigned limit = budget_limit(budget, account);
 
     return limit == 0 || account->out < limit;
 }
@@ -156,7 +39,7 @@ bool budget_has_room(const struct budget *budget, const struct account *account)
 /* The connections that were not refused are what the server bears. */
 static void learn(struct budget *budget, struct account *account, unsigned open)
 {
-    unsigned limit = limit_of(budget, account), learnt = open > 0 ? open : 1;
+    unsigned limit = budget_limit(budget, account), learnt = open > 0 ? open : 1;
 
     account->learnt_ms = loop_now_ms(budget->loop);
     account->learnt = limit == 0 || learnt < limit ? learnt : limit;
@@ -193,10 +76,10 @@ static void reclaim(const struct budget *budget, struct account *account, unsign
     channel_send(worker->channel, IPC_RECLAIM, &order);
 }
 
-/* More are out than may be: idle ones first come from whoever has them. */
-static void call_back_surplus(const struct budget *budget, struct account *account)
+/* Idle ones come first, from whoever has them. */
+void budget_call_back_surplus(const struct budget *budget, struct account *account)
 {
-    unsigned limit = limit_of(budget, account), surplus;
+    unsigned limit = budget_limit(budget, account), surplus;
 
     if (limit == 0 || account->out <= limit)
         return;
@@ -273,8 +156,8 @@ static const struct worker *next_waiting(const struct budget *budget, const stru
     return NULL;
 }
 
-/* One for each that waits, in turn, while there is room. */
-static void serve_wants(struct budget *budget, struct account *account)
+/* One each, in turn, while there is room. */
+void budget_serve_wants(struct budget *budget, struct account *account)
 {
     const struct worker *worker;
 
@@ -350,8 +233,8 @@ int budget_back(struct budget *budget, struct worker *worker, const struct ipc_l
         refused = back->too_many > back->count ? back->too_many - back->count : 0;
         learn(budget, account, account->out > refused ? account->out - refused : 0);
     }
-    serve_wants(budget, account);
-    look_whether_needed(budget, account);
+    budget_serve_wants(budget, account);
+    budget_look_whether_needed(budget, account);
     return 0;
 }
 
@@ -368,7 +251,15 @@ int budget_connections(struct budget *budget, const struct worker *worker,
     change = (int)connections->idle - (int)share->told_idle;
     share->idle = share->told_idle = connections->idle;
     share->open = connections->open;
+    share->counts = connections->counts;
     return change;
+}
+
+static void add_counts(struct ipc_pool_counts *sum, const struct ipc_pool_counts *counts)
+{
+#define X(name, meaning) sum->name += counts->name;
+    IPC_POOL_COUNTS(X)
+#undef X
 }
 
 void budget_worker_lost(struct budget *budget, unsigned slot)
@@ -381,71 +272,11 @@ void budget_worker_lost(struct budget *budget, unsigned slot)
         next = LIST_NEXT(account, link);
         account->out -= share->leases;
         account->wanted -= share->wanted;
+        add_counts(&account->past, &share->counts);
         *share = (struct share){ 0 };
-        serve_wants(budget, account);
-        look_whether_needed(budget, account);
+        budget_serve_wants(budget, account);
+        budget_look_whether_needed(budget, account);
     }
-}
-
-/* ---- profiles ---- */
-
-static void mark(const struct budget *budget, uint32_t profile)
-{
-    struct account *account;
-
-    LIST_FOREACH(account, &budget->accounts, link)
-    {
-        if (account->profile == profile)
-            account->is_marked = true;
-    }
-}
-
-/* Servers that were not seen since the marks were set are the profile's no more. */
-static void sweep(struct budget *budget, uint32_t profile)
-{
-    struct account *account, *next;
-
-    for (account = LIST_FIRST(&budget->accounts); account != NULL; account = next) {
-        next = LIST_NEXT(account, link);
-        if (account->profile != profile || !account->is_marked)
-            continue;
-        account->is_marked = account->is_listed = false;
-        look_whether_needed(budget, account);
-    }
-}
-
-int budget_set_profile(struct budget *budget, const struct profile *profile)
-{
-    struct account *accounts[PROFILE_MAX_SERVERS];
-
-    for (size_t i = 0; i < profile->server_count; i++) {
-        const char *uri = profile->servers[i].text;
-
-        accounts[i] = budget_account(budget, profile->id, server_uri_identity(uri));
-        if (accounts[i] == NULL)
-            accounts[i] = add_account(budget, profile->id, uri);
-        if (accounts[i] == NULL) {
-            while (i-- > 0)
-                look_whether_needed(budget, accounts[i]);
-            return -ENOMEM;
-        }
-    }
-    mark(budget, profile->id);
-    for (size_t i = 0; i < profile->server_count; i++) {
-        accounts[i]->is_listed = true;
-        accounts[i]->is_marked = false;
-        accounts[i]->limit = profile->max_connections;
-        call_back_surplus(budget, accounts[i]);
-        serve_wants(budget, accounts[i]);
-    }
-    sweep(budget, profile->id);
-    return 0;
-}
-
-void budget_drop_profile(struct budget *budget, uint32_t profile)
-{
-    mark(budget, profile);
-    sweep(budget, profile);
 }
 
 /* ---- patience ---- */
@@ -484,7 +315,7 @@ void budget_tend(struct budget *budget)
             tell_learnt(account);
         if (account->wanted == 0)
             continue;
-        serve_wants(budget, account);
+        budget_serve_wants(budget, account);
         if (account->wanted > 0 && has_waited(account, now_ms))
             take_from_idle(budget, account);
     }

@@ -226,6 +226,7 @@ static void on_done(const struct smtp_result *result, void *owner)
         job->served = job->server;
 
     if (verdict == SMTP_RESTART) {
+        smtp_pool_count_stale(job->delivery->pool, job->profile, (unsigned)job->server);
         job_reconnect(job, 0);
     } else if (verdict == SMTP_NO_ROOM) {
         no_room(job, result, what);

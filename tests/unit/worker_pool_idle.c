@@ -32,7 +32,7 @@ Test(pool_idle, SP44_an_idle_one_says_QUIT_within_a_second_of_its_time)
     give_back(&wish);
     took_ms = time_of_QUIT_ms() - begun_ms;
     cr_assert(took_ms >= 980 && took_ms <= 2000, "%ld ms", (long)took_ms);
-    UNTIL(loop, peers[0]->open == 0 && is_told(0, 0, 0));
+    UNTIL(loop, peers[0]->open == 0 && is_told(0, 0, 0) && told.last[0].counts.expired == 1);
     cr_assert_not(take(&wish, brief, 0));
     cr_assert_eq(smtp_pool_open_count(pool), 0u);
 }
@@ -75,6 +75,77 @@ Test(pool_idle, SP44_each_has_its_own_time)
     UNTIL(loop, is_told(0, 1, 1));
     cr_assert(take(&taken, brief, 0));
     cr_assert_eq(taken.connection, second);
+}
+
+/* ---- max_messages, max_lifetime ---- */
+
+Test(pool_idle, one_that_has_carried_max_messages_is_closed)
+{
+    struct worker_profile *few = put_version(2, 20, POOLED ", 'max_messages': 2");
+    struct wish wish = { 0 };
+
+    get(&wish, few, 0);
+    send_message(&wish);
+    give_back(&wish);
+    cr_assert(take(&wish, few, 0));
+    send_message(&wish);
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0);
+    cr_assert_str_eq(peers[0]->log, "EHLO gw.test|" MESSAGE MESSAGE "QUIT|", "%s", peers[0]->log);
+    UNTIL(loop, told.last[0].counts.spent == 1);
+}
+
+Test(pool_idle, one_that_has_lived_for_max_lifetime_is_closed_idle_or_given_back)
+{
+    struct worker_profile *brief = put_version(2, 20, POOLED ", 'max_lifetime': 1");
+    struct wish idle = { 0 }, busy = { 0 };
+    int64_t begun_ms = clock_mono_ms();
+
+    get(&idle, brief, 0);
+    get(&busy, brief, 0);
+    give_back(&idle);
+    UNTIL(loop, peers[0]->open == 1);
+    cr_assert_geq(clock_mono_ms() - begun_ms, 950);
+    cr_assert_leq(clock_mono_ms() - begun_ms, 2000);
+    send_message(&busy);
+    give_back(&busy);
+    UNTIL(loop, peers[0]->open == 0);
+    UNTIL(loop, told.last[0].counts.spent == 2);
+}
+
+/* ---- what is counted ---- */
+
+Test(pool_idle, SP48_what_became_of_connections_is_counted)
+{
+    struct worker_profile *brief = put_version(2, 1, POOLED ", 'max_connections': 2");
+    const struct ipc_pool_counts *counts = &told.last[0].counts;
+    struct wish a = { 0 }, b = { 0 }, waits = { 0 };
+
+    get(&a, brief, 0);
+    get(&b, brief, 0);
+    ask(&waits, brief, 0);
+    turn_a_while();
+    give_back(&a);
+    UNTIL(loop, waits.got == 1);
+    give_back(&waits);
+    give_back(&b);
+    UNTIL(loop, counts->full == 1);
+    cr_assert(take(&a, brief, 0));
+    give_back(&a);
+    turn_a_while();
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, counts->lost == 1);
+    smtp_pool_count_stale(pool, brief, 0);
+    get(&a, brief, 0);
+    give_back(&a);
+    turn_a_while();
+    (void)put_version(3, 1, POOLED);
+    UNTIL(loop, counts->retired == 1);
+    cr_assert_eq(counts->misses, 3u);
+    cr_assert_eq(counts->handed_over, 1u);
+    cr_assert_eq(counts->hits, 1u);
+    cr_assert_eq(counts->stale, 1u);
+    cr_assert_eq(counts->expired + counts->spent + counts->misses_off + counts->reclaimed, 0u);
 }
 
 /* ---- SP47: a new version ---- */

@@ -126,10 +126,13 @@ void smtp_pool_leave_idle(struct smtp_pooled *pooled)
     smtp_pool_mark_changed(entry->account);
 }
 
+/* on_gone has done what there is to do; losing an idle one is no event (SP48). */
 static void on_idle_lost(const char *why, void *owner)
 {
-    (void)why; /* on_gone has done what there is to do; losing an idle one is no event (SP48) */
-    (void)owner;
+    struct smtp_account *account = owner;
+
+    (void)why;
+    smtp_pool_count(account, &account->counts.lost);
 }
 
 static const struct smtp_connection_ops idle_ops = { .on_lost = on_idle_lost };
@@ -143,22 +146,40 @@ static void put_idle(struct smtp_pooled *pooled)
     TAILQ_INSERT_HEAD(&entry->idle, pooled, idle);
     entry->account->idle_count++;
     smtp_pool_mark_changed(entry->account);
-    smtp_connection_set_owner(pooled->connection, &idle_ops, pooled);
+    smtp_connection_set_owner(pooled->connection, &idle_ops, entry->account);
     smtp_slots_enter(pooled);
 }
 
-void smtp_pool_dismiss(struct smtp_pooled *pooled)
+void smtp_pool_dismiss(struct smtp_pooled *pooled, uint32_t *counter)
 {
+    struct smtp_account *account = pooled->entry->account;
+
     smtp_pool_leave_idle(pooled);
     pooled->is_leaving = true;
-    pooled->entry->account->leaving++;
-    smtp_connection_set_owner(pooled->connection, &idle_ops, pooled);
+    account->leaving++;
+    smtp_pool_count(account, counter);
+    smtp_connection_set_owner(pooled->connection, &idle_ops, account);
     smtp_connection_quit(pooled->connection);
+}
+
+int64_t smtp_pool_life_ms(const struct smtp_pooled *pooled)
+{
+    unsigned life_s = pooled->entry->shelf->profile->profile->max_lifetime_s;
+    int64_t age_ms = loop_now_ms(pooled->entry->shelf->pool->loop) - pooled->opened_ms;
+
+    return life_s > 0 ? (int64_t)life_s * 1000 - age_ms : INT64_MAX;
 }
 
 void smtp_pool_on_expiry(void *arg)
 {
-    smtp_pool_dismiss(arg);
+    struct smtp_pooled *pooled = arg;
+    struct ipc_pool_counts *counts = &pooled->entry->account->counts;
+
+    if (pooled->is_tolerated)
+        smtp_pool_dismiss(pooled, &counts->full);
+    else
+        smtp_pool_dismiss(pooled,
+                          smtp_pool_life_ms(pooled) <= 0 ? &counts->spent : &counts->expired);
 }
 
 struct smtp_pooled *smtp_pool_oldest_idle(const struct smtp_account *account)
@@ -185,6 +206,7 @@ struct smtp_connection *smtp_pool_take(struct smtp_pool *pool, struct worker_pro
     if (pooled == NULL)
         return NULL;
     smtp_pool_leave_idle(pooled);
+    smtp_pool_count(pooled->entry->account, &pooled->entry->account->counts.hits);
     return pooled->connection;
 }
 
@@ -199,15 +221,28 @@ static struct smtp_ticket *first_in_line(const struct smtp_pool_entry *entry)
     return NULL;
 }
 
-/* Why it may not be used again. */
-static bool is_spent(const struct smtp_pooled *pooled)
+/* By the profile, or by what the server said (LIMITS MAILMAX, RFC 9422). */
+static bool has_carried_enough(const struct smtp_pooled *pooled)
 {
-    const struct worker_profile *version = pooled->entry->shelf->profile;
+    unsigned carried = smtp_connection_transactions(pooled->connection);
+    unsigned most = pooled->entry->shelf->profile->profile->max_messages;
     uint32_t mail_max = smtp_connection_extensions(pooled->connection)->mail_max;
 
-    return version->is_retired || !version->profile->pool.enabled ||
-           smtp_account_is_called(pooled->entry->account) ||
-           (mail_max > 0 && smtp_connection_transactions(pooled->connection) >= mail_max);
+    return (most > 0 && carried >= most) || (mail_max > 0 && carried >= mail_max);
+}
+
+/* Why it may not be used again, as what is counted; NULL: it may. */
+static uint32_t *spent_by(const struct smtp_pooled *pooled)
+{
+    const struct worker_profile *version = pooled->entry->shelf->profile;
+    struct smtp_account *account = pooled->entry->account;
+
+    if (version->is_retired)
+        return &account->counts.retired;
+    if (!version->profile->pool.enabled || has_carried_enough(pooled) ||
+        smtp_pool_life_ms(pooled) <= 0)
+        return &account->counts.spent;
+    return smtp_account_is_called(account) ? &account->counts.reclaimed : NULL;
 }
 
 void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connection)
@@ -215,16 +250,17 @@ void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connect
     struct smtp_pooled *pooled = smtp_connection_counted_by(connection);
     struct smtp_pool_entry *entry = pooled->entry;
     struct smtp_ticket *ticket = first_in_line(entry);
-    bool is_good = !is_spent(pooled);
+    uint32_t *spent = spent_by(pooled);
 
     (void)pool;
-    if (is_good && ticket != NULL) {
+    if (spent != NULL) {
+        smtp_pool_dismiss(pooled, spent);
+    } else if (ticket != NULL) {
+        smtp_pool_count(entry->account, &entry->account->counts.handed_over);
         smtp_pool_detach(ticket);
         ticket->ops->on_connection(connection, true, ticket->owner);
-    } else if (is_good) {
-        put_idle(pooled);
     } else {
-        smtp_pool_dismiss(pooled);
+        put_idle(pooled);
     }
 }
 
@@ -285,8 +321,11 @@ void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile)
     if (shelf == NULL)
         return;
     for (unsigned i = 0; i < shelf->server_count; i++) {
-        while (!TAILQ_EMPTY(&shelf->entries[i].idle))
-            smtp_pool_dismiss(TAILQ_LAST(&shelf->entries[i].idle, smtp_pool_idle_list));
+        struct smtp_pool_entry *entry = &shelf->entries[i];
+
+        while (!TAILQ_EMPTY(&entry->idle))
+            smtp_pool_dismiss(TAILQ_LAST(&entry->idle, smtp_pool_idle_list),
+                              &entry->account->counts.retired);
     }
     pool->is_changed = true;
 }

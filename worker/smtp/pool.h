@@ -55,6 +55,10 @@ void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order);
 void smtp_pool_slots(struct smtp_pool *pool, const struct ipc_slots *said);
 void smtp_pool_slot_take(struct smtp_pool *pool, const struct ipc_slot_take *order);
 
+/* One that was used again turned out to be dead (SP48); for people. */
+void smtp_pool_count_stale(struct smtp_pool *pool, const struct worker_profile *profile,
+                           unsigned server);
+
 /* A server said that it has too many connections: the master hears of it. */
 void smtp_pool_too_many(struct smtp_pool *pool, const struct worker_profile *profile,
                         unsigned server);

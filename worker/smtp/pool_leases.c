@@ -94,10 +94,13 @@ static void tell_connections(struct smtp_account *account)
     const struct ipc_connections counts = { .server = account->server,
                                             .profile = account->profile,
                                             .idle = (uint16_t)account->idle_count,
-                                            .open = (uint16_t)account->open };
+                                            .open = (uint16_t)account->open,
+                                            .counts = account->counts };
 
-    if (account->told_idle == account->idle_count && account->told_open == account->open)
+    if (!account->is_counted && account->told_idle == account->idle_count &&
+        account->told_open == account->open)
         return;
+    account->is_counted = false;
     account->told_idle = account->idle_count;
     account->told_open = account->open;
     channel_send(account->pool->channel, IPC_CONNECTIONS, &counts);
@@ -157,7 +160,7 @@ void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order)
     if (account->owed > account->leases)
         account->owed = account->leases;
     while (smtp_account_is_called(account) && (idle = smtp_pool_oldest_idle(account)) != NULL)
-        smtp_pool_dismiss(idle);
+        smtp_pool_dismiss(idle, &account->counts.reclaimed);
     smtp_pool_mark_changed(account);
 }
 
@@ -195,6 +198,15 @@ void smtp_pool_too_many(struct smtp_pool *pool, const struct worker_profile *pro
         return;
     account->too_many++;
     smtp_pool_mark_changed(account);
+}
+
+void smtp_pool_count_stale(struct smtp_pool *pool, const struct worker_profile *profile,
+                           unsigned server)
+{
+    struct smtp_account *account = account_of(pool, profile, server);
+
+    if (account != NULL)
+        smtp_pool_count(account, &account->counts.stale);
 }
 
 unsigned smtp_pool_open_to(const struct smtp_pool *pool, const struct worker_profile *profile,

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "common/ipc.h"
 #include "worker/smtp/pool.h"
 
 struct loop_timer;
@@ -23,6 +24,7 @@ struct smtp_pooled {
     struct smtp_connection *connection;
     struct smtp_ticket *ticket; /* for whom it is being opened, NULL: it has been */
     struct loop_timer *expiry;  /* SP44 */
+    int64_t opened_ms;
     uint64_t idle_order;
     bool is_idle;
     bool is_tolerated; /* idle without a slot, until the master has answered */
@@ -43,6 +45,8 @@ struct smtp_account { /* a server of a profile, whatever the version */
     unsigned open, leaving, idle_count, waiting;
     TAILQ_HEAD(, smtp_ticket) line; /* who waits, of all versions */
     unsigned told_open, told_idle;  /* what the master knows */
+    struct ipc_pool_counts counts;
+    bool is_counted; /* something has been, since the master was told */
     bool is_changed;
 };
 
@@ -92,18 +96,28 @@ static inline void smtp_pool_mark_changed(struct smtp_account *account)
     account->is_changed = account->pool->is_changed = true;
 }
 
+static inline void smtp_pool_count(struct smtp_account *account, uint32_t *counter)
+{
+    (*counter)++;
+    account->is_counted = true;
+    smtp_pool_mark_changed(account);
+}
+
 /* ---- pool.c ---- */
 
 /* The version's shelf, made if there is none. NULL: no memory. */
 struct smtp_pool_shelf *smtp_pool_get_shelf(struct smtp_pool *pool, struct worker_profile *profile);
 /* It is not idle any more. One that was not is allowed. */
 void smtp_pool_leave_idle(struct smtp_pooled *pooled);
-/* Says QUIT; counted until the server has ended it. */
-void smtp_pool_dismiss(struct smtp_pooled *pooled);
+/* Says QUIT, for a reason of which `counter` is the account's number; counted as open until the
+ * server has ended it. */
+void smtp_pool_dismiss(struct smtp_pooled *pooled, uint32_t *counter);
 /* The idle connection to this server that nobody has used for longest, of any version; NULL: none.
  */
 struct smtp_pooled *smtp_pool_oldest_idle(const struct smtp_account *account);
 
+/* How long it may live on, in ms; 0 or less: its time is over. */
+int64_t smtp_pool_life_ms(const struct smtp_pooled *pooled);
 /* It has been idle for as long as it may: its timer's callback. */
 void smtp_pool_on_expiry(void *arg);
 

@@ -48,9 +48,10 @@ static void mark_changed(struct smtp_slots *slots)
 
 static void expire_in_time(struct smtp_pooled *pooled)
 {
-    const struct profile *profile = pooled->entry->shelf->profile->profile;
+    int64_t expiry_ms = (int64_t)pooled->entry->shelf->profile->profile->pool.expiry_s * 1000;
+    int64_t life_ms = smtp_pool_life_ms(pooled);
 
-    loop_timer_set_ms(pooled->expiry, (int64_t)profile->pool.expiry_s * 1000);
+    loop_timer_set_ms(pooled->expiry, life_ms < expiry_ms ? life_ms : expiry_ms);
 }
 
 /* One that is tolerated, and given back as early as any. NULL: none is. */
@@ -138,7 +139,7 @@ static void let_go(struct smtp_slots *slots, unsigned count)
     count = count < slots->held ? count : slots->held;
     slots->held -= count;
     while (slots->idle - slots->tolerated > slots->held && (pooled = oldest_idle(slots)) != NULL)
-        smtp_pool_dismiss(pooled);
+        smtp_pool_dismiss(pooled, &pooled->entry->account->counts.full);
 }
 
 static void answer_takes(struct smtp_slots *slots)
@@ -193,7 +194,7 @@ void smtp_pool_slots(struct smtp_pool *pool, const struct ipc_slots *said)
     slots->held += said->granted;
     promote(slots);
     for (unsigned i = 0; i < said->refused && (pooled = first_tolerated(slots)) != NULL; i++)
-        smtp_pool_dismiss(pooled);
+        smtp_pool_dismiss(pooled, &pooled->entry->account->counts.full);
     mark_changed(slots);
 }
 

@@ -105,6 +105,7 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
         return err;
     }
     pooled->entry = entry;
+    pooled->opened_ms = loop_now_ms(pool->loop);
     pooled->ticket = ticket;
     ticket->entry = entry;
     ticket->opening = pooled;
@@ -112,7 +113,8 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
     entry->account->open++;
     entry->shelf->open++;
     pool->open++;
-    smtp_pool_mark_changed(entry->account);
+    smtp_pool_count(entry->account, profile->pool.enabled ? &entry->account->counts.misses
+                                                          : &entry->account->counts.misses_off);
     return 0;
 }
 
@@ -183,7 +185,7 @@ static void wait_in_line(struct smtp_pool_entry *entry, struct smtp_ticket *tick
     entry->shelf->waiting++;
     smtp_pool_mark_changed(entry->account);
     if (oldest != NULL)
-        smtp_pool_dismiss(oldest);
+        smtp_pool_dismiss(oldest, &entry->account->counts.reclaimed);
 }
 
 /* ---- what deliveries call ---- */
