@@ -8,6 +8,7 @@
 #include "master/dispatch.h"
 #include "master/health_shown.h"
 #include "master/master_parts.h"
+#include "master/pool_shown.h"
 #include "master/supervisor.h"
 
 static size_t find(void *self, uint64_t id, struct queue_view *ret_views, size_t max)
@@ -67,6 +68,13 @@ static int next_start(void *self, uint32_t profile)
     const struct master *master = self;
 
     return dispatch_next_start(master->dispatch, profile);
+}
+
+static json_t *pool(void *self, uint32_t profile)
+{
+    const struct master *master = self;
+
+    return pool_shown(master->dispatch, profile);
 }
 
 static json_t *servers(void *self, uint32_t profile)
@@ -139,6 +147,7 @@ struct control_backend master_backend(struct master *master)
                                      .probe = probe,
                                      .probe_forget = probe_forget,
                                      .next_start = next_start,
+                                     .pool = pool,
                                      .servers = servers,
                                      .server_warnings = server_warnings,
                                      .server_drain = server_drain,

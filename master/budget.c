@@ -255,7 +255,7 @@ int budget_connections(struct budget *budget, const struct worker *worker,
     return change;
 }
 
-static void add_counts(struct ipc_pool_counts *sum, const struct ipc_pool_counts *counts)
+void budget_add_counts(struct ipc_pool_counts *sum, const struct ipc_pool_counts *counts)
 {
 #define X(name, meaning) sum->name += counts->name;
     IPC_POOL_COUNTS(X)
@@ -272,7 +272,7 @@ void budget_worker_lost(struct budget *budget, unsigned slot)
         next = LIST_NEXT(account, link);
         account->out -= share->leases;
         account->wanted -= share->wanted;
-        add_counts(&account->past, &share->counts);
+        budget_add_counts(&account->past, &share->counts);
         *share = (struct share){ 0 };
         budget_serve_wants(budget, account);
         budget_look_whether_needed(budget, account);

@@ -1,5 +1,5 @@
 /* master/budget_private.h: what the budget's files share: budget.c (leases: who has some, who
- * waits, what a server bears), budget_accounts.c (which accounts there are), budget_shown.c (for
+ * waits, what a server bears), budget_accounts.c (which accounts there are), pool_shown.c (for
  * people). */
 #ifndef MASTER_BUDGET_PRIVATE_H
 #define MASTER_BUDGET_PRIVATE_H
@@ -52,6 +52,7 @@ struct budget {
 unsigned budget_limit(const struct budget *budget, const struct account *account);
 /* More are out than may be: they come back. */
 void budget_call_back_surplus(const struct budget *budget, struct account *account);
+void budget_add_counts(struct ipc_pool_counts *sum, const struct ipc_pool_counts *counts);
 /* Those that wait get what is free. */
 void budget_serve_wants(struct budget *budget, struct account *account);
 

@@ -49,6 +49,7 @@ struct control_backend {
     void (*probe_forget)(void *self, uint64_t token);
 
     int (*next_start)(void *self, uint32_t profile);
+    json_t *(*pool)(void *self, uint32_t profile);
     json_t *(*servers)(void *self, uint32_t profile);
     json_t *(*server_warnings)(void *self);
     void (*server_drain)(void *self, uint32_t profile, const char *uri, bool is_drain);

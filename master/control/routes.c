@@ -54,6 +54,7 @@ static const struct route routes[] = {
     { POST,   "/queue/{id}/reroute",  true,  serve_message_reroute, { "group" } },
     { DELETE, "/queue/{id}",          false, serve_message_delete,  { "group" } },
 
+    { GET,    "/pool",                false, serve_pool_get,        { "profile" } },
     { GET,    "/servers",             false, serve_servers_get,     { "profile" } },
     { POST,   "/servers/drain",       true,  serve_server_drain,    { NULL } },
     { POST,   "/servers/enable",      true,  serve_server_enable,   { NULL } },

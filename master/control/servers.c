@@ -1,4 +1,5 @@
-/* master/control/servers.c: the health of servers, and an operator's orders about them (SP23).
+/* master/control/servers.c: the health of servers, the connections to them, and an operator's
+ * orders about them (SP23, SP49).
  *
  * A drain is durable when answered; either order leaves an entry in the audit log. */
 #include "master/control/call.h"
@@ -10,7 +11,8 @@
 
 #include "common/server_uri.h"
 
-void serve_servers_get(struct call *call)
+/* What `show` knows of all servers, or of those of the profile that is asked for. */
+static void serve_list(struct call *call, json_t *(*show)(void *self, uint32_t profile))
 {
     const struct control_backend *backend = &call->control->backend;
     const char *name = http_request_query(call->request, "profile");
@@ -22,11 +24,21 @@ void serve_servers_get(struct call *call)
         call_refuse(call, 404, "not_found", "there is no profile \"%.200s\"", name);
         return;
     }
-    servers = backend->servers(backend->self, profile ? profile->id : 0);
+    servers = show(backend->self, profile ? profile->id : 0);
     if (servers)
         call_answer(call, 200, json_pack("{s:o}", "servers", servers));
     else
         call_refuse_memory(call);
+}
+
+void serve_servers_get(struct call *call)
+{
+    serve_list(call, call->control->backend.servers);
+}
+
+void serve_pool_get(struct call *call)
+{
+    serve_list(call, call->control->backend.pool);
 }
 
 /* ---- orders ---- */

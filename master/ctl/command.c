@@ -45,6 +45,7 @@ static const struct command commands[] = {
     { "queue",    "release", "ID...",          1, MANY, CTL_GROUP,   queue_release,   "deliver what was held" },
     { "queue",    "reroute", "ID PROFILE",     2, 2,    CTL_GROUP,   queue_reroute,   "deliver through another smtp profile" },
     { "queue",    "delete",  "ID...",          1, MANY, CTL_GROUP,   queue_delete,    "never deliver it; tells nobody" },
+    { "pool",     NULL,      "[PROFILE]",      0, 1,    CTL_WATCH,   pool_show,       "connections to each server, and what became of them; --watch: every second" },
     { "server",   "list",    "[PROFILE]",      0, 1,    0,           server_list,     "health of the servers: which take mail, which are down and why" },
     { "server",   "drain",   "PROFILE SERVER", 2, 2,    0,           server_drain,    "no new mail to it until it is enabled" },
     { "server",   "enable",  "PROFILE SERVER", 2, 2,    0,           server_enable,   "ends a drain; one that is down is used at once" },
@@ -68,6 +69,7 @@ enum {
     OPTION_LIMIT,
     OPTION_AFTER,
     OPTION_GROUP,
+    OPTION_WATCH,
     OPTION_VERSION
 };
 
@@ -86,6 +88,7 @@ static const struct option options[] = {
     { "limit", required_argument, NULL, OPTION_LIMIT },
     { "after", required_argument, NULL, OPTION_AFTER },
     { "group", required_argument, NULL, OPTION_GROUP },
+    { "watch", no_argument, NULL, OPTION_WATCH },
     { NULL, 0, NULL, 0 },
 };
 
@@ -117,6 +120,7 @@ static void print_usage(FILE *out, const char *noun)
             "  --state --profile --rule    queue list: only these\n"
             "  --limit N --after ID        queue list, audit list: how many, and from where\n"
             "  --group N                   queue orders: only this group of the message\n"
+            "  --watch                     pool: again every second\n"
             "\nFILE is JSON; - is the standard input. Exit codes: 0 done, 1 refused, 2 usage, "
             "3 cannot\nreach the daemon.\n");
 }
@@ -137,6 +141,7 @@ static unsigned take_option(struct ctl *ctl, struct parsed *parsed, int option, 
     case OPTION_RULE: ctl->rule = value; return CTL_FILTER;
     case OPTION_LIMIT: ctl->limit = value; return CTL_LIMIT;
     case OPTION_AFTER: ctl->after = value; return CTL_LIMIT;
+    case OPTION_WATCH: ctl->watch = true; return CTL_WATCH;
     default: ctl->group = value; return CTL_GROUP;
     }
 }

@@ -25,6 +25,7 @@ enum ctl_option { /* besides --socket, --json, --help and --version, which are e
                   CTL_FILTER = 1 << 2, /* --state --profile --rule */
                   CTL_LIMIT = 1 << 3,  /* --limit --after */
                   CTL_GROUP = 1 << 4,  /* --group */
+                  CTL_WATCH = 1 << 5,  /* --watch */
 };
 
 struct ctl {
@@ -33,6 +34,7 @@ struct ctl {
     struct transport *transport;
     bool json;
     bool no_test;
+    bool watch;
     const char *client, *from, *to;
     const char *state, *profile, *rule;
     const char *limit, *after, *group;

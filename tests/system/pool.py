@@ -97,6 +97,23 @@ def test_SP45_with_pooling_off_there_are_as_many_connections_as_deliveries(t):
     assert report["per_connection"]["messages"] == {"1": 200}, report
 
 
+def test_SP40_SP43_posternctl_pool_says_what_became_of_them(t):
+    gateway, peer = start(t, "every END delay 50 then usual", workers=2,
+                          pool={"enabled": True, "size": 3, "expiry": 1})
+    burst(gateway, peer, 40, sessions=8)
+    suite.wait_for("all have gone", lambda: peer.connections("open") == 0)
+    row = gateway.rows("pool")[0]
+    closed = {reason: row[reason] for reason in ("expired", "full", "lost", "retired", "spent",
+                                                 "reclaimed")}
+    assert row["open"] == row["idle"] == row["leases"] == 0, row
+    assert sum(closed.values()) == row["misses"] == peer.connections("accepted"), row
+    assert row["handshakes_saved"] == row["hits"] + row["handed_over"] == 40 - row["misses"], row
+    assert closed["expired"] == 3, row
+    text = gateway.ctl("pool")
+    assert "PROFILE" in text and str(row["handshakes_saved"]) in text, text
+    return f"{row['handshakes_saved']} handshakes saved, closed: {closed}"
+
+
 # ---- slots ----
 
 def check_size(t, size, workers):
@@ -181,6 +198,17 @@ def test_SP49_a_server_that_bears_three_is_learnt_with_pooling_off(t):
 
 # ---- while things change ----
 
+def check_books(gateway, peer):
+    """Master, workers and server agree on what is open; no lease and no slot has leaked."""
+    def agree():
+        row = gateway.rows("pool")[0]
+        open_ = peer.connections("open")
+        return open_ == row["open"] == row["leases"] == sum(w["leases"] for w in row["workers"]) \
+            and row["idle"] == open_ and row["idle_slots"] <= max(row["size"], open_)
+    suite.wait_for("both sides count the same", agree)
+    return gateway.rows("pool")[0]
+
+
 def wait_all_run(gateway):
     suite.wait_for("all workers run", lambda: [w["state"] for w in gateway.worker_rows()] ==
                    ["running"] * gateway.workers)
@@ -201,6 +229,7 @@ def test_SP46_SP49_what_dead_workers_had_comes_free(t):
     assert connections["most_open"] <= 4, connections
     assert connections["most_idle"] <= 4, connections
     assert peer.report()["messages"]["distinct"] == sent
+    check_books(gateway, peer)
     return f"most open {connections['most_open']}, most idle {connections['most_idle']}"
 
 
@@ -220,6 +249,8 @@ def test_SP47_edits_under_load_lose_nothing_and_keep_the_limit(t):
     report = peer.report()
     assert report["messages"]["repeated"] == 0, report["messages"]
     assert report["connections"]["most_open"] <= 4, report["connections"]
+    row = check_books(gateway, peer)
+    assert row["hits"] + row["handed_over"] + row["misses"] + row["misses_off"] == 1500, row
     return f"{edits} edits, most open {report['connections']['most_open']}"
 
 

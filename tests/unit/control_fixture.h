@@ -227,6 +227,13 @@ static int fake_next_start(void *self, uint32_t profile)
     return fake.next_start;
 }
 
+static json_t *fake_pool(void *self, uint32_t profile)
+{
+    (void)self;
+    fake.server.profile = profile;
+    return json_pack("[{s:s, s:i}]", "server", "smtp://10.0.0.1:25", "open", 3);
+}
+
 static json_t *fake_servers(void *self, uint32_t profile)
 {
     (void)self;
@@ -288,6 +295,7 @@ static void open_all(void)
                                        .probe = fake_probe,
                                        .probe_forget = fake_forget,
                                        .next_start = fake_next_start,
+                                       .pool = fake_pool,
                                        .servers = fake_servers,
                                        .server_warnings = fake_server_warnings,
                                        .server_drain = fake_server_drain,

@@ -370,6 +370,17 @@ Test(control_api, OP05_status)
 
 /* ---- servers ---- */
 
+Test(control_api, SP49_connections_of_all_profiles_or_of_one)
+{
+    put_profile(EXCHANGE);
+    ASSERT_STATUS(ask("GET", "/pool", NULL), 200);
+    ASSERT_AT("servers.0.server", "smtp://10.0.0.1:25");
+    cr_assert_eq(fake.server.profile, 0u);
+    ASSERT_STATUS(ask("GET", "/pool?profile=exchange", NULL), 200);
+    cr_assert_eq(fake.server.profile, 1u);
+    ASSERT_STATUS(ask("GET", "/pool?profile=nobody", NULL), 404);
+}
+
 Test(control_api, SP23_servers_of_all_profiles_or_of_one)
 {
     put_profile(EXCHANGE);
