@@ -26,8 +26,7 @@ static bool send_probe(struct dispatch *dispatch, struct lane *lane, size_t inde
                                       .server = (uint32_t)index,
                                       .leased = server->identity };
 
-    if (worker == NULL || account == NULL ||
-        !budget_take(dispatch->budget, account, worker->slot))
+    if (worker == NULL || account == NULL || !budget_take(dispatch->budget, account, worker->slot))
         return false;
     order.others = budget_others(account, worker->slot);
     dispatch->health.last_token++;

@@ -133,8 +133,8 @@ static const struct smtp_connection_ops probe_ops = {
     .on_farewell = on_farewell,
 };
 
-/* One of the server's max_connections like any other (SP49): its lease came with the order, and goes
- * back when the probe is over. */
+/* One of the server's max_connections like any other (SP49): its lease came with the order, and
+ * goes back when the probe is over. */
 static void open_connection(struct health_probe *probe)
 {
     const struct profile *profile = probe->profile->profile;

@@ -2,8 +2,8 @@
  * down (SP23): connect, greeting, EHLO and QUIT with the production code, under the profile's
  * time-outs and IPC_HEALTH_PROBE_MS in all. Nothing is mailed.
  *
- * HEALTH_PROBE in, HEALTH_PROBED out, once for each. The lease that came with it goes back through the
- * pool when the connection is closed. "Too many connections" while others are open there is an
+ * HEALTH_PROBE in, HEALTH_PROBED out, once for each. The lease that came with it goes back through
+ * the pool when the connection is closed. "Too many connections" while others are open there is an
  * answer like any other (SP49); what is short here, or a version that
  * is not here, says nothing about the server. */
 #ifndef WORKER_HEALTH_PROBE_H

@@ -180,6 +180,20 @@ def test_at_an_age_and_after_idleness(t):
         assert said == b"421 idle\r\n" and 0.28 < seconds < 3, (said, seconds)
 
 
+def test_an_age_that_waits_for_the_end_of_a_transaction(t):
+    peer = ScriptedPeer(t, "every at age 300 between close 421 too old")
+    began = time.monotonic()
+    with Client(peer.port) as client:
+        assert client.command("EHLO client.test").code == 250
+        assert all(r.code == 250 for r in client.start(recipients=["to@example.test"]))
+        while time.monotonic() - began < 0.5:
+            assert client.command("NOOP").code == 250
+        assert client.command("DATA").code == 354
+        client.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+        said, _ = ends_how(client)
+        assert said == b"250 2.0.0 taken\r\n421 too old\r\n", said
+
+
 # ---- actions ------------------------------------------------------------------------------------
 
 def test_replies_of_several_lines_and_raw_octets(t):

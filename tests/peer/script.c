@@ -46,6 +46,7 @@ static int parse_measure(struct words *words, struct script_rule *rule, struct r
     if (!words_take_number(words, &number) || number == 0)
         return reason_set(why, -EINVAL, "a number is missing");
     rule->which = (struct script_range){ number, number };
+    rule->is_between = rule->point == AT_AGE && words_take(words, "between");
     if (rule->point == AT_MESSAGES && !words_take(words, "messages"))
         return reason_set(why, -EINVAL, "after %u what? messages", number);
     return 0;

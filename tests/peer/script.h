@@ -22,7 +22,7 @@
  *     connection 4.. RCPT 2.. reply 452 4.5.3 too many
  *     every END times 2 delay 500 then reply 421 4.3.2 closing then drop
  *     every after 7 messages close 421 4.3.2 seven are enough
- *     every at age 2000 drop
+ *     every at age 2000 between drop
  *
  * WHO is "every", or "connection" and a RANGE of numbers, counted from 1 since the start. A RANGE
  * is N, N.. or N..M. The first rule that fits is taken; "times N" (or "once") lets it fit so often,
@@ -36,7 +36,9 @@
  *     END                           the final dot was read
  *     content N                     N octets of content were read, before their end
  *     after N messages              the N-th message of the connection was taken and answered
- *     at age N, after idle N        ms since it was accepted, since its last reply when no
+ *     at age N [between]            ms since it was accepted; "between": not before a transaction
+ *                                   that is under way is over
+ *     after idle N                  ms since its last reply when no
  *                                   transaction was under way (each once a connection)
  *
  * The RANGE of a command counts on the connection, that of RCPT in the transaction.
@@ -121,6 +123,7 @@ struct script_rule {
     unsigned line;
     struct script_range who, which;
     enum script_point point;
+    bool is_between;     /* of an age: not before the transaction is over */
     unsigned times_left; /* ~0U: no end */
     unsigned used;
     struct script_action *actions;

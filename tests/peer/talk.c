@@ -140,7 +140,10 @@ static void on_age(void *arg)
     struct talk *talk = arg;
     const struct script_rule *rule = clock_rule(talk, AT_AGE);
 
-    interrupt(talk, AT_AGE, rule != NULL ? rule->which.from : 0);
+    if (rule != NULL && rule->is_between && talk->is_in_mail)
+        loop_timer_set_ms(talk->age, 1);
+    else
+        interrupt(talk, AT_AGE, rule != NULL ? rule->which.from : 0);
 }
 
 static void on_idle(void *arg)

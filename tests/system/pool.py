@@ -196,6 +196,53 @@ def test_SP49_a_server_that_bears_three_is_learnt_with_pooling_off(t):
     return check_learnt(t, {"enabled": False})
 
 
+# ---- servers that end connections ----
+
+CLOSERS = {
+    "at 2 s of age": "every at age 2000 between drop",
+    "at 2 s of age, with 421": "every at age 2000 between close 421 4.4.2 too old",
+    "after 7 messages": "every after 7 messages drop",
+    "after 7 messages, with 421": "every after 7 messages close 421 4.3.2 seven are enough",
+    "after 1 s idle": "every after idle 1000 drop",
+    "after 1 s idle, with 421": "every after idle 1000 close 421 4.4.2 idle for too long",
+}
+
+
+@suite.deadline(240)
+def test_SP48_servers_that_end_connections_cost_no_message_an_attempt(t):
+    """5,000 messages to each of them, all at the same time, in bursts with a pause in which idle ones
+    are ended."""
+    gateway = Gateway(t, workers=2)
+    peers = {}
+    for number, script in enumerate(CLOSERS.values()):
+        peers[number] = ScriptedPeer(t, script)
+        gateway.put_profile(f"p{number}", [peers[number]], pool={"enabled": True})
+        gateway.put_rule(f"p{number}", f"p{number}", [f"*@p{number}.test"])
+    for number in peers:
+        gateway.wait_rules(f"to@p{number}.test")
+    for sent in range(1000, 5001, 1000):
+        senders = [t.spawn(["smtp-source", "-s", "8", "-m", "1000", "-l", "1000", "-d", "-M",
+                            "client.test", "-f", "from@client.test", "-t", f"to@p{number}.test",
+                            f"127.0.0.1:{gateway.port}"]) for number in peers]
+        for sender in senders:
+            assert sender.wait(120) == 0
+        for peer in peers.values():
+            wait_taken(peer, sent)
+        suite.wait_for("idle ones were ended", lambda: peers[4].connections("open") == 0 and
+                       peers[5].connections("open") == 0)
+    assert not attempts_that_failed(gateway), attempts_that_failed(gateway)[0]
+    seen = []
+    for number, name in enumerate(CLOSERS):
+        report = peers[number].report()
+        assert report["messages"]["repeated"] == 0, (name, report["messages"])
+        assert report["messages"]["distinct"] == 5000, (name, report["messages"])
+        ended = report["connections"]["by_end"]
+        assert ended["server"] > 0, (name, ended)
+        row = gateway.rows("pool", f"p{number}")[0]
+        seen.append(f"{name}: {ended['server']} ended by it, {row['stale']} found dead")
+    return "; ".join(seen)
+
+
 # ---- while things change ----
 
 def check_books(gateway, peer):

@@ -124,11 +124,9 @@ static struct lender *leases(void)
 /* Each comes with a lease. */
 static void ask_for(uint32_t profile, uint64_t version, uint32_t server)
 {
-    const struct ipc_health_probe order = { .token = 77,
-                                            .profile = profile,
-                                            .version = version,
-                                            .server = server,
-                                            .leased = LEASED };
+    const struct ipc_health_probe order = {
+        .token = 77, .profile = profile, .version = version, .server = server, .leased = LEASED
+    };
 
     leases()->out++;
     health_prober_ask(prober, &order);

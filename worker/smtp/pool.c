@@ -144,6 +144,7 @@ static void put_idle(struct smtp_pooled *pooled)
     pooled->is_idle = true;
     pooled->idle_order = ++entry->shelf->pool->idle_order;
     TAILQ_INSERT_HEAD(&entry->idle, pooled, idle);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no entry is without an account. */
     entry->account->idle_count++;
     smtp_pool_mark_changed(entry->account);
     smtp_connection_set_owner(pooled->connection, &idle_ops, entry->account);

@@ -98,7 +98,7 @@ static inline void smtp_pool_mark_changed(struct smtp_account *account)
 
 static inline void smtp_pool_count(struct smtp_account *account, uint32_t *counter)
 {
-    (*counter)++;
+    (*counter)++; /* NOLINT(clang-analyzer-core.NullDereference): nor a count without an account */
     account->is_counted = true;
     smtp_pool_mark_changed(account);
 }
