@@ -1,8 +1,8 @@
 /* worker/segment_supply.h: where the slot's next segment comes from.
  *
- * Lives in the sync thread. There is at most one spare. It is made ahead of need, a slice at a time;
- * what the master hands back is renewed and takes its place, so that in steady state hardly any is
- * made.
+ * Lives in the sync thread. There is at most one spare. It is made ahead of need, a slice at a
+ * time; what the master hands back is renewed and takes its place, so that in steady state hardly
+ * any is made.
  *
  * It also keeps the slot's record of failures (MQ02): after one the next segment must prove itself
  * by a fresh header, written and synced, at once and then every retry_ms; a second failure within
