@@ -257,6 +257,22 @@ struct ipc_lease_back {
     uint32_t reserved;
 };
 
+struct ipc_server_ended { /* the server ended a connection that nobody was using */
+    uint64_t server;
+    uint32_t profile;
+    uint32_t idle_ms;
+    uint32_t age_ms;
+    uint32_t messages; /* it had carried */
+};
+
+struct ipc_server_bears { /* what connections should stay within, 0: no limit is known */
+    uint64_t server;
+    uint32_t profile;
+    uint32_t idle_ms;
+    uint32_t age_ms;
+    uint32_t messages;
+};
+
 struct ipc_reclaim { /* that many are to come back: of idle connections now, else of the next ended
                       */
     uint64_t server;
@@ -422,6 +438,8 @@ struct ipc_alert {
     X(LEASE, MASTER, WORKER, IPC_NO_FD, struct ipc_lease)                         \
     X(LEASE_BACK, WORKER, MASTER, IPC_NO_FD, struct ipc_lease_back)               \
     X(RECLAIM, MASTER, WORKER, IPC_NO_FD, struct ipc_reclaim)                     \
+    X(SERVER_ENDED, WORKER, MASTER, IPC_NO_FD, struct ipc_server_ended)           \
+    X(SERVER_BEARS, MASTER, WORKER, IPC_NO_FD, struct ipc_server_bears)           \
     X(SLOT_WANT, WORKER, MASTER, IPC_NO_FD, struct ipc_slot_want)                 \
     X(SLOTS, MASTER, WORKER, IPC_NO_FD, struct ipc_slots)                         \
     X(SLOT_TAKE, MASTER, WORKER, IPC_NO_FD, struct ipc_slot_take)                 \

@@ -11,6 +11,9 @@
  * has none is refused, so that its delivery comes back and goes to a worker that has some. What is
  * not used comes back (LEASE_BACK). What a worker had comes free with the end of its process.
  *
+ * How long servers let connections live is learnt, too (master/life.h), and told to all workers
+ * (SERVER_BEARS).
+ *
  * A server that says "too many connections" teaches a limit below the configured one: as many as
  * are open when it has said so for the last time. It rises again by one for each pool.raise_after
  * that passes. */
@@ -64,6 +67,10 @@ int budget_back(struct budget *budget, struct worker *worker, const struct ipc_l
 int budget_connections(struct budget *budget, const struct worker *worker,
                        const struct ipc_connections *connections);
 
+int budget_ended(struct budget *budget, const struct ipc_server_ended *ended);
+
+/* A worker begins: it hears what is known of the servers. */
+void budget_worker_ready(const struct budget *budget, const struct worker *worker);
 /* Its process has ended. */
 void budget_worker_lost(struct budget *budget, unsigned slot);
 

@@ -9,6 +9,7 @@
 #include "common/id.h"
 #include "master/budget.h"
 #include "master/hash_index.h"
+#include "master/life.h"
 
 struct share { /* a worker's */
     unsigned leases, wanted;
@@ -24,12 +25,14 @@ struct account {
     LIST_ENTRY(account) link;
     uint64_t server;
     uint32_t profile;
-    bool is_listed;    /* the profile has it */
-    bool is_marked;    /* while its list is looked through */
-    unsigned limit;    /* as configured, 0: none */
-    unsigned learnt;   /* 0: none */
-    int64_t learnt_ms; /* when it was lowered last */
-    bool is_news;      /* and nobody told yet */
+    bool is_listed;        /* the profile has it */
+    bool is_marked;        /* while its list is looked through */
+    unsigned limit;        /* as configured, 0: none */
+    unsigned learnt;       /* 0: none */
+    int64_t learnt_ms;     /* when it was lowered last */
+    bool is_news;          /* and nobody told yet */
+    struct life life;      /* of connections */
+    struct life_span told; /* what workers were told to stay within */
     unsigned out;
     unsigned turn; /* the slot that is served first when one comes free */
     unsigned wanted;

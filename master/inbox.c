@@ -147,6 +147,16 @@ static void on_lease_back(void *owner, const void *payload, int fd)
               "LEASE_BACK");
 }
 
+static void on_server_ended(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, budget_ended(dispatch_budget(worker->supervisor->parts.dispatch), payload),
+              "SERVER_ENDED");
+}
+
 static void on_slot_want(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -317,6 +327,7 @@ channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_CONNECTIONS] = on_connections,
     [IPC_LEASE_WANT] = on_lease_want,
     [IPC_LEASE_BACK] = on_lease_back,
+    [IPC_SERVER_ENDED] = on_server_ended,
     [IPC_SLOT_WANT] = on_slot_want,
     [IPC_SLOT_GIVEN] = on_slot_given,
     [IPC_PROBE_STEP] = on_probe_step,

@@ -12,6 +12,13 @@ static void set(json_t *object, const char *key, uint64_t value)
     (void)json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+/* Times in seconds, as they are configured. */
+static json_t *shown_span(const struct life_span *span)
+{
+    return json_pack("{s:f, s:f, s:I}", "idle", span->idle_ms / 1000.0, "age",
+                     span->age_ms / 1000.0, "messages", (json_int_t)span->messages);
+}
+
 static json_t *shown_share(const struct dispatch *dispatch, const struct account *account,
                            unsigned slot)
 {
@@ -75,6 +82,8 @@ static json_t *shown_server(const struct dispatch *dispatch, const struct lane *
     set(shown, "using", budget_limit(dispatch->budget, account));
     set(shown, "size", lane->route->is_pooled ? lane->route->pool_size : 0);
     set(shown, "idle_slots", slots);
+    (void)json_object_set_new(shown, "learnt_life", shown_span(&account->life.learnt));
+    (void)json_object_set_new(shown, "using_life", shown_span(&account->told));
     set_counts(shown, account);
     (void)json_object_set_new(shown, "workers", shown_workers(dispatch, account));
     return shown;

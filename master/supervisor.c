@@ -1,4 +1,5 @@
 #include "master/supervisor.h"
+#include "master/budget.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -248,6 +249,7 @@ void supervisor_ready(struct worker *worker)
         supervisor_fault(worker, strerror(-err));
         return;
     }
+    budget_worker_ready(dispatch_budget(s->parts.dispatch), worker);
     loop_timer_clear(worker->timer);
     worker->heartbeat_ms = loop_now_ms(s->loop);
     supervisor_set_state(worker, WORKER_RUNNING);

@@ -170,6 +170,14 @@ static void on_reclaim(void *owner, const void *payload, int fd)
         smtp_pool_reclaim(worker->pool, payload);
 }
 
+static void on_server_bears(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        smtp_pool_bears(worker->pool, payload);
+}
+
 static void on_slots(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -280,6 +288,7 @@ channel_handler *const worker_orders[IPC_KIND_COUNT] = {
     [IPC_MAIL_CANCEL] = on_cancel,
     [IPC_LEASE] = on_lease,
     [IPC_RECLAIM] = on_reclaim,
+    [IPC_SERVER_BEARS] = on_server_bears,
     [IPC_SLOTS] = on_slots,
     [IPC_SLOT_TAKE] = on_slot_take,
     [IPC_PROBE] = on_probe,

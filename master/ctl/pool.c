@@ -69,6 +69,28 @@ static void add_server(struct table *table, const json_t *server)
         add_worker(table, worker);
 }
 
+/* What was learnt limits more than what is configured. */
+static void print_life(FILE *out, const json_t *server)
+{
+    static const struct {
+        const char *key, *what, *unit;
+    } rows[] = { { "idle", "idle time", " s" },
+                 { "age", "age", " s" },
+                 { "messages", "messages on one connection", "" } };
+    AUTO(free) char *name = text_clean(show_text(server, "server"));
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        double learnt =
+            json_number_value(json_object_get(json_object_get(server, "learnt_life"), rows[i].key));
+        double now =
+            json_number_value(json_object_get(json_object_get(server, "using_life"), rows[i].key));
+
+        if (learnt > 0)
+            fprintf(out, "%s: %s: learnt %.4g%s, using %.4g%s\n", name, rows[i].what, learnt,
+                    rows[i].unit, now, rows[i].unit);
+    }
+}
+
 static int show_once(struct ctl *ctl, const char *target)
 {
     struct transport_reply reply;
@@ -87,6 +109,8 @@ static int show_once(struct ctl *ctl, const char *target)
             add_server(table, server);
         table_print(table, ctl->out, 0);
         table_free(&table);
+        json_array_foreach (json_object_get(reply.body, "servers"), i, server)
+            print_life(ctl->out, server);
     }
     ctl_reply_done(&reply);
     return CTL_DONE;

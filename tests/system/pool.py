@@ -208,6 +208,9 @@ CLOSERS = {
 }
 
 
+LEARNT = {2: ("messages", 7), 3: ("messages", 7), 4: ("idle", 1), 5: ("idle", 1)}
+
+
 @suite.deadline(240)
 def test_SP48_servers_that_end_connections_cost_no_message_an_attempt(t):
     """5,000 messages to each of them, all at the same time, in bursts with a pause in which idle ones
@@ -239,6 +242,11 @@ def test_SP48_servers_that_end_connections_cost_no_message_an_attempt(t):
         ended = report["connections"]["by_end"]
         assert ended["server"] > 0, (name, ended)
         row = gateway.rows("pool", f"p{number}")[0]
+        if number in LEARNT:
+            learnt = {k: v for k, v in row["learnt_life"].items() if v}
+            assert list(learnt) == [LEARNT[number][0]], (name, learnt)
+            assert 0.9 <= learnt[LEARNT[number][0]] / LEARNT[number][1] <= 1.15, (name, learnt)
+            assert f"learnt {learnt[LEARNT[number][0]]:.4g}" in gateway.ctl("pool"), name
         seen.append(f"{name}: {ended['server']} ended by it, {row['stale']} found dead")
     return "; ".join(seen)
 

@@ -18,7 +18,8 @@ static void stage_on_slots(void *owner, const void *payload, int fd);
 #define WORLD_MORE_AT_MASTER                                                          \
     [IPC_MAIL_OUTCOME] = stage_on_outcome, [IPC_SERVER_FAILED] = stage_on_failed,     \
     [IPC_CONNECTIONS] = stage_on_connections, [IPC_LEASE_WANT] = stage_on_lease_want, \
-    [IPC_LEASE_BACK] = stage_on_lease_back, [IPC_SLOT_WANT] = stage_on_slot_want
+    [IPC_LEASE_BACK] = stage_on_lease_back, [IPC_SLOT_WANT] = stage_on_slot_want,     \
+    [IPC_SERVER_ENDED] = stage_on_connections
 #define WORLD_MORE_AT_WORKER [IPC_LEASE] = stage_on_lease, [IPC_SLOTS] = stage_on_slots
 
 #include "spool_world.h"

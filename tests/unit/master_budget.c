@@ -23,7 +23,7 @@ static const char *const uris[] = { "smtp://a:25", "smtp://b:25" };
 
 static struct fake {
     struct channel *channel;
-    unsigned granted, refused, others, reclaimed;
+    unsigned granted, refused, others, reclaimed, bears;
 } fakes[WORKERS];
 
 static void on_lease(void *owner, const void *payload, int fd)
@@ -46,6 +46,15 @@ static void on_reclaim(void *owner, const void *payload, int fd)
     fake->reclaimed += order->count;
 }
 
+static void on_bears(void *owner, const void *payload, int fd)
+{
+    const struct ipc_server_bears *bears = payload;
+    struct fake *fake = owner;
+
+    (void)fd;
+    fake->bears = bears->idle_ms;
+}
+
 static void on_end(void *owner, int err)
 {
     (void)owner;
@@ -55,7 +64,9 @@ static void on_end(void *owner, int err)
 static void setup(void)
 {
     static channel_handler *const from_master[IPC_KIND_COUNT] = {
-        [IPC_LEASE] = on_lease, [IPC_RECLAIM] = on_reclaim
+        [IPC_LEASE] = on_lease,
+        [IPC_RECLAIM] = on_reclaim,
+        [IPC_SERVER_BEARS] = on_bears,
     };
     static channel_handler *const from_worker[IPC_KIND_COUNT];
 
@@ -386,4 +397,47 @@ Test(budget, SP49_a_limit_is_learnt_also_where_none_is_configured)
     cr_assert_eq(take_all(account, 0, 10), 10u);
     give_back(0, 1, 1);
     cr_assert_not(budget_has_room(budget, account));
+}
+
+/* ---- how long connections live ---- */
+
+static void end_one(void)
+{
+    const struct ipc_server_ended told = {
+        .server = server_uri_identity(uris[0]), .profile = 1, .idle_ms = 900, .age_ms = 0
+    };
+
+    cr_assert_eq(budget_ended(budget, &told), 0);
+    turns();
+}
+
+Test(budget, SP49_what_three_ends_say_is_told_to_all_and_to_who_comes_later)
+{
+    set_profile(1, 1, 20);
+    end_one();
+    end_one();
+    cr_assert_eq(fakes[0].bears, 0u);
+    end_one();
+    cr_assert_eq(fakes[0].bears, 765u);
+    cr_assert_eq(fakes[2].bears, 765u);
+    fakes[2].bears = 0;
+    budget_worker_ready(budget, workers.slots[2]);
+    turns();
+    cr_assert_eq(fakes[2].bears, 765u);
+}
+
+Test(budget, SP49_what_was_learnt_of_lives_rises_slowly)
+{
+    int64_t begun_ms = clock_mono_ms();
+
+    set_profile(1, 1, 20);
+    budget_set_raise_ms(budget, 200);
+    for (unsigned i = 0; i < 3; i++)
+        end_one();
+    while (fakes[1].bears < 800 && clock_mono_ms() - begun_ms < 5000) {
+        budget_tend(budget);
+        loop_turn(loop, 20);
+    }
+    cr_assert_geq(fakes[1].bears, 803u);
+    cr_assert_geq(clock_mono_ms() - begun_ms, 150);
 }

@@ -258,6 +258,17 @@ static inline void set_slots(uint32_t profile, unsigned count)
         take_slots(profile, keeper->out - count, true);
 }
 
+static struct ipc_server_ended ended; /* the last that was told */
+static unsigned ended_count;
+
+static inline void on_server_ended(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    memcpy(&ended, payload, sizeof(ended));
+    ended_count++;
+}
+
 /* ---- what a delivery does ---- */
 
 /* One comes with a lease if the master has one. 0 or the error, with the reason in wish->text. */
@@ -464,6 +475,14 @@ static inline void on_slot_take(void *owner, const void *payload, int fd)
         smtp_pool_slot_take(pool, payload);
 }
 
+static inline void on_server_bears(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    if (pool != NULL)
+        smtp_pool_bears(pool, payload);
+}
+
 static inline void on_channel_end(void *owner, int err)
 {
     (void)owner;
@@ -487,15 +506,20 @@ static inline void turn_a_while(void)
 static inline void open_channel(void)
 {
     static channel_handler *const from_worker[IPC_KIND_COUNT] = {
-        [IPC_CONNECTIONS] = on_connections, [IPC_LEASE_WANT] = on_lease_want,
-        [IPC_LEASE_BACK] = on_lease_back,   [IPC_SLOT_WANT] = on_slot_want,
-        [IPC_SLOT_GIVEN] = on_slot_given,   POOL_MORE_AT_MASTER,
+        [IPC_CONNECTIONS] = on_connections,
+        [IPC_LEASE_WANT] = on_lease_want,
+        [IPC_LEASE_BACK] = on_lease_back,
+        [IPC_SLOT_WANT] = on_slot_want,
+        [IPC_SERVER_ENDED] = on_server_ended,
+        [IPC_SLOT_GIVEN] = on_slot_given,
+        POOL_MORE_AT_MASTER,
     };
     static channel_handler *const from_master[IPC_KIND_COUNT] = {
         [IPC_LEASE] = on_lease,
         [IPC_RECLAIM] = on_reclaim,
         [IPC_SLOTS] = on_slots,
         [IPC_SLOT_TAKE] = on_slot_take,
+        [IPC_SERVER_BEARS] = on_server_bears,
     };
     int ends[2];
 

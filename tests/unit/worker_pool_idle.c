@@ -113,6 +113,81 @@ Test(pool_idle, one_that_has_lived_for_max_lifetime_is_closed_idle_or_given_back
     UNTIL(loop, told.last[0].counts.spent == 2);
 }
 
+/* ---- what servers were seen to do ---- */
+
+static void say_bears(uint32_t idle_ms, uint32_t age_ms, uint32_t messages)
+{
+    const struct ipc_server_bears bears = { .server = identity_of(version, 0),
+                                            .profile = PROFILE,
+                                            .idle_ms = idle_ms,
+                                            .age_ms = age_ms,
+                                            .messages = messages };
+
+    channel_send(master, IPC_SERVER_BEARS, &bears);
+    turn_a_while();
+}
+
+Test(pool_idle, SP49_an_idle_one_that_the_server_has_ended_is_told)
+{
+    struct wish wish = { 0 };
+    int64_t begun_ms = clock_mono_ms();
+
+    get(&wish, version, 0);
+    send_message(&wish);
+    give_back(&wish);
+    UNTIL(loop, clock_mono_ms() - begun_ms > 300);
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, ended_count == 1);
+    cr_assert_eq(ended.server, identity_of(version, 0));
+    cr_assert_eq(ended.messages, 1u);
+    cr_assert(ended.idle_ms >= 200 && ended.idle_ms <= ended.age_ms, "%u", ended.idle_ms);
+    cr_assert_leq(ended.age_ms, (uint32_t)(clock_mono_ms() - begun_ms));
+}
+
+Test(pool_idle, SP49_what_was_ended_here_is_not_told_as_ended_by_the_server)
+{
+    struct worker_profile *brief = put_version(2, 20, SHORT);
+    struct wish wish = { 0 };
+
+    get(&wish, brief, 0);
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0);
+    get(&wish, brief, 0);
+    give_back(&wish);
+    smtp_pool_free(&pool);
+    UNTIL(loop, peers[0]->open == 0);
+    turn_a_while();
+    cr_assert_eq(ended_count, 0u);
+    directory_watch(directory, NULL, NULL);
+}
+
+Test(pool_idle, SP49_connections_stay_within_what_the_server_bears)
+{
+    struct wish wish = { 0 };
+    int64_t begun_ms = clock_mono_ms();
+
+    say_bears(300, 0, 0);
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0);
+    cr_assert_leq(clock_mono_ms() - begun_ms, 1500, "idle");
+    cr_assert_str_eq(peers[0]->log, "EHLO gw.test|QUIT|");
+
+    say_bears(0, 300, 0);
+    begun_ms = clock_mono_ms();
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0);
+    cr_assert_leq(clock_mono_ms() - begun_ms, 1500, "age");
+
+    say_bears(0, 0, 1);
+    get(&wish, version, 0);
+    send_message(&wish);
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0);
+    cr_assert_eq(told.last[0].counts.lost, 0u);
+}
+
 /* ---- what is counted ---- */
 
 Test(pool_idle, SP48_what_became_of_connections_is_counted)

@@ -143,6 +143,7 @@ static void put_idle(struct smtp_pooled *pooled)
 
     pooled->is_idle = true;
     pooled->idle_order = ++entry->shelf->pool->idle_order;
+    pooled->idle_since_ms = loop_now_ms(entry->shelf->pool->loop);
     TAILQ_INSERT_HEAD(&entry->idle, pooled, idle);
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no entry is without an account. */
     entry->account->idle_count++;
@@ -165,10 +166,14 @@ void smtp_pool_dismiss(struct smtp_pooled *pooled, uint32_t *counter)
 
 int64_t smtp_pool_life_ms(const struct smtp_pooled *pooled)
 {
-    unsigned life_s = pooled->entry->shelf->profile->profile->max_lifetime_s;
-    int64_t age_ms = loop_now_ms(pooled->entry->shelf->pool->loop) - pooled->opened_ms;
+    int64_t most_ms = (int64_t)pooled->entry->shelf->profile->profile->max_lifetime_s * 1000;
+    int64_t learnt_ms = pooled->entry->account->bears.age_ms;
 
-    return life_s > 0 ? (int64_t)life_s * 1000 - age_ms : INT64_MAX;
+    if (learnt_ms > 0 && (most_ms == 0 || learnt_ms < most_ms))
+        most_ms = learnt_ms;
+    if (most_ms == 0)
+        return INT64_MAX;
+    return most_ms - (loop_now_ms(pooled->entry->shelf->pool->loop) - pooled->opened_ms);
 }
 
 void smtp_pool_on_expiry(void *arg)
@@ -222,14 +227,17 @@ static struct smtp_ticket *first_in_line(const struct smtp_pool_entry *entry)
     return NULL;
 }
 
-/* By the profile, or by what the server said (LIMITS MAILMAX, RFC 9422). */
+/* By the profile, by what the server said (LIMITS MAILMAX, RFC 9422), or by what it was seen to do.
+ */
 static bool has_carried_enough(const struct smtp_pooled *pooled)
 {
     unsigned carried = smtp_connection_transactions(pooled->connection);
     unsigned most = pooled->entry->shelf->profile->profile->max_messages;
     uint32_t mail_max = smtp_connection_extensions(pooled->connection)->mail_max;
+    uint32_t learnt = pooled->entry->account->bears.messages;
 
-    return (most > 0 && carried >= most) || (mail_max > 0 && carried >= mail_max);
+    return (most > 0 && carried >= most) || (mail_max > 0 && carried >= mail_max) ||
+           (learnt > 0 && carried >= learnt);
 }
 
 /* Why it may not be used again, as what is counted; NULL: it may. */
@@ -293,14 +301,17 @@ void smtp_pool_free(struct smtp_pool **pool)
 {
     struct smtp_pool *p = *pool;
     struct smtp_account *account;
+    struct smtp_pooled *pooled;
     struct smtp_slots *slots;
 
     *pool = NULL;
     if (p == NULL)
         return;
     loop_forget_turn_end(p->loop, on_turn_end, p);
-    while (!LIST_EMPTY(&p->connections))
-        smtp_connection_free(&LIST_FIRST(&p->connections)->connection);
+    while ((pooled = LIST_FIRST(&p->connections)) != NULL) {
+        smtp_pool_leave_idle(pooled);
+        smtp_connection_free(&pooled->connection);
+    }
     while (!LIST_EMPTY(&p->shelves))
         drop_shelf(LIST_FIRST(&p->shelves));
     while ((account = LIST_FIRST(&p->accounts)) != NULL) {

@@ -22,6 +22,7 @@
 struct channel;
 struct ipc_lease;
 struct ipc_reclaim;
+struct ipc_server_bears;
 struct ipc_slot_take;
 struct ipc_slots;
 struct loop;
@@ -51,6 +52,7 @@ void smtp_pool_add_lease(struct smtp_pool *pool, uint32_t profile, uint64_t serv
                          unsigned others);
 /* What the master says. */
 void smtp_pool_lease(struct smtp_pool *pool, const struct ipc_lease *lease);
+void smtp_pool_bears(struct smtp_pool *pool, const struct ipc_server_bears *bears);
 void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order);
 void smtp_pool_slots(struct smtp_pool *pool, const struct ipc_slots *said);
 void smtp_pool_slot_take(struct smtp_pool *pool, const struct ipc_slot_take *order);

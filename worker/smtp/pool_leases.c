@@ -6,6 +6,7 @@
 #include "common/loop.h"
 #include "common/profile.h"
 #include "worker/directory.h"
+#include "worker/smtp/connection.h"
 #include "worker/smtp/pool_private.h"
 
 struct smtp_account *smtp_pool_account(const struct smtp_pool *pool, uint32_t profile,
@@ -108,7 +109,8 @@ static void tell_connections(struct smtp_account *account)
 
 static void forget_unused(struct smtp_account *account)
 {
-    if (account->users > 0 || account->leases > 0 || account->asked > 0)
+    if (account->users > 0 || account->leases > 0 || account->asked > 0 ||
+        account->bears.server != 0)
         return;
     LIST_REMOVE(account, link);
     free(account);
@@ -162,6 +164,29 @@ void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order)
     while (smtp_account_is_called(account) && (idle = smtp_pool_oldest_idle(account)) != NULL)
         smtp_pool_dismiss(idle, &account->counts.reclaimed);
     smtp_pool_mark_changed(account);
+}
+
+void smtp_pool_bears(struct smtp_pool *pool, const struct ipc_server_bears *bears)
+{
+    struct smtp_account *account = smtp_pool_get_account(pool, bears->profile, bears->server);
+
+    if (account != NULL)
+        account->bears = *bears;
+}
+
+void smtp_pool_tell_ended(const struct smtp_pooled *pooled)
+{
+    const struct smtp_account *account = pooled->entry->account;
+    int64_t now_ms = loop_now_ms(account->pool->loop);
+    const struct ipc_server_ended ended = {
+        .server = account->server,
+        .profile = account->profile,
+        .idle_ms = (uint32_t)(now_ms - pooled->idle_since_ms),
+        .age_ms = (uint32_t)(now_ms - pooled->opened_ms),
+        .messages = smtp_connection_transactions(pooled->connection),
+    };
+
+    channel_send(account->pool->channel, IPC_SERVER_ENDED, &ended);
 }
 
 /* ---- what deliveries say ---- */

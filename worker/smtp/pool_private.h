@@ -24,7 +24,7 @@ struct smtp_pooled {
     struct smtp_connection *connection;
     struct smtp_ticket *ticket; /* for whom it is being opened, NULL: it has been */
     struct loop_timer *expiry;  /* SP44 */
-    int64_t opened_ms;
+    int64_t opened_ms, idle_since_ms;
     uint64_t idle_order;
     bool is_idle;
     bool is_tolerated; /* idle without a slot, until the master has answered */
@@ -45,6 +45,7 @@ struct smtp_account { /* a server of a profile, whatever the version */
     unsigned open, leaving, idle_count, waiting;
     TAILQ_HEAD(, smtp_ticket) line; /* who waits, of all versions */
     unsigned told_open, told_idle;  /* what the master knows */
+    struct ipc_server_bears bears;  /* what connections should stay within */
     struct ipc_pool_counts counts;
     bool is_counted; /* something has been, since the master was told */
     bool is_changed;
@@ -138,6 +139,8 @@ struct smtp_account *smtp_pool_get_account(struct smtp_pool *pool, uint32_t prof
 /* NULL: nobody has asked for a connection to it, or had a lease. */
 struct smtp_account *smtp_pool_account(const struct smtp_pool *pool, uint32_t profile,
                                        uint64_t server);
+/* The server has ended one that was idle: the master learns from it. */
+void smtp_pool_tell_ended(const struct smtp_pooled *pooled);
 /* Leases in hand that no connection has. */
 unsigned smtp_account_spare(const struct smtp_account *account);
 /* The master wants more leases back than are on their way. */

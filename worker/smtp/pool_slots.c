@@ -50,7 +50,10 @@ static void expire_in_time(struct smtp_pooled *pooled)
 {
     int64_t expiry_ms = (int64_t)pooled->entry->shelf->profile->profile->pool.expiry_s * 1000;
     int64_t life_ms = smtp_pool_life_ms(pooled);
+    int64_t learnt_ms = pooled->entry->account->bears.idle_ms;
 
+    if (learnt_ms > 0 && learnt_ms < expiry_ms)
+        expiry_ms = learnt_ms;
     loop_timer_set_ms(pooled->expiry, life_ms < expiry_ms ? life_ms : expiry_ms);
 }
 

@@ -37,6 +37,8 @@ static void on_gone(struct smtp_connection *connection, void *arg)
     struct smtp_pool *pool = entry->shelf->pool;
 
     (void)connection;
+    if (pooled->is_idle) /* nobody here has ended it */
+        smtp_pool_tell_ended(pooled);
     smtp_pool_leave_idle(pooled);
     if (pooled->ticket != NULL)
         smtp_pool_detach(pooled->ticket);
