@@ -171,19 +171,20 @@ class Campaign:
                                    for r in e.recipients)
 
     def queue(self):
-        return {row["id"]: row["state"] for row in self.gateway.queue_pages()}
+        """A message has a row for each of its groups."""
+        return {(row["id"], row["group"]): row["state"] for row in self.gateway.queue_pages()}
 
     def nowhere(self):
         """What was promised and is neither delivered nor in the queue."""
-        queue, taken = self.queue(), self.taken()
-        return [r for r, id_ in self.promises.ids.items() if r not in taken and id_ not in queue]
+        queued, taken = {id_ for id_, _ in self.queue()}, self.taken()
+        return [r for r, id_ in self.promises.ids.items() if r not in taken and id_ not in queued]
 
     def is_quiet(self):
         states = set(self.queue().values())
         return not states - {"failed"}
 
     def retry_all(self):
-        ids = [id_ for id_, state in self.queue().items() if state == "deferred"]
+        ids = sorted({id_ for (id_, _), state in self.queue().items() if state == "deferred"})
         for at in range(0, len(ids), 500):
             self.gateway.run_ctl("queue", "retry", *ids[at:at + 500])
 
@@ -210,7 +211,7 @@ class Campaign:
         for recipient, id_ in self.promises.ids.items():
             if recipient not in taken and id_ not in failed:
                 failed[id_] = self.states_of(id_)
-        lost = [r for r, id_ in self.promises.ids.items()
+        lost = [(r, id_, failed[id_].get(r)) for r, id_ in self.promises.ids.items()
                 if r not in taken and failed[id_].get(r) != "refused"]
         assert not lost, lost[:9]
         return len([r for r in self.promises.ids if r not in taken])
