@@ -356,7 +356,7 @@ static bool has_waited(const struct account *account, int64_t now_ms)
 }
 
 /* One idle connection of somebody who does not wait himself. */
-static void take_from_idle(const struct budget *budget, struct account *account)
+void budget_want_idle(struct budget *budget, struct account *account)
 {
     for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
         const struct share *share = &account->shares[slot];
@@ -383,6 +383,6 @@ void budget_tend(struct budget *budget)
             continue;
         budget_serve_wants(budget, account);
         if (account->wanted > 0 && has_waited(account, now_ms))
-            take_from_idle(budget, account);
+            budget_want_idle(budget, account);
     }
 }

@@ -51,6 +51,8 @@ uint64_t budget_server(const struct account *account); /* its identity */
 bool budget_has_room(const struct budget *budget, const struct account *account);
 /* For a delivery that goes to this worker now. False: there is no room. */
 bool budget_take(struct budget *budget, struct account *account, unsigned slot);
+/* No delivery can go to where its connections are idle: one of them is ended for it. */
+void budget_want_idle(struct budget *budget, struct account *account);
 /* Of all workers but this one. */
 unsigned budget_others(const struct account *account, unsigned slot);
 

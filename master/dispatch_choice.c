@@ -87,13 +87,16 @@ static struct candidates look_round(struct dispatch *dispatch, const struct grou
 struct worker *dispatch_choose(struct dispatch *dispatch, const struct group *group, size_t start)
 {
     struct worker *origin = dispatch->workers->slots[group->place.slot];
-    const struct account *account = dispatch_account(dispatch, group, start);
+    struct account *account = dispatch_account(dispatch, group, start);
     const struct candidates best = look_round(dispatch, group, account);
 
     if (best.with_idle != NULL)
         return best.with_idle;
-    if (account != NULL && !budget_has_room(dispatch->budget, account))
+    if (account != NULL && !budget_has_room(dispatch->budget, account)) {
+        if (best.with_open == NULL)
+            budget_want_idle(dispatch->budget, account);
         return best.with_open;
+    }
     if (origin != NULL && best.least != NULL && dispatch_has_room(dispatch, origin, group->lane) &&
         is_near_least(origin, best.least))
         return origin;

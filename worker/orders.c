@@ -83,7 +83,7 @@ static void on_profile_gone(void *owner, const void *payload, int fd)
     if (!is_ready(worker, fd))
         return;
     directory_drop_profile(worker->directory, order->id);
-    smtp_pool_forget_slots(worker->pool, order->id);
+    smtp_pool_forget_profile(worker->pool, order->id);
 }
 
 static void on_rules(void *owner, const void *payload, int fd)

@@ -41,6 +41,7 @@ static struct fake {
     struct ipc_health_probe probes[100]; /* the same */
     size_t probe_count;
     unsigned cancels;
+    unsigned reclaimed;
     uint64_t credit;
 } fakes[WORKERS];
 
@@ -115,6 +116,14 @@ static inline void on_credit(void *owner, const void *payload, int fd)
     fake->credit += ((const struct ipc_credit *)payload)->queued;
 }
 
+static inline void on_reclaim(void *owner, const void *payload, int fd)
+{
+    struct fake *fake = owner;
+
+    (void)fd;
+    fake->reclaimed += ((const struct ipc_reclaim *)payload)->count;
+}
+
 static inline void on_end(void *owner, int err)
 {
     (void)owner;
@@ -124,6 +133,7 @@ static inline void on_end(void *owner, int err)
 static channel_handler *const from_master[IPC_KIND_COUNT] = { [IPC_MAIL_DELIVER] = on_deliver,
                                                               [IPC_MAIL_CANCEL] = on_cancel,
                                                               [IPC_CREDIT] = on_credit,
+                                                              [IPC_RECLAIM] = on_reclaim,
                                                               [IPC_HEALTH_PROBE] = on_probe };
 static channel_handler *const from_worker[IPC_KIND_COUNT];
 

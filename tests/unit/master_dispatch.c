@@ -284,6 +284,7 @@ Test(dispatch, SP49_nothing_goes_out_while_no_connection_can_be_had)
     queue_mail(1, 0, 2, 0);
     turns();
     cr_assert_eq(sent(), 0);
+    cr_assert_eq(fakes[2].reclaimed, 1u, "its idle connection makes room, once");
     budget_worker_lost(dispatch_budget(dispatch), 2);
     turns();
     cr_assert_eq(sent(), 2);

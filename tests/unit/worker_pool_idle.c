@@ -223,6 +223,22 @@ Test(pool_idle, SP48_what_became_of_connections_is_counted)
     cr_assert_eq(counts->expired + counts->spent + counts->misses_off + counts->reclaimed, 0u);
 }
 
+Test(pool_idle, SP47_the_counts_go_on_over_a_new_version)
+{
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, told.last[0].counts.misses == 1);
+    version = put_version(2, 20, POOLED);
+    UNTIL(loop, lender_at(version, 0)->out == 0);
+    turn_a_while();
+    get(&wish, version, 0);
+    UNTIL(loop, is_told(0, 0, 1));
+    cr_assert_eq(told.last[0].counts.misses, 2u);
+    cr_assert_eq(told.last[0].counts.retired, 1u);
+}
+
 /* ---- SP47: a new version ---- */
 
 Test(pool_idle, SP47_a_new_version_closes_the_old_one_s_idle_connections_at_once)

@@ -176,7 +176,7 @@ Test(pool_slots, SP46_a_deleted_profile_has_none)
     UNTIL(loop, keeper()->out == 1);
     turn_a_while();
     directory_drop_profile(directory, PROFILE);
-    smtp_pool_forget_slots(pool, PROFILE);
+    smtp_pool_forget_profile(pool, PROFILE);
     UNTIL(loop, peers[0]->open == 0);
     keeper()->out = 0;
     version = put_version(9, 0, POOLED);

@@ -41,8 +41,8 @@ void smtp_pool_free(struct smtp_pool **pool);
 
 /* A version was retired: its idle connections say QUIT, the others when they are given back. */
 void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile);
-/* The profile was deleted: it has no slots any more. */
-void smtp_pool_forget_slots(struct smtp_pool *pool, uint32_t profile);
+/* The profile was deleted: what is kept of it goes, with its last connection. */
+void smtp_pool_forget_profile(struct smtp_pool *pool, uint32_t profile);
 
 unsigned smtp_pool_open_count(const struct smtp_pool *pool);
 

@@ -109,11 +109,23 @@ static void tell_connections(struct smtp_account *account)
 
 static void forget_unused(struct smtp_account *account)
 {
-    if (account->users > 0 || account->leases > 0 || account->asked > 0 ||
-        account->bears.server != 0)
+    if (!account->is_deleted || account->users > 0 || account->leases > 0 || account->asked > 0)
         return;
     LIST_REMOVE(account, link);
     free(account);
+}
+
+void smtp_pool_forget_accounts(struct smtp_pool *pool, uint32_t profile)
+{
+    struct smtp_account *account;
+
+    LIST_FOREACH(account, &pool->accounts, link)
+    {
+        if (account->profile != profile)
+            continue;
+        account->is_deleted = true;
+        smtp_pool_mark_changed(account);
+    }
 }
 
 void smtp_pool_settle_accounts(struct smtp_pool *pool)
@@ -125,9 +137,9 @@ void smtp_pool_settle_accounts(struct smtp_pool *pool)
         if (!account->is_changed)
             continue;
         account->is_changed = false;
+        tell_connections(account); /* first: an account may go with its last lease */
         give_back_spare(account);
         ask_for_more(account);
-        tell_connections(account);
         forget_unused(account);
     }
 }

@@ -31,7 +31,7 @@ struct smtp_pooled {
     bool is_leaving;   /* has said QUIT */
 };
 
-struct smtp_account { /* a server of a profile, whatever the version */
+struct smtp_account { /* a server of a profile, whatever the version: until that is deleted */
     LIST_ENTRY(smtp_account) link;
     struct smtp_pool *pool;
     uint32_t profile;
@@ -45,6 +45,7 @@ struct smtp_account { /* a server of a profile, whatever the version */
     unsigned open, leaving, idle_count, waiting;
     TAILQ_HEAD(, smtp_ticket) line; /* who waits, of all versions */
     unsigned told_open, told_idle;  /* what the master knows */
+    bool is_deleted;                /* the profile: it goes with its last connection */
     struct ipc_server_bears bears;  /* what connections should stay within */
     struct ipc_pool_counts counts;
     bool is_counted; /* something has been, since the master was told */
@@ -145,6 +146,8 @@ void smtp_pool_tell_ended(const struct smtp_pooled *pooled);
 unsigned smtp_account_spare(const struct smtp_account *account);
 /* The master wants more leases back than are on their way. */
 bool smtp_account_is_called(const struct smtp_account *account);
+/* The profile was deleted. */
+void smtp_pool_forget_accounts(struct smtp_pool *pool, uint32_t profile);
 /* The end of a turn: what changed is told, what is lacking asked for, what is left given back. */
 void smtp_pool_settle_accounts(struct smtp_pool *pool);
 

@@ -214,10 +214,11 @@ void smtp_pool_slot_take(struct smtp_pool *pool, const struct ipc_slot_take *ord
     mark_changed(slots);
 }
 
-void smtp_pool_forget_slots(struct smtp_pool *pool, uint32_t profile)
+void smtp_pool_forget_profile(struct smtp_pool *pool, uint32_t profile)
 {
     struct smtp_slots *slots = find_slots(pool, profile);
 
+    smtp_pool_forget_accounts(pool, profile);
     if (slots == NULL)
         return;
     slots->held = slots->taken = slots->taken_by_force = 0;
