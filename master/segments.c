@@ -10,7 +10,7 @@
 #include "master/jobs.h"
 #include "master/worker.h"
 
-#define LOOK_AGAIN_MS 1000
+#define LOOK_AGAIN_MS 100 /* at jobs that were under way at a seal */
 
 static void on_look_again(void *arg);
 
@@ -269,7 +269,9 @@ void segments_retire(struct segments *segments, unsigned slot, uint32_t number)
 
 void segments_set_compacting(struct segments *segments, unsigned slot, bool is_compacting)
 {
-    segments->is_compacting[slot] = is_compacting; /* what is postponed is looked at every second */
+    segments->is_compacting[slot] = is_compacting;
+    if (!is_compacting && !TAILQ_EMPTY(&segments->postponed))
+        loop_timer_set_ms(segments->look_again, 0); /* what it emptied waits for just this */
 }
 
 bool segments_is_held(const struct segments *segments)
