@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         4
+#define IPC_VERSION         5
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_CHANNEL_FD      3 /* where a worker finds its channel */
@@ -109,12 +109,14 @@ struct ipc_mail_deliver {
     uint64_t version; /* of the profile */
     uint64_t tried;   /* servers (bit = index) already tried in this attempt */
     uint64_t skip;    /* servers that must not be tried: down, drained, or others than a trial's */
+    uint64_t drained, refusing; /* those of them that an operator, or our password, keeps out */
+    uint64_t doubted;           /* servers that it does not start with because they failed lately */
     uint32_t profile;
     uint32_t rule;
     uint32_t deadline_ms; /* from receipt; the attempt is over by then (SP25) */
     uint16_t start;       /* index of the start server */
     uint16_t attempts;    /* before this one */
-    uint32_t reserved;
+    uint32_t is_trial;    /* the start is down as well, and this is to show whether it still is */
     uint64_t
         leased; /* identity of the server that a lease for one connection comes with, 0: none */
     uint32_t others; /* leases that other workers have there */

@@ -230,12 +230,12 @@ struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct
                                          .job = job->id,
                                          .version = route->version,
                                          .tried = group->kept_tried,
-                                         .skip = dispatch_health_sent(dispatch, job),
                                          .profile = group->lane->profile,
                                          .rule = group->rule,
                                          .deadline_ms = DISPATCH_DEADLINE_MS,
                                          .start = (uint16_t)start,
                                          .attempts = group->attempts };
+    dispatch_health_sent(dispatch, job, &deliver);
     give_connection(dispatch, group, worker, &deliver);
     group->kept_tried = 0;
     channel_send(worker->channel, IPC_MAIL_DELIVER, &deliver);

@@ -135,22 +135,30 @@ uint64_t dispatch_health_usable(const struct dispatch *dispatch, const struct ro
     return trial != SIZE_MAX ? bit(trial) : 0;
 }
 
-uint64_t dispatch_health_sent(struct dispatch *dispatch, struct job *job)
+void dispatch_health_sent(struct dispatch *dispatch, struct job *job,
+                          struct ipc_mail_deliver *deliver)
 {
     struct lane *lane = job->group->lane;
     struct route_server *server = &lane->route->states[job->start];
+    const uint64_t up = route_up(lane->route);
+
+    deliver->skip = ~up;
+    deliver->drained = route_drained(lane->route);
+    deliver->refusing = route_refusing(lane->route);
+    deliver->doubted = up & ~route_open(lane->route);
 
     dispatch->health.last_job = job->id;
     route_enter(server, job->id);
     job->is_at_start = true;
     if (health_is_up(&server->health))
-        return ~route_up(lane->route);
+        return;
     job->is_trial = true;
+    deliver->is_trial = 1;
+    deliver->skip = ~bit(job->start);
     server->trial = job->id;
     log_info("health", "a message is tried on a server that is down", LOG_ID(job->group->place.id),
              LOG_STR("profile", lane->route->name), LOG_STR("server", server->uri));
     dispatch_health_take(dispatch, lane, server, HEALTH_TRIED, HEALTH_NO_DELIVERY, NULL);
-    return ~bit(job->start);
 }
 
 bool dispatch_health_has_come_back(const struct job *job)

@@ -70,8 +70,9 @@ size_t dispatch_start_of(struct dispatch *dispatch, struct group *group);
 /* Bits of the servers that a delivery may start with now: those that have room for one more, or,
  * when none takes mail, one that is to be tried. 0: mail waits. */
 uint64_t dispatch_health_usable(const struct dispatch *dispatch, const struct route *route);
-/* The job goes to its start server; returns the servers that it must leave alone. */
-uint64_t dispatch_health_sent(struct dispatch *dispatch, struct job *job);
+/* The job goes to its start server: which others the order says to leave alone, and why. */
+void dispatch_health_sent(struct dispatch *dispatch, struct job *job,
+                          struct ipc_mail_deliver *deliver);
 /* Has a server come back since this job was sent? Then it may have missed it. */
 bool dispatch_health_has_come_back(const struct job *job);
 /* It is over; its outcome, NULL: it was lost with its worker. Before jobs_end(). */

@@ -186,6 +186,24 @@ uint64_t route_open(const struct route *route)
     return open;
 }
 
+uint64_t route_drained(const struct route *route)
+{
+    uint64_t drained = 0;
+
+    for (size_t i = 0; i < route->servers->count; i++)
+        drained |= (uint64_t)route->states[i].health.is_drained << i;
+    return drained;
+}
+
+uint64_t route_refusing(const struct route *route)
+{
+    uint64_t refusing = 0;
+
+    for (size_t i = 0; i < route->servers->count; i++)
+        refusing |= (uint64_t)(route->states[i].health.state == HEALTH_REFUSED) << i;
+    return refusing;
+}
+
 bool route_served(struct route *route, const struct server_list *servers, size_t start,
                   size_t served)
 {

@@ -64,7 +64,7 @@ static void job_clear(struct job *job)
     for (uint32_t i = 0; i < job->count; i++)
         free(job->recipients[i].text);
     loop_timer_clear(job->deadline);
-    json_decref(job->trail);
+    trail_clear(&job->trail);
     json_decref(job->note);
     message_free(&job->message);
     directory_release(job->profile);

@@ -12,63 +12,25 @@
 #include "worker/directory.h"
 #include "worker/note.h"
 
-#define TEXT_MAX 200 /* of a reply, in a note */
+const struct profile *job_profile(const struct job *job)
+{
+    return job->profile != NULL ? job->profile->profile : NULL;
+}
 
 const char *job_server_text(const struct job *job, int server)
 {
-    if (job->profile == NULL || server < 0 || (size_t)server >= job->profile->profile->server_count)
+    const struct profile *profile = job_profile(job);
+
+    if (profile == NULL || server < 0 || (size_t)server >= profile->server_count)
         return "";
-    return job->profile->profile->servers[server].text;
-}
-
-/* Replies are printable ASCII; anything else that is not UTF-8 would be no JSON. */
-static json_t *shown(const char *text)
-{
-    char cut[TEXT_MAX + 1];
-    json_t *json;
-
-    (void)snprintf(cut, sizeof(cut), "%s", text);
-    json = json_string(cut);
-    for (char *c = cut; json == NULL && *c != '\0'; c++)
-        *c = (unsigned char)*c < 0x80 ? *c : '?';
-    return json != NULL ? json : json_string(cut);
+    return profile->servers[server].text;
 }
 
 static void set_text(json_t *object, const char *key, const char *text)
 {
     if (text != NULL && text[0] != '\0')
-        (void)json_object_set_new(object, key, shown(text));
+        (void)json_object_set_new(object, key, trail_shown(text));
 }
-
-void job_trail(struct job *job, int kind, unsigned code, const char *what)
-{
-    static const char *const results[TRAIL_KIND_COUNT] = {
-        [TRAIL_FAILED] = "server failed",   [TRAIL_UNFIT] = "passed by",
-        [TRAIL_UNBUILT] = "cannot be done", [TRAIL_DEFERRED] = "deferred",
-        [TRAIL_REFUSED] = "refused",        [TRAIL_LOST] = "lost after the end of data",
-        [TRAIL_DELIVERED] = "delivered",
-    };
-    json_t *entry = json_object();
-    int64_t now_ms = loop_now_ms(job->delivery->loop);
-
-    if (job->trail == NULL)
-        job->trail = json_array();
-    (void)snprintf(job->why, sizeof(job->why), "%.120s%s%.270s", job_server_text(job, job->server),
-                   job->server >= 0 ? ": " : "", what);
-    set_text(entry, "server", job_server_text(job, job->server));
-    (void)json_object_set_new(entry, "result", json_string(results[kind]));
-    if (code != 0)
-        (void)json_object_set_new(entry, "code", json_integer((json_int_t)code));
-    set_text(entry, "text", what);
-    if (job->server >= 0 && job->server_began_ms != 0)
-        (void)json_object_set_new(entry, "ms", json_integer(now_ms - job->server_began_ms));
-    if (json_array_size(job->trail) < DELIVERY_TRAIL_MAX)
-        (void)json_array_append_new(job->trail, entry);
-    else
-        json_decref(entry);
-}
-
-/* ---- the note ---- */
 
 static json_t *recipient_entry(const struct job *job, const struct recipient *recipient)
 {
@@ -125,7 +87,9 @@ static json_t *attempt_of(const struct job *job, const char *outcome)
         clock_text(clock_from_epoch_s(job->outcome.next_attempt_s), text);
         (void)json_object_set_new(attempt, "next", json_string(text));
     }
-    (void)json_object_set(attempt, "tried", job->trail);
+    if (job->order.is_trial)
+        (void)json_object_set_new(attempt, "trial", json_true());
+    (void)json_object_set_new(attempt, "tried", trail_json(&job->trail, job_profile(job)));
     return attempt;
 }
 

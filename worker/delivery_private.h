@@ -6,6 +6,7 @@
  *   delivery_talk.c    transactions, and what their results mean for the recipients
  *   delivery_record.c  outcomes into cells
  *   delivery_settle.c  the end of an attempt: cell, note, outcome
+ *   delivery_trail.c   what is kept of the attempt for people
  *   delivery_note.c    the note's JSON
  */
 #ifndef WORKER_DELIVERY_PRIVATE_H
@@ -20,13 +21,13 @@
 #include "worker/delivery.h"
 #include "worker/smtp/pool.h"
 #include "worker/smtp/transaction.h"
+#include "worker/trail.h"
 
 struct loop_timer;
 struct message;
 struct worker_profile;
 
-#define DELIVERY_JOBS_KEPT 64  /* job structs kept for the next ones */
-#define DELIVERY_TRAIL_MAX 100 /* entries of one attempt */
+#define DELIVERY_JOBS_KEPT 64 /* job structs kept for the next ones */
 
 /*   (READING ->) WALKING -> TALKING -> WALKING ... -> NOTING (-> RECORDING) */
 enum job_stage {
@@ -86,11 +87,13 @@ struct job {
     const char *lacks; /* what unfit servers do not offer */
 
     /* What will be told of it. */
-    json_t *trail; /* what happened at which server, NULL: nothing to tell yet */
-    char why[400]; /* the last of it, in words */
-    json_t *note;  /* the one that earlier attempts left, NULL: none */
-    int64_t began_ms, server_began_ms, talk_ms;
-    int64_t phase_connect_ms, phase_handshake_ms;
+    struct trail trail; /* empty while there is nothing to tell */
+    uint64_t passed;    /* servers that it says were passed over */
+    char why[400];      /* the last that happened, in words */
+    json_t *note;       /* the one that earlier attempts left, NULL: none */
+    int64_t began_ms, server_began_ms, asked_ms, talk_ms;
+    enum trail_pool came_by; /* the connection at hand */
+    struct trail_times times;
     bool has_changed;   /* recipients' states, since the cell was written */
     bool is_final;      /* the cell says DONE or FAILED */
     bool is_unrecorded; /* the cell could not be written */
@@ -171,23 +174,25 @@ void job_settle_no_room(struct job *job, const char *what);
 /* The same, for want of a connection: the master knows who has one. */
 void job_settle_busy(struct job *job, const char *what);
 
+/* ---- delivery_trail.c ---- */
+
+/* One more step of the trail, about the server at hand, which also becomes `why`. */
+void job_trail(struct job *job, enum trail_result result, unsigned code, const char *what);
+/* The walk has come to the server at hand, or to its end: whom it passed over. */
+void job_trail_passed(struct job *job);
+/* A server is begun with; another connection to it is wanted; it is asked for; it is there. */
+void job_time_server(struct job *job);
+void job_time_again(struct job *job);
+void job_time_asked(struct job *job);
+void job_time_connected(struct job *job, bool is_reused);
+/* The transaction is over. */
+void job_time_talked(struct job *job);
+
 /* ---- delivery_note.c ---- */
 
-enum {
-    TRAIL_FAILED,
-    TRAIL_UNFIT,
-    TRAIL_UNBUILT,
-    TRAIL_DEFERRED,
-    TRAIL_REFUSED,
-    TRAIL_LOST,
-    TRAIL_DELIVERED,
-    TRAIL_KIND_COUNT
-};
-
-/* One more entry in the trail about the server at hand, which also becomes `why`. */
-void job_trail(struct job *job, int kind, unsigned code, const char *what);
 /* The whole note as text (free()), NULL: no memory. */
 char *job_note_text(struct job *job, const char *outcome);
+const struct profile *job_profile(const struct job *job); /* NULL: not known here */
 /* "smtp://10.0.0.1:25", "" for -1. */
 const char *job_server_text(const struct job *job, int server);
 

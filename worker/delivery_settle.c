@@ -155,16 +155,18 @@ static const char *why_not(const struct job *job, char out[400])
 static void log_end(const struct job *job, uint32_t open, int64_t wait_ms)
 {
     const char *profile = job->profile != NULL ? job->profile->profile->name : NULL;
-    char why[400];
+    char why[400], tried[TRAIL_TEXT_SIZE];
 
+    trail_text(&job->trail, job_profile(job), tried);
     if (job->outcome.outcome == IPC_OUTCOME_DEFERRED)
         log_info("delivery", "deferred", LOG_ID(job->order.place.id), LOG_STR("profile", profile),
                  LOG_INT("recipients", open), LOG_INT("attempts", job->outcome.attempts),
-                 LOG_INT("again_in_s", wait_ms / 1000), LOG_STR("reason", why_not(job, why)));
+                 LOG_INT("again_in_s", wait_ms / 1000), LOG_STR("reason", why_not(job, why)),
+                 LOG_STR("tried", tried));
     else if (job->outcome.outcome == IPC_OUTCOME_FAILED)
         log_warning("delivery", "failed: kept and listed", LOG_ID(job->order.place.id),
                     LOG_STR("profile", profile), LOG_INT("attempts", job->outcome.attempts),
-                    LOG_STR("reason", why_not(job, why)));
+                    LOG_STR("reason", why_not(job, why)), LOG_STR("tried", tried));
 }
 
 void job_settle(struct job *job)

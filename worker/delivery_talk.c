@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/hook.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -124,16 +125,31 @@ static void describe(const struct smtp_result *result, char out[400])
                        smtp_point_name(result->point));
 }
 
+/* A field that a log of thousands of lines should not carry along as 0. */
+static struct log_field ms_field(const char *key, int64_t ms)
+{
+    return ms > 0 ? LOG_INT(key, ms) : LOG_STR(key, NULL);
+}
+
+/* What came before the server that took it, if anything did. */
 static void log_delivered(const struct job *job, const struct smtp_reply *reply)
 {
+    const struct trail_times *times = &job->times;
+    char tried[TRAIL_TEXT_SIZE];
+
+    trail_text(&job->trail, job_profile(job), tried);
     log_info("delivery", "delivered", LOG_ID(job->order.place.id),
              LOG_STR("profile", job->profile->profile->name),
              LOG_STR("server", job_server_text(job, job->server)), LOG_INT("code", code_of(reply)),
              LOG_STR("reply", reply != NULL ? reply->text : NULL),
              LOG_INT("recipients", job->transaction.counts.accepted),
-             LOG_INT("reused", job->is_reused), LOG_INT("connect_ms", job->phase_connect_ms),
-             LOG_INT("handshake_ms", job->phase_handshake_ms),
-             LOG_INT("talk_ms", loop_now_ms(job->delivery->loop) - job->talk_ms));
+             LOG_STR("pool", trail_pool_name(job->came_by)),
+             LOG_INT("age_ms", clock_wall_ms() - job->message->received_ms),
+             ms_field("lookup_ms", times->lookup_ms), ms_field("wait_ms", times->wait_ms),
+             ms_field("connect_ms", times->connect_ms),
+             ms_field("handshake_ms", times->handshake_ms),
+             ms_field("envelope_ms", times->envelope_ms), ms_field("data_ms", times->data_ms),
+             LOG_STR("tried", job->trail.count > 0 ? tried : NULL));
 }
 
 static void log_lost(struct job *job, const char *what)
@@ -153,7 +169,7 @@ static void tell(struct job *job, const struct smtp_result *result, const char *
     switch (result->verdict) {
     case SMTP_DELIVERED:
         log_delivered(job, result->reply);
-        if (job->trail != NULL || job->transaction.counts.accepted < job->count)
+        if (job->trail.count > 0 || job->transaction.counts.accepted < job->count)
             job_trail(job, TRAIL_DELIVERED, code, what);
         break;
     case SMTP_LOST:
@@ -212,6 +228,7 @@ static void on_done(const struct smtp_result *result, void *owner)
     char what[400];
 
     describe(result, what);
+    job_time_talked(job);
     settle_batch(job, result);
     if (verdict == SMTP_DELIVERED)
         hook_stop("after_reply");
@@ -227,6 +244,7 @@ static void on_done(const struct smtp_result *result, void *owner)
 
     if (verdict == SMTP_RESTART) {
         smtp_pool_count_stale(job->delivery->pool, job->profile, (unsigned)job->server);
+        job->came_by = TRAIL_POOL_MISS_STALE;
         job_reconnect(job, 0);
     } else if (verdict == SMTP_NO_ROOM) {
         no_room(job, result, what);

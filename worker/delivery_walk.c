@@ -59,10 +59,7 @@ static void on_connection(struct smtp_connection *connection, bool is_reused, vo
 
     job->connection = connection;
     job->is_reused = is_reused;
-    if (!is_reused) {
-        job->phase_connect_ms = smtp_connection_connect_ms(connection);
-        job->phase_handshake_ms = smtp_connection_handshake_ms(connection);
-    }
+    job_time_connected(job, is_reused);
     job_talk(job);
 }
 
@@ -111,6 +108,7 @@ static int open_connection(struct job *job, struct reason *why)
         .ops = &ticket_ops,
         .owner = job,
     };
+    job_time_asked(job);
     job_return_lease(job); /* the pool opens with it at once */
     return smtp_pool_open(job->delivery->pool, job->profile, (unsigned)job->server, &job->ticket,
                           why);
@@ -159,6 +157,7 @@ void job_reconnect(struct job *job, unsigned first)
 
     job->stage = JOB_WALKING;
     job->first_address = first;
+    job_time_again(job);
     err = job->answer == NULL ? begin_fresh(job, &why) : open_connection(job, &why);
     if (err < 0)
         cannot_begin(job, err, why.text);
@@ -186,12 +185,13 @@ static bool try_server(struct job *job)
         job_trail(job, TRAIL_UNBUILT, 0, why.text);
         return false;
     }
-    job->server_began_ms = loop_now_ms(delivery->loop);
+    job_time_server(job);
     job->first_address = 0;
     job->connection = smtp_pool_take(delivery->pool, job->profile, (unsigned)job->server);
     if (job->connection != NULL) {
         job_return_lease(job);
         job->is_reused = true;
+        job->came_by = TRAIL_POOL_HIT;
         job_talk(job);
         return true;
     }
@@ -208,12 +208,14 @@ void job_walk(struct job *job)
 {
     job->stage = JOB_WALKING;
     while ((job->server = next_server(job)) >= 0) {
+        job_trail_passed(job);
         resolver_answer_release(job->answer);
         job->answer = NULL;
         job->tried |= bit(job->server);
         if (try_server(job))
             return;
     }
+    job_trail_passed(job);
     job_settle(job);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/auto.h"
+#include "master/ctl/attempts.h"
 #include "master/ctl/show.h"
 #include "master/ctl/table.h"
 #include "master/ctl/text.h"
@@ -91,6 +92,19 @@ int queue_list(struct ctl *ctl, char **arguments)
 
 /* ---- one message ---- */
 
+static void show_group(FILE *out, const json_t *group)
+{
+    json_t *message = json_object_get(group, "message");
+    AUTO(json) json_t *attempts = json_incref(json_object_get(message, "attempts"));
+
+    json_object_del(message, "attempts");
+    fputc('\n', out);
+    show_object(out, group, 2);
+    if (json_array_size(attempts) > 0)
+        fputc('\n', out);
+    attempts_show(out, attempts, 2);
+}
+
 int queue_show(struct ctl *ctl, char **arguments)
 {
     AUTO(free) char *id = text_query(arguments[0]);
@@ -107,10 +121,8 @@ int queue_show(struct ctl *ctl, char **arguments)
         groups = json_incref(json_object_get(reply.body, "groups"));
         json_object_del(reply.body, "groups");
         show_object(ctl->out, reply.body, 0);
-        json_array_foreach (groups, i, group) {
-            fputc('\n', ctl->out);
-            show_object(ctl->out, group, 2);
-        }
+        json_array_foreach (groups, i, group)
+            show_group(ctl->out, group);
     }
     ctl_reply_done(&reply);
     return CTL_DONE;

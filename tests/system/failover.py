@@ -137,6 +137,40 @@ def test_SP22_all_servers_dead_defers_and_the_retry_delivers(t):
     suite.wait_for("delivered by its retry", lambda: journal)
 
 
+def test_SP22_the_record_of_an_attempt_says_why_each_server_was_passed_over_or_failed(t):
+    gateway, servers, _ = start(t, names=("1", "2", "3"), retry={"first": 600, "max": 600},
+                                pool={"enabled": True})
+    uris = [f"smtp://127.0.0.1:{s.port}" for s in servers]
+    gateway.ctl("server", "drain", "relay", uris[0])
+    servers[1].stop()
+    servers[2].replies["RCPT"] = "450 4.2.1 mailbox busy"
+    send(gateway)
+    row = suite.wait_for("deferred", lambda: next(
+        (r for r in gateway.queue() if r["state"] == "deferred"), None))
+    (attempt,) = gateway.ctl_json("queue", "show", row["id"])["groups"][0]["message"]["attempts"]
+    told = [(s["server"], s["result"], s.get("pool")) for s in attempt["tried"]]
+    assert told == [(uris[0], "passed over: drained", None), (uris[1], "server failed", "miss"),
+                    (uris[2], "deferred", "miss")], told
+    shown = gateway.ctl("queue", "show", row["id"])
+    for line in (f"{uris[0]}  passed over: drained\n", f"{uris[1]}  server failed: ",
+                 f"{uris[2]}  deferred: 450 4.2.1 mailbox busy ("):
+        assert line in shown, shown
+    logged = [l for l in gateway.log_text().splitlines() if "msg=deferred" in l]
+    assert len(logged) == 1 and f"{uris[0]} is drained; {uris[1]} failed after" in logged[0], logged
+
+
+def test_SP40_SP42_the_log_says_how_each_connection_was_come_by(t):
+    gateway, _, journal = start(t, names=("1",), workers=1, pool={"enabled": True})
+    for n in range(3):
+        send(gateway)
+        suite.wait_for(f"message {n}", lambda: len(journal) == n + 1)
+        suite.wait_for("it is logged",
+                       lambda: gateway.log_text().count("msg=delivered") == n + 1)
+    ways = [w for line in gateway.log_text().splitlines() if "msg=delivered" in line
+            for w in line.split() if w.startswith("pool=")]
+    assert ways == ["pool=miss", "pool=hit", "pool=hit"], ways
+
+
 def test_MQ08_an_8bit_body_goes_to_the_server_that_takes_it(t):
     gateway, (one, two), journal = start(t)
     one.extensions = ("PIPELINING",)

@@ -457,15 +457,22 @@ Test(ctl, queue_show_tells_the_way)
     struct api_answer answer = {
         .status = 200,
         .body = "{\"id\":\"06AB\",\"groups\":[{\"group\":0,\"state\":\"waiting\",\"rule\":\"R\","
-                "\"message\":{\"attempts\":[{\"server\":\"smtp://a:25\",\"reply\":\"451 no\"}]}}]}"
+                "\"message\":{\"attempts\":[{\"number\":2,\"time\":\"T1\",\"ms\":1234,"
+                "\"outcome\":\"deferred\",\"next\":\"T2\",\"trial\":true,\"tried\":["
+                "{\"server\":\"smtp://a:25\",\"result\":\"passed over: down\"},"
+                "{\"server\":\"smtp://b:25\",\"result\":\"deferred\",\"code\":450,"
+                "\"text\":\"450 \\u001b[31mbusy\",\"ms\":31,\"pool\":\"hit\",\"data_ms\":12345,"
+                "\"colour\":\"red\"}]}]}},{\"group\":1,\"message\":null}]}"
     };
 
     api_start(1, &answer);
     RUN(api.path, "queue", "show", "06AB");
     cr_assert_eq(ran.code, CTL_DONE, "%s", ran.err);
-    ASSERT_HAS(ran.out, "rule   R");
-    ASSERT_HAS(ran.out, "message.attempts:");
-    ASSERT_HAS(ran.out, "smtp://a:25  451 no");
+    ASSERT_HAS(ran.out, "rule     R");
+    ASSERT_HAS(ran.out, "attempt 2 at T1: deferred after 1.2 s; next T2; a trial");
+    ASSERT_HAS(ran.out, "smtp://a:25  passed over: down\n");
+    ASSERT_HAS(ran.out, "smtp://b:25  deferred: 450 \\u{1B}[31mbusy "
+                        "(31 ms; an idle connection; data 12.3 s; colour red)\n");
     api_stop();
 }
 

@@ -336,6 +336,7 @@ static inline void stage_down(void)
     spooler_free(&stage.world->spooler); /* notes that were under way are told of here */
     segment_cache_free(&stage.cache);
     world_free(stage.world);
+    memset(&stage, 0, sizeof(stage)); /* a test may put up another */
 }
 
 /* ---- orders ---- */

@@ -16,6 +16,9 @@ Test(dispatch_health, SP23_after_three_failures_no_message_goes_there)
         cr_assert_eq(fakes[0].jobs[i].start, 1);
         cr_assert(fakes[0].jobs[i].skip & 1, "not even as the last resort");
         cr_assert_not(fakes[0].jobs[i].skip & 2);
+        cr_assert_eq(fakes[0].jobs[i].drained | fakes[0].jobs[i].refusing |
+                         fakes[0].jobs[i].doubted | fakes[0].jobs[i].is_trial,
+                     0u, "it is down, and no more");
     }
 }
 
@@ -33,8 +36,10 @@ Test(dispatch_health, SP23_what_failed_last_is_shown_one_message_at_a_time)
     queue_mail(1, 0, 20, 0);
     turns();
     cr_assert_eq(fakes[0].jobs[20].start, 0);
-    for (size_t i = 21; i < 40; i++)
+    for (size_t i = 21; i < 40; i++) {
         cr_assert_eq(fakes[0].jobs[i].start, 1);
+        cr_assert_eq(fakes[0].jobs[i].doubted, 1u, "which is why");
+    }
 }
 
 /* What hangs there since before the failure keeps nobody from finding out how it is. */
@@ -261,6 +266,7 @@ Test(dispatch_health, SP23_a_drained_server_is_given_nothing_even_if_all_others_
     turns();
     cr_assert_eq(fakes[0].count, 3u);
     cr_assert(last_job()->skip & 2, "nor as the next one");
+    cr_assert_eq(last_job()->drained, 2u);
     cr_assert_eq(dispatch_enable(dispatch, 1, "smtp://b:25"), 0);
     UNTIL(fakes[0].count == 16); /* and what had failed */
     for (size_t i = 3; i < 16; i++)

@@ -37,6 +37,7 @@ Test(dispatch_trial, SP23_one_trial_at_a_time_and_nothing_else_may_be_tried)
         cr_expect_eq(trial->start, i);
         cr_expect_eq(trial->skip | (uint64_t)1 << i, UINT64_MAX);
         cr_expect_not(trial->skip & (uint64_t)1 << i);
+        cr_expect_eq(trial->is_trial, 1u);
         cr_expect_eq(state_of(i), HEALTH_TRYING);
     }
     turns();

@@ -109,6 +109,7 @@ struct evbuffer *smtp_connection_output(struct smtp_connection *connection);
 void smtp_connection_add(struct smtp_connection *connection, const void *data, size_t bytes);
 void smtp_connection_send(struct smtp_connection *connection); /* output was appended */
 bool smtp_connection_is_choked(const struct smtp_connection *connection);
+int64_t smtp_connection_now_ms(const struct smtp_connection *connection); /* its loop's time */
 void smtp_connection_limit_s(struct smtp_connection *connection, unsigned limit_s);
 const struct profile_timeouts *smtp_connection_timeouts(const struct smtp_connection *connection);
 

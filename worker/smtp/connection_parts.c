@@ -1,4 +1,5 @@
 /* worker/smtp/connection_parts.c: what others may see and use of a connection. */
+#include "common/loop.h"
 #include "worker/smtp/connection_private.h"
 
 const struct smtp_extensions *smtp_connection_extensions(const struct smtp_connection *c)
@@ -44,6 +45,11 @@ int64_t smtp_connection_connect_ms(const struct smtp_connection *c)
 int64_t smtp_connection_handshake_ms(const struct smtp_connection *c)
 {
     return c->ready_ms - c->connected_ms;
+}
+
+int64_t smtp_connection_now_ms(const struct smtp_connection *c)
+{
+    return loop_now_ms(c->dial.loop);
 }
 
 bool smtp_connection_needs_rset(const struct smtp_connection *c)

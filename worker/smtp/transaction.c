@@ -147,8 +147,10 @@ static enum state on_data(struct smtp_transaction *t, const struct smtp_reply *r
         t->is_cut |= event == SMTP_SAID_CLOSING;
         return event == SMTP_SAID_GO_AHEAD ? EMPTY : finish(t);
     }
-    if (verdict == SMTP_GO_ON)
+    if (verdict == SMTP_GO_ON) {
+        t->content_ms = smtp_connection_now_ms(t->connection);
         return BODY;
+    }
     decide(t, verdict, SMTP_AT_DATA, event, reply);
     return finish(t);
 }
@@ -274,6 +276,7 @@ void smtp_transaction_start(struct smtp_transaction *t, struct smtp_connection *
     t->counts = (struct smtp_rcpt_counts){ 0 };
     t->result = (struct smtp_result){ .verdict = SMTP_GO_ON };
     t->body_at = 0;
+    t->content_ms = 0;
     for (unsigned i = 0; i < t->rcpt_count; i++)
         t->rcpts[i].verdict = SMTP_GO_ON;
     smtp_connection_lend(connection, t);

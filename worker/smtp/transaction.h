@@ -75,6 +75,7 @@ struct smtp_transaction {
     bool is_cut;        /* the session is of no use any more */
     unsigned asked;     /* recipients whose reply was read */
     struct smtp_rcpt_counts counts;
+    int64_t content_ms; /* when the content was asked for (loop time), 0: not yet; for people */
     struct smtp_result result;
     struct smtp_reply decided_by;
     size_t body_at;
