@@ -7,6 +7,7 @@
 #include "master/alerts.h"
 #include "master/dispatch.h"
 #include "master/health_shown.h"
+#include "master/ledger.h"
 #include "master/master_parts.h"
 #include "master/pool_shown.h"
 #include "master/supervisor.h"
@@ -123,17 +124,25 @@ static json_t *alerts(void *self)
     return alerts_shown(master->alerts);
 }
 
+static json_t *ambiguous(void *self, size_t limit)
+{
+    const struct master *master = self;
+
+    return ledger_shown(dispatch_ledger(master->dispatch), master->queue, limit);
+}
+
 static json_t *status(void *self)
 {
     const struct master *master = self;
     char since[CLOCK_TEXT_SIZE];
 
-    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i}", "version", POSTERN_VERSION, "pid",
+    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i, s:I}", "version", POSTERN_VERSION, "pid",
                      (int)getpid(), "since", clock_text(master->started_wall_ms, since),
                      "longest_turn_us", (json_int_t)loop_take_longest_turn_us(master->loop),
                      "max_descriptors", (json_int_t)process_nofile(), "stopping",
                      master->is_stopping ? 1 : 0, "slots_to_scan",
-                     (int)supervisor_open_scans(master->supervisor));
+                     (int)supervisor_open_scans(master->supervisor), "ambiguous",
+                     (json_int_t)ledger_count(dispatch_ledger(master->dispatch)));
 }
 
 struct control_backend master_backend(struct master *master)
@@ -154,5 +163,6 @@ struct control_backend master_backend(struct master *master)
                                      .workers = workers,
                                      .workers_count = count_workers,
                                      .alerts = alerts,
+                                     .ambiguous = ambiguous,
                                      .status = status };
 }

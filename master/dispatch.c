@@ -13,6 +13,7 @@
 #include "master/dispatch_parts.h"
 #include "master/group.h"
 #include "master/jobs.h"
+#include "master/ledger.h"
 #include "master/route.h"
 #include "master/slots.h"
 #include "master/worker.h"
@@ -46,14 +47,15 @@ struct dispatch *dispatch_new(struct loop *loop, struct queue *queue, struct wor
     dispatch->jobs = jobs_new();
     dispatch->budget = budget_new(loop, workers);
     dispatch->slots = slots_new(workers);
+    dispatch->ledger = ledger_new();
     dispatch->wake = loop_timer_new(loop, on_wake, dispatch);
     dispatch->watch = loop_timer_new(loop, on_watch, dispatch);
     dispatch->health.timer = loop_timer_new(loop, dispatch_health_on_timer, dispatch);
     dispatch->release.timer = loop_timer_new(loop, dispatch_release_on_timer, dispatch);
     loop_at_turn_end(loop, on_turn_end, dispatch);
     if (dispatch->jobs == NULL || dispatch->budget == NULL || dispatch->slots == NULL ||
-        dispatch->wake == NULL || dispatch->watch == NULL || dispatch->health.timer == NULL ||
-        dispatch->release.timer == NULL)
+        dispatch->ledger == NULL || dispatch->wake == NULL || dispatch->watch == NULL ||
+        dispatch->health.timer == NULL || dispatch->release.timer == NULL)
         dispatch_free(&dispatch);
     return dispatch;
 }
@@ -74,6 +76,7 @@ void dispatch_free(struct dispatch **dispatch)
     jobs_free(&d->jobs);
     budget_free(&d->budget);
     slots_free(&d->slots);
+    ledger_free(&d->ledger);
     free(d);
     *dispatch = NULL;
 }
@@ -146,6 +149,11 @@ unsigned dispatch_in_flight(const struct dispatch *dispatch, uint32_t profile)
 struct budget *dispatch_budget(const struct dispatch *dispatch)
 {
     return dispatch->budget;
+}
+
+struct ledger *dispatch_ledger(const struct dispatch *dispatch)
+{
+    return dispatch->ledger;
 }
 
 struct slots *dispatch_slots(const struct dispatch *dispatch)

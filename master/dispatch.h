@@ -25,6 +25,7 @@
 #define DISPATCH_CANCEL_MS   30000
 
 struct budget;
+struct ledger;
 struct cells;
 struct cursor;
 struct dispatch;
@@ -73,6 +74,7 @@ int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
                      const struct ipc_mail_outcome *outcome);
 struct budget *dispatch_budget(const struct dispatch *dispatch);
 struct slots *dispatch_slots(const struct dispatch *dispatch);
+struct ledger *dispatch_ledger(const struct dispatch *dispatch);
 
 /* Told before the outcome of its job. An unknown job: its time was over. 0 or -EBADMSG. */
 int dispatch_server_failed(struct dispatch *dispatch, struct worker *worker,

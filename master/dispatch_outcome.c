@@ -9,6 +9,7 @@
 #include "master/dispatch_parts.h"
 #include "master/group.h"
 #include "master/jobs.h"
+#include "master/ledger.h"
 #include "master/route.h"
 #include "master/segments.h"
 #include "master/settle.h"
@@ -141,6 +142,26 @@ static void count_service(struct dispatch *dispatch, const struct job *job, int 
         dispatch->hooks.on_cursor(dispatch->hooks.cursor_arg);
 }
 
+/* SP22: it may arrive twice. */
+static void list_loss(struct dispatch *dispatch, const struct job *job,
+                      const struct ipc_mail_outcome *outcome)
+{
+    const struct route *route = job->group->lane->route;
+    const struct route_server *server =
+        route != NULL && outcome->served >= 0
+            ? route_find(route, job->servers->identities[outcome->served])
+            : NULL;
+
+    if ((outcome->flags & IPC_OUTCOME_LOST) == 0)
+        return;
+    ledger_add(dispatch->ledger,
+               &(struct ledger_loss){ .id = outcome->place.id,
+                                      .group = outcome->place.group,
+                                      .attempt = outcome->attempts,
+                                      .profile = route != NULL ? route->name : NULL,
+                                      .server = server != NULL ? server->uri : NULL });
+}
+
 int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
                      const struct ipc_mail_outcome *outcome)
 {
@@ -159,6 +180,7 @@ int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
     group = job->group;
     is_recalled = group->is_recalled;
     count_service(dispatch, job, outcome->served);
+    list_loss(dispatch, job, outcome);
     dispatch_health_ended(dispatch, job, outcome);
     ended = *job;
     server_list_hold(ended.servers);

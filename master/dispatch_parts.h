@@ -23,6 +23,7 @@ struct dispatch {
     struct jobs *jobs;
     struct budget *budget;
     struct slots *slots;
+    struct ledger *ledger;
     struct loop_timer *wake;  /* for what waits */
     struct loop_timer *watch; /* for deadlines, while jobs are out */
     struct dispatch_hooks hooks;

@@ -194,11 +194,11 @@ static void cut(struct job *job, const char *why)
     job_disconnect(job);
     job->outcome.flags |= IPC_OUTCOME_CUT;
     if (is_past_end) {
-        job->outcome.flags |= IPC_OUTCOME_LOST;
         mark_lost(job);
-        job->delivery->figures.ambiguous++;
+        job_lost(job, why);
+    } else {
+        job_trail(job, TRAIL_DEFERRED, 0, why);
     }
-    job_trail(job, is_past_end ? TRAIL_LOST : TRAIL_DEFERRED, 0, why);
     job_settle(job);
 }
 

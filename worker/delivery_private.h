@@ -150,6 +150,8 @@ void job_disconnect(struct job *job);
 /* ---- delivery_talk.c ---- */
 
 void job_talk(struct job *job);
+/* The connection at hand was lost, or cut, after the end of data (SP22). */
+void job_lost(struct job *job, const char *what);
 /* Some recipient has no fate in this attempt yet. */
 bool job_has_more(const struct job *job);
 

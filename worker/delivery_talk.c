@@ -152,13 +152,16 @@ static void log_delivered(const struct job *job, const struct smtp_reply *reply)
              LOG_STR("tried", job->trail.count > 0 ? tried : NULL));
 }
 
-static void log_lost(struct job *job, const char *what)
+void job_lost(struct job *job, const char *what)
 {
     job->outcome.flags |= IPC_OUTCOME_LOST;
     job->delivery->figures.ambiguous++;
+    if (job->served < 0)
+        job->served = job->server;
     log_warning("delivery", "connection lost after the end of data: it may arrive twice",
                 LOG_ID(job->order.place.id), LOG_STR("event", "ambiguous"),
                 LOG_STR("server", job_server_text(job, job->server)), LOG_STR("reason", what));
+    job_trail(job, TRAIL_LOST, 0, what);
 }
 
 /* Logs it, and puts it in the trail. A message that is simply delivered leaves none. */
@@ -172,10 +175,7 @@ static void tell(struct job *job, const struct smtp_result *result, const char *
         if (job->trail.count > 0 || job->transaction.counts.accepted < job->count)
             job_trail(job, TRAIL_DELIVERED, code, what);
         break;
-    case SMTP_LOST:
-        log_lost(job, what);
-        job_trail(job, TRAIL_LOST, code, what);
-        break;
+    case SMTP_LOST: job_lost(job, what); break;
     case SMTP_REFUSED:
     case SMTP_DEFERRED:
     case SMTP_GO_ON: /* nobody was accepted */

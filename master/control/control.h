@@ -56,6 +56,7 @@ struct control_backend {
     json_t *(*workers)(void *self);
     void (*workers_count)(void *self, unsigned *ret_running, unsigned *ret_wanted);
     json_t *(*alerts)(void *self);
+    json_t *(*ambiguous)(void *self, size_t limit); /* ledger_shown() */
     /* More members for `status`: what only the master's main knows (longest turn, limits). May be
      * NULL. */
     json_t *(*status)(void *self);

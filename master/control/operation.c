@@ -1,4 +1,4 @@
-/* master/control/operation.c: status, workers, alerts, audit, the key, settings, export. */
+/* master/control/operation.c: status, workers, alerts, losses, audit, the key, settings, export. */
 #include "master/control/call.h"
 #include "master/control/control_private.h"
 #include "master/control/routes.h"
@@ -9,9 +9,10 @@
 
 #include "common/auto.h"
 #include "common/clock.h"
+#include "master/ledger.h"
 
-#define AUDIT_DEFAULT 100
-#define AUDIT_MAX     1000
+#define LIST_DEFAULT 100
+#define AUDIT_MAX    1000
 
 /* ---- status ---- */
 
@@ -105,13 +106,28 @@ void serve_alerts_get(struct call *call)
     call_answer(call, 200, json_pack("{s:o}", "alerts", backend->alerts(backend->self)));
 }
 
+void serve_ambiguous_get(struct call *call)
+{
+    const struct control_backend *backend = &call->control->backend;
+    json_t *losses;
+    uint64_t limit;
+
+    if (!call_query_number(call, "limit", 1, LEDGER_MAX, LIST_DEFAULT, &limit))
+        return;
+    losses = backend->ambiguous(backend->self, (size_t)limit);
+    if (losses)
+        call_answer(call, 200, json_pack("{s:o}", "losses", losses));
+    else
+        call_refuse_memory(call);
+}
+
 /* ---- audit, key ---- */
 
 void serve_audit_get(struct call *call)
 {
     uint64_t limit, before;
 
-    if (!call_query_number(call, "limit", 1, AUDIT_MAX, AUDIT_DEFAULT, &limit) ||
+    if (!call_query_number(call, "limit", 1, AUDIT_MAX, LIST_DEFAULT, &limit) ||
         !call_query_number(call, "before", 1, INT64_MAX, 0, &before))
         return;
     call_answer(call, 200,

@@ -67,6 +67,7 @@ static const struct route routes[] = {
     { GET,    "/status",              false, serve_status_get,      { NULL } },
     { GET,    "/workers",             false, serve_workers_get,     { NULL } },
     { GET,    "/alerts",              false, serve_alerts_get,      { NULL } },
+    { GET,    "/ambiguous",           false, serve_ambiguous_get,   { "limit" } },
     { GET,    "/audit",               false, serve_audit_get,       { "limit", "before" } },
     { POST,   "/key/rotate",          false, serve_key_rotate,      { NULL } },
     /* clang-format on */

@@ -45,6 +45,7 @@ static const struct command commands[] = {
     { "queue",    "release", "ID...",          1, MANY, CTL_GROUP,   queue_release,   "deliver what was held" },
     { "queue",    "reroute", "ID PROFILE",     2, 2,    CTL_GROUP,   queue_reroute,   "deliver through another smtp profile" },
     { "queue",    "delete",  "ID...",          1, MANY, CTL_GROUP,   queue_delete,    "never deliver it; tells nobody" },
+    { "queue",    "ambiguous", "",             0, 0,    CTL_LIMIT,   ambiguous_list,  "what may have arrived twice, newest first" },
     { "pool",     NULL,      "[PROFILE]",      0, 1,    CTL_WATCH,   pool_show,       "connections to each server, and what became of them; --watch: every second" },
     { "server",   "list",    "[PROFILE]",      0, 1,    0,           server_list,     "health of the servers: which take mail, which are down and why" },
     { "server",   "drain",   "PROFILE SERVER", 2, 2,    0,           server_drain,    "no new mail to it until it is enabled" },

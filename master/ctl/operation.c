@@ -89,6 +89,26 @@ int audit_list(struct ctl *ctl, char **arguments)
     return CTL_DONE;
 }
 
+int ambiguous_list(struct ctl *ctl, char **arguments)
+{
+    static const char *const keys[] = { "time",    "id",     "group", "attempt",
+                                        "profile", "server", "state" };
+    static const char *const headings[] = { "TIME",    "ID",     "GROUP", "ATTEMPT",
+                                            "PROFILE", "SERVER", "NOW" };
+    AUTO(free) char *limit = ctl->limit ? text_query(ctl->limit) : NULL;
+    AUTO(free) char *target = text_format("/ambiguous?limit=%s", limit ? limit : "100");
+    struct transport_reply reply;
+    int code = ctl_get(ctl, target, &reply);
+
+    (void)arguments;
+    if (code != CTL_DONE)
+        return code;
+    if (!ctl_print_json(ctl, reply.body))
+        print_columns(ctl, json_object_get(reply.body, "losses"), ARRAY_LEN(keys), headings, keys);
+    ctl_reply_done(&reply);
+    return CTL_DONE;
+}
+
 int key_rotate(struct ctl *ctl, char **arguments)
 {
     struct transport_request request = { .method = "POST", .target = "/key/rotate" };

@@ -277,6 +277,10 @@ def test_SP22_what_may_have_arrived_is_said_to_be(_t):
     lines = [line for line in at.gateway.log_text().splitlines() if "event=ambiguous" in line]
     missing = [n for n in AMBIGUOUS if not any(str(at.bad[n].port) in line for line in lines)]
     assert not missing and len(lines) == len(AMBIGUOUS), "\n".join(lines)
+    listed = at.gateway.ctl_json("queue", "ambiguous")["losses"]
+    servers = {f"smtp://127.0.0.1:{at.bad[n].port}" for n in AMBIGUOUS}
+    assert {row["server"] for row in listed} == servers and len(listed) == len(lines), listed
+    assert at.gateway.ctl_json("status")["ambiguous"] == len(lines)
 
 
 def test_SP22_no_fault_costs_more_than_one_time_out(_t):

@@ -276,6 +276,12 @@ static json_t *fake_alerts(void *self)
     return json_pack("[{s:i, s:s}]", "number", 1, "text", "disk");
 }
 
+static json_t *fake_ambiguous(void *self, size_t limit)
+{
+    (void)self;
+    return json_pack("[{s:s, s:i}]", "id", "06AB", "limit", (int)limit);
+}
+
 static json_t *fake_status(void *self)
 {
     (void)self;
@@ -302,6 +308,7 @@ static void open_all(void)
                                        .workers = fake_workers,
                                        .workers_count = fake_workers_count,
                                        .alerts = fake_alerts,
+                                       .ambiguous = fake_ambiguous,
                                        .status = fake_status };
     struct reason why = { "" };
 

@@ -476,6 +476,22 @@ Test(ctl, queue_show_tells_the_way)
     api_stop();
 }
 
+Test(ctl, SP22_queue_ambiguous_lists_what_may_have_arrived_twice)
+{
+    struct api_answer answer = {
+        .status = 200,
+        .body = "{\"losses\":[{\"time\":\"T\",\"id\":\"06AB\",\"group\":0,\"attempt\":2,"
+                "\"profile\":\"Exchange\",\"server\":\"smtp://a:25\",\"state\":null}]}"
+    };
+
+    api_start(1, &answer);
+    RUN(api.path, "queue", "ambiguous", "--limit", "7");
+    cr_assert_eq(ran.code, CTL_DONE, "%s", ran.err);
+    ASSERT_HAS(api.requests[0], "GET /api/v1/ambiguous?limit=7 ");
+    ASSERT_HAS(ran.out, "T     06AB      0        2  Exchange  smtp://a:25  -");
+    api_stop();
+}
+
 Test(ctl, settings_put_replaces_what_is_there_now)
 {
     struct api_answer answers[] = { { .status = 200, .body = "{}", .etag = "\"12\"" },

@@ -453,6 +453,16 @@ Test(control_api, SP54_workers_show_what_they_do_not_run_yet)
     ASSERT_AT("alerts.0.text", "disk");
 }
 
+Test(control_api, SP22_what_may_have_arrived_twice_is_listed)
+{
+    ASSERT_STATUS(ask("GET", "/ambiguous", NULL), 200);
+    ASSERT_AT("losses.0.id", "06AB");
+    ASSERT_STATUS(ask("GET", "/ambiguous?limit=1000", NULL), 200);
+    cr_assert_not_null(strstr(last.body, "\"limit\":1000"), "%s", last.body);
+    ASSERT_STATUS(ask("GET", "/ambiguous?limit=1001", NULL), 400);
+    ASSERT_STATUS(ask("GET", "/ambiguous?limit=0", NULL), 400);
+}
+
 Test(control_api, settings_have_versions)
 {
     char *etag, header[64];

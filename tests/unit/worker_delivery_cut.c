@@ -306,6 +306,8 @@ Test(delivery_cut, SP25_past_the_end_of_data_it_may_have_arrived)
 
     cr_assert_eq(said->outcome, IPC_OUTCOME_DEFERRED);
     cr_assert_eq(stage_figures().ambiguous, 1u);
+    cr_assert_eq(said->served, 0, "whoever looks for it has to know where");
+    cr_assert(said->flags & IPC_OUTCOME_LOST);
     entry = json_array_get(json_object_get(note, "recipients"), 0);
     cr_assert_not_null(strstr(entry_text(entry, "text"), "lost after the end of data"));
     json_decref(note);
