@@ -16,7 +16,8 @@
 #define IPC_VERSION         5
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
-#define IPC_CHANNEL_FD      3 /* where a worker finds its channel */
+#define IPC_PROBES_MAX      64 /* connection tests under way at a time */
+#define IPC_CHANNEL_FD      3  /* where a worker finds its channel */
 
 enum ipc_side { IPC_MASTER, IPC_WORKER };
 enum ipc_fd { IPC_NO_FD, IPC_WITH_FD };
@@ -241,6 +242,8 @@ struct ipc_lease_want { /* that many more are waited for */
     uint64_t server;
     uint32_t profile;
     uint32_t count;
+    uint32_t is_patient; /* 1: also if the worker has none; others' are called back for it */
+    uint32_t reserved;
 };
 
 struct ipc_lease { /* the answer, to some or all that were asked for */
@@ -248,7 +251,9 @@ struct ipc_lease { /* the answer, to some or all that were asked for */
     uint32_t profile;
     uint32_t granted;
     uint32_t refused;
-    uint32_t others; /* leases that other workers have there */
+    uint32_t unneeded; /* of a patient want: no profile has that server, so no limit either */
+    uint32_t others;   /* leases that other workers have there */
+    uint32_t limit;    /* how many there may be now in all, 0: no limit */
 };
 
 struct ipc_lease_back {

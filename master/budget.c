@@ -8,8 +8,9 @@
 #include "common/loop.h"
 #include "master/worker.h"
 
-#define WANT_MAX   IPC_JOBS_PER_WORKER /* a worker has no more deliveries that could want one */
-#define PATIENT_MS 1000                /* so long a want waits before idle connections are ended */
+/* A worker has no more deliveries, and tests of connections, that could want one. */
+#define WANT_MAX   (IPC_JOBS_PER_WORKER + IPC_PROBES_MAX)
+#define PATIENT_MS 1000 /* so long a want waits before idle connections are ended */
 
 uint64_t budget_server(const struct account *account)
 {
@@ -77,13 +78,12 @@ static void reclaim(const struct budget *budget, struct account *account, unsign
 }
 
 /* Idle ones come first, from whoever has them. */
-void budget_call_back_surplus(const struct budget *budget, struct account *account)
+void budget_call_back(const struct budget *budget, struct account *account)
 {
-    unsigned limit = budget_limit(budget, account), surplus;
+    unsigned limit = budget_limit(budget, account), surplus = account->patient;
 
-    if (limit == 0 || account->out <= limit)
-        return;
-    surplus = account->out - limit;
+    if (limit != 0 && account->out > limit)
+        surplus += account->out - limit;
     for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
         unsigned called = account->shares[slot].reclaimed;
 
@@ -131,26 +131,29 @@ void budget_use_idle(struct account *account, unsigned slot)
         account->shares[slot].idle--;
 }
 
-static void answer(const struct account *account, const struct worker *worker, unsigned granted,
-                   unsigned refused)
+static void answer(const struct budget *budget, const struct account *account,
+                   const struct worker *worker, unsigned granted, unsigned refused)
 {
     const struct ipc_lease lease = { .server = account->server,
                                      .profile = account->profile,
                                      .granted = granted,
                                      .refused = refused,
-                                     .others = budget_others(account, worker->slot) };
+                                     .others = budget_others(account, worker->slot),
+                                     .limit = budget_limit(budget, account) };
 
     channel_send(worker->channel, IPC_LEASE, &lease);
 }
 
-/* Whose turn it is among those that wait, NULL: nobody's. */
+/* Whose turn it is among those that wait, at first the patient ones; NULL: nobody's. */
 static const struct worker *next_waiting(const struct budget *budget, const struct account *account)
 {
     for (unsigned i = 0; i < ID_SLOTS && account->wanted > 0; i++) {
         unsigned slot = (account->turn + i) % ID_SLOTS;
         const struct worker *worker = budget->workers->slots[slot];
+        const struct share *share = &account->shares[slot];
 
-        if (account->shares[slot].wanted > 0 && worker != NULL && worker->channel != NULL)
+        if ((account->patient > 0 ? share->patient : share->wanted) > 0 && worker != NULL &&
+            worker->channel != NULL)
             return worker;
     }
     return NULL;
@@ -164,24 +167,45 @@ void budget_serve_wants(struct budget *budget, struct account *account)
     while (budget_has_room(budget, account) && (worker = next_waiting(budget, account)) != NULL) {
         struct share *share = &account->shares[worker->slot];
 
+        if (share->patient > 0) {
+            share->patient--;
+            account->patient--;
+        }
         share->wanted--;
         account->wanted--;
         share->wanted_ms = loop_now_ms(budget->loop);
         give(account, share, 1);
-        answer(account, worker, 1, 0);
+        answer(budget, account, worker, 1, 0);
         account->turn = (worker->slot + 1U) % ID_SLOTS;
     }
 }
 
 /* ---- what workers say ---- */
 
-static void refuse_unknown(const struct worker *worker, const struct ipc_lease_want *want)
+/* The present version has no such server: no delivery goes there, and nobody counts who asks how it
+ * is. */
+static void answer_unlisted(const struct worker *worker, const struct ipc_lease_want *want)
 {
     const struct ipc_lease lease = { .server = want->server,
                                      .profile = want->profile,
-                                     .refused = want->count };
+                                     .refused = want->is_patient != 0 ? 0 : want->count,
+                                     .unneeded = want->is_patient != 0 ? want->count : 0 };
 
     channel_send(worker->channel, IPC_LEASE, &lease);
+}
+
+static void wait_for_more(const struct budget *budget, struct account *account, struct share *share,
+                          unsigned count, bool is_patient)
+{
+    if (share->wanted == 0)
+        share->wanted_ms = loop_now_ms(budget->loop);
+    share->wanted += count;
+    account->wanted += count;
+    if (!is_patient)
+        return;
+    share->patient += count;
+    account->patient += count;
+    budget_call_back(budget, account);
 }
 
 int budget_want(struct budget *budget, struct worker *worker, const struct ipc_lease_want *want)
@@ -192,8 +216,8 @@ int budget_want(struct budget *budget, struct worker *worker, const struct ipc_l
 
     if (want->count == 0 || want->count > WANT_MAX)
         return -EBADMSG;
-    if (account == NULL || !account->is_listed) { /* the present version has no such server */
-        refuse_unknown(worker, want);
+    if (account == NULL || !account->is_listed) {
+        answer_unlisted(worker, want);
         return 0;
     }
     share = &account->shares[worker->slot];
@@ -202,16 +226,13 @@ int budget_want(struct budget *budget, struct worker *worker, const struct ipc_l
     while (granted < want->count && account->wanted == 0 &&
            budget_take(budget, account, worker->slot))
         granted++;
-    if (share->leases == 0) {
-        answer(account, worker, 0, want->count);
+    if (share->leases == 0 && want->is_patient == 0) {
+        answer(budget, account, worker, 0, want->count);
         return 0;
     }
-    if (granted > 0)
-        answer(account, worker, granted, 0);
-    if (share->wanted == 0)
-        share->wanted_ms = loop_now_ms(budget->loop);
-    share->wanted += want->count - granted;
-    account->wanted += want->count - granted;
+    if (granted > 0 || want->is_patient != 0)
+        answer(budget, account, worker, granted, 0);
+    wait_for_more(budget, account, share, want->count - granted, want->is_patient != 0);
     return 0;
 }
 
@@ -336,6 +357,7 @@ void budget_worker_lost(struct budget *budget, unsigned slot)
         next = LIST_NEXT(account, link);
         account->out -= share->leases;
         account->wanted -= share->wanted;
+        account->patient -= share->patient;
         budget_add_counts(&account->past, &share->counts);
         *share = (struct share){ 0 };
         budget_serve_wants(budget, account);
@@ -353,6 +375,24 @@ static bool has_waited(const struct account *account, int64_t now_ms)
             return true;
     }
     return false;
+}
+
+/* What was called back is in a long transaction, perhaps: of those who have most, one more, idle or
+ * not. */
+static void call_back_another(const struct budget *budget, struct account *account)
+{
+    unsigned best = 0, most = 0;
+
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        const struct share *share = &account->shares[slot];
+
+        if (share->leases > share->reclaimed && share->leases - share->reclaimed > most) {
+            most = share->leases - share->reclaimed;
+            best = slot;
+        }
+    }
+    if (most > 0)
+        reclaim(budget, account, best, 1);
 }
 
 /* One idle connection of somebody who does not wait himself. */
@@ -382,7 +422,11 @@ void budget_tend(struct budget *budget)
         if (account->wanted == 0)
             continue;
         budget_serve_wants(budget, account);
-        if (account->wanted > 0 && has_waited(account, now_ms))
+        if (account->wanted == 0 || !has_waited(account, now_ms))
+            continue;
+        if (account->patient > 0)
+            call_back_another(budget, account);
+        else
             budget_want_idle(budget, account);
     }
 }

@@ -11,6 +11,10 @@
  * has none is refused, so that its delivery comes back and goes to a worker that has some. What is
  * not used comes back (LEASE_BACK). What a worker had comes free with the end of its process.
  *
+ * A test of connections (SP51) has no other worker to go to: its want is patient. It waits wherever
+ * it is, is served first, and calls connections back, idle ones or else the next that a delivery
+ * gives back, so that a test comes to its turn also beside mail without end.
+ *
  * How long servers let connections live is learnt, too (master/life.h), and told to all workers
  * (SERVER_BEARS).
  *

@@ -133,7 +133,7 @@ int budget_set_profile(struct budget *budget, const struct profile *profile)
         accounts[i]->is_listed = true;
         accounts[i]->is_marked = false;
         accounts[i]->limit = profile->max_connections;
-        budget_call_back_surplus(budget, accounts[i]);
+        budget_call_back(budget, accounts[i]);
         budget_serve_wants(budget, accounts[i]);
     }
     sweep(budget, profile->id);

@@ -13,6 +13,7 @@
 
 struct share { /* a worker's */
     unsigned leases, wanted;
+    unsigned patient; /* of those wanted: also where it has none */
     unsigned idle, open;
     unsigned told_idle; /* without those that were promised to jobs since */
     unsigned reclaimed; /* asked back and not come yet */
@@ -35,7 +36,7 @@ struct account {
     struct life_span told; /* what workers were told to stay within */
     unsigned out;
     unsigned turn; /* the slot that is served first when one comes free */
-    unsigned wanted;
+    unsigned wanted, patient;
     struct ipc_pool_counts past; /* of processes that have ended */
     struct share *shares;        /* by slot */
     char text[];                 /* the server's URI */
@@ -53,8 +54,8 @@ struct budget {
 
 /* How many may be out now, 0: no limit. What was learnt has risen meanwhile. */
 unsigned budget_limit(const struct budget *budget, const struct account *account);
-/* More are out than may be: they come back. */
-void budget_call_back_surplus(const struct budget *budget, struct account *account);
+/* More are out than may be, or patient wants wait: so many come back. */
+void budget_call_back(const struct budget *budget, struct account *account);
 void budget_add_counts(struct ipc_pool_counts *sum, const struct ipc_pool_counts *counts);
 /* Those that wait get what is free. */
 void budget_serve_wants(struct budget *budget, struct account *account);

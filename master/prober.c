@@ -29,7 +29,7 @@ struct prober {
     struct loop *loop;
     struct workers *workers;
     uint64_t last_token;
-    struct probe probes[PROBER_MAX];
+    struct probe probes[IPC_PROBES_MAX];
 };
 
 struct prober *prober_new(struct loop *loop, struct workers *workers)
@@ -56,7 +56,7 @@ void prober_free(struct prober **prober)
 {
     if (*prober == NULL)
         return;
-    for (size_t i = 0; i < PROBER_MAX; i++) {
+    for (size_t i = 0; i < IPC_PROBES_MAX; i++) {
         if ((*prober)->probes[i].token != 0)
             finish(&(*prober)->probes[i], -ECANCELED, false);
     }
@@ -73,7 +73,7 @@ static void on_limit(void *arg)
 
 static struct probe *find(struct prober *prober, uint64_t token)
 {
-    for (size_t i = 0; i < PROBER_MAX; i++) {
+    for (size_t i = 0; i < IPC_PROBES_MAX; i++) {
         if (prober->probes[i].token == token)
             return &prober->probes[i];
     }
@@ -168,7 +168,7 @@ void prober_done(struct prober *prober, const struct worker *worker,
 
 void prober_worker_gone(struct prober *prober, const struct worker *worker)
 {
-    for (size_t i = 0; i < PROBER_MAX; i++) {
+    for (size_t i = 0; i < IPC_PROBES_MAX; i++) {
         struct probe *probe = &prober->probes[i];
 
         if (probe->token == 0 || probe->worker != worker)

@@ -11,7 +11,6 @@
 #include "common/ipc.h"
 
 #define PROBER_LIMIT_MS 15000 /* 10 s per server, side by side, and time to report */
-#define PROBER_MAX      64    /* under way at once */
 
 struct loop;
 struct profile;

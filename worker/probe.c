@@ -96,7 +96,7 @@ static void refuse(struct prober *prober, uint64_t token, const char *why)
 void prober_start(struct prober *prober, uint64_t token, int fd)
 {
     struct reason why = { "out of memory" };
-    struct probe *probe = prober->count < PROBE_MAX ? calloc(1, sizeof(*probe)) : NULL;
+    struct probe *probe = prober->count < IPC_PROBES_MAX ? calloc(1, sizeof(*probe)) : NULL;
 
     if (probe != NULL) {
         probe->prober = prober;
@@ -117,14 +117,15 @@ void prober_start(struct prober *prober, uint64_t token, int fd)
 }
 
 struct prober *prober_new(struct loop *loop, struct channel *channel, const struct conf *conf,
-                          struct resolver *resolver)
+                          struct resolver *resolver, struct smtp_pool *pool)
 {
     struct prober *prober = calloc(1, sizeof(*prober));
 
     if (prober == NULL)
         return NULL;
-    *prober =
-        (struct prober){ .loop = loop, .channel = channel, .conf = conf, .resolver = resolver };
+    *prober = (struct prober){
+        .loop = loop, .channel = channel, .conf = conf, .resolver = resolver, .pool = pool
+    };
     TAILQ_INIT(&prober->probes);
     return prober;
 }

@@ -2,7 +2,11 @@
  *
  * The production code of resolver and SMTP client against every server side by side, at most
  * PROBE_SERVER_LIMIT_MS each; every step is told as it ends (PROBE_STEP), then PROBE_DONE. Nothing
- * is mailed. What this build cannot test yet is told as not tested and does not block (OP09). */
+ * is mailed. What this build cannot test yet is told as not tested and does not block (OP09).
+ *
+ * A connection of a profile that is stored counts among the max_connections of its server (SP49),
+ * also when the test is of a draft that is not stored yet: the server counts them all. A new
+ * profile, and a server that the stored one does not have, has no such limit yet. */
 #ifndef WORKER_PROBE_H
 #define WORKER_PROBE_H
 
@@ -13,14 +17,15 @@ struct conf;
 struct loop;
 struct prober;
 struct resolver;
+struct smtp_pool;
 
 #define PROBE_SERVER_LIMIT_MS 10000
-#define PROBE_MAX             64 /* under way at a time */
+#define PROBE_LEASE_WAIT_MS   5000 /* of these, until a connection may be opened */
 
 /* Borrows everything. NULL when memory is short. */
 struct prober *prober_new(struct loop *loop, struct channel *channel, const struct conf *conf,
-                          struct resolver *resolver);
-void prober_free(struct prober **prober); /* NULL inside is allowed */
+                          struct resolver *resolver, struct smtp_pool *pool);
+void prober_free(struct prober **prober); /* before the pool; NULL inside is allowed */
 
 /* Takes over `fd`: a sealed memfd with the profile as JSON. */
 void prober_start(struct prober *prober, uint64_t token, int fd);

@@ -1,5 +1,6 @@
-/* worker/probe_private.h: a connection test as its two files see it: probe.c (a test as a whole)
- * and probe_ladder.c (the steps with one of its servers). */
+/* worker/probe_private.h: a connection test as its files see it: probe.c (a test as a whole),
+ * probe_ladder.c (the steps with one of its servers) and probe_plain.c (where only the connection
+ * can be tested). */
 #ifndef WORKER_PROBE_PRIVATE_H
 #define WORKER_PROBE_PRIVATE_H
 
@@ -15,6 +16,7 @@
 struct resolver_answer;
 struct resolver_query;
 struct smtp_connection;
+struct smtp_guest;
 struct stream;
 
 struct ladder { /* one server */
@@ -23,15 +25,16 @@ struct ladder { /* one server */
     const struct server_uri *server;
     struct resolver_query *query;
     struct resolver_answer *answer;
+    struct smtp_guest *guest; /* waits for its turn, or counts the connection (SP49) */
     struct smtp_connection *connection;
     struct stream *stream; /* where only the connection can be tested */
     struct loop_timer *limit;
     unsigned address;       /* of the answer, with `stream` */
     struct reason failures; /* of the addresses so far, the same */
-    int64_t step_began_us;
+    int64_t began_us, step_began_us;
     enum probe_step waits_for; /* the step under way */
     unsigned passed[PROBE_STEP_COUNT];
-    bool has_failed, is_over;
+    bool has_failed, is_waiting, is_over;
 };
 
 struct probe {
@@ -50,6 +53,7 @@ struct prober {
     struct channel *channel;
     const struct conf *conf;
     struct resolver *resolver;
+    struct smtp_pool *pool;
     TAILQ_HEAD(, probe) probes;
     unsigned count;
 };
@@ -59,5 +63,21 @@ int ladder_init(struct ladder *ladder, struct probe *probe, unsigned index);
 /* Tells every step as it ends; the last ladder that ends sets the probe's `end`. */
 void ladder_start(struct ladder *ladder);
 void ladder_done(struct ladder *ladder); /* also of one that was never made */
+
+/* ---- for probe_plain.c ---- */
+
+struct smtp_failure;
+
+/* A step ended. */
+void ladder_tell(struct ladder *ladder, enum probe_step step, enum probe_result result,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+void ladder_tell_failure(struct ladder *ladder, const struct smtp_failure *failure);
+void ladder_tell_ourselves(struct ladder *ladder, enum probe_step step);
+void ladder_end(struct ladder *ladder);
+
+/* ---- of probe_plain.c ---- */
+
+/* CONNECT to one address after the other, and what is not tested from there on. */
+void ladder_connect(struct ladder *ladder);
 
 #endif

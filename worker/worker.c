@@ -98,7 +98,8 @@ static int make_parts(struct worker *worker, struct reason *why)
     directory_watch(worker->directory, on_profile_retired, worker);
     worker->delivery = delivery_new(worker->loop, worker->channel, worker->conf, worker->directory,
                                     worker->cache, worker->spooler, worker->resolver, worker->pool);
-    worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver);
+    worker->prober =
+        prober_new(worker->loop, worker->channel, worker->conf, worker->resolver, worker->pool);
     worker->health = health_prober_new(worker->loop, worker->channel, worker->conf,
                                        worker->directory, worker->resolver, worker->pool);
     worker->query = query_new(worker->channel, worker->cache);

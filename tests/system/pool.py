@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
-from peer.gateway import Gateway
+from peer.gateway import Gateway, Refused
 from peer.net import Client
 from peer.scripted import ScriptedPeer
 from peer.servers import smtp_source
@@ -194,6 +194,87 @@ def test_SP49_a_server_that_bears_three_is_learnt(t):
 
 def test_SP49_a_server_that_bears_three_is_learnt_with_pooling_off(t):
     return check_learnt(t, {"enabled": False})
+
+
+# ---- leases of the connection test ----
+
+def test_SP49_SP51_the_test_of_a_profile_makes_room_among_idle_connections(t):
+    """max_connections 1, and that one idle; then the same again at another worker."""
+    gateway, peer = start(t, workers=4, pool={"enabled": True, "expiry": 600}, max_connections=1)
+    for count in range(1, 7):
+        send(gateway)
+        wait_taken(peer, count)
+        suite.wait_for("it is idle", lambda: gateway.rows("pool")[0]["idle"] == 1)
+        gateway.ctl("profile", "test", "relay")
+    connections = peer.connections()
+    assert connections["most_open"] == 1, connections
+    suite.wait_for("nothing is open", lambda: gateway.rows("pool")[0]["leases"] == 0)
+    return f"{connections['accepted']} connections, one at a time"
+
+
+def check_tests_beside_mail(t, pool, limit):
+    gateway, peer = start(t, "every END delay 20 then usual", workers=2, pool=pool,
+                          max_connections=limit)
+    sender = t.spawn(["smtp-source", "-s", "10", "-m", "300", "-l", "1000", "-d", "-M",
+                      "client.test", "-f", "from@client.test", "-t", "to@example.test",
+                      f"127.0.0.1:{gateway.port}"])
+    suite.wait_for("mail is under way", lambda: peer.messages() > 10)
+    tested = 0
+    while peer.messages() < 300:
+        gateway.ctl("profile", "test", "relay")
+        if tested % 3 == 0: # saving is a test of what is not stored yet
+            gateway.put_profile("relay", [peer], test=True, pool=pool, max_connections=limit,
+                                max_in_flight=30 + tested)
+        tested += 1
+    assert sender.wait(60) == 0
+    wait_taken(peer, 300)
+    assert tested >= 5, f"{tested} tests are none"
+    connections = peer.connections()
+    assert connections["most_open"] <= limit, connections
+    assert peer.report()["messages"]["repeated"] == 0
+    assert not attempts_that_failed(gateway), attempts_that_failed(gateway)[0]
+    suite.wait_for("leases are those of idle connections", lambda:
+                   gateway.rows("pool")[0]["leases"] == gateway.rows("pool")[0]["idle"])
+    gateway.stop()
+    peer.stop()
+    return tested
+
+
+def test_SP49_SP51_tests_beside_mail_come_to_their_turn_and_keep_the_limit(t):
+    tested = []
+    for pool in ({"enabled": True}, {"enabled": False}):
+        for limit in (1, 3):
+            with suite.Scratch("postern-pool-test") as scratch:
+                tested.append(check_tests_beside_mail(scratch, pool, limit))
+    return f"tests, pool on and off with 1 and 3 connections: {tested}"
+
+
+def test_SP49_SP51_a_test_that_finds_all_connections_in_use_says_so(t):
+    gateway, peer = start(t, "every DATA stall", workers=2, max_connections=2)
+    smtp_source(gateway.port, 2, sessions=2)
+    suite.wait_for("both are in use", lambda: peer.connections("open") == 2)
+    begun = time.monotonic()
+    try:
+        gateway.ctl("profile", "test", "relay")
+        raise AssertionError("it has passed")
+    except Refused as refused:
+        text = refused.out + refused.err
+    assert "all 2 connections that max_connections allows" in text, text
+    assert 4.5 < time.monotonic() - begun < 9, time.monotonic() - begun
+    assert peer.connections("most_open") == 2, peer.connections()
+
+
+def test_SP49_SP51_a_new_profile_is_tested_beside_whatever_is_open(t):
+    """It has no limit yet, as it has no connections; nor has a server that is new in it."""
+    gateway, peer = start(t, workers=2, max_connections=1)
+    other = ScriptedPeer(t)
+    send(gateway)
+    suite.wait_for("one is idle", lambda: peer.connections("open") == 1)
+    gateway.put_profile("another", [peer], test=True, max_connections=1)
+    assert peer.connections("most_open") == 2, peer.connections()
+    gateway.put_profile("relay", [peer, other], test=True, max_connections=1)
+    assert peer.connections("most_open") == 2, peer.connections()
+    assert other.connections("most_open") == 1, other.connections()
 
 
 # ---- servers that end connections ----

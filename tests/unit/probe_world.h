@@ -13,10 +13,15 @@
 #include "profile_helper.h"
 #include "worker/probe.h"
 #include "worker/resolver.h"
+#include "worker/smtp/pool.h"
 #include "worker/stream.h"
 
 #define PEERS     6
 #define STEPS_MAX 512
+
+#ifndef PROBE_MORE_AT_MASTER /* handlers of the master's, by kind */
+#define PROBE_MORE_AT_MASTER [0] = NULL
+#endif
 
 static struct loop *loop;
 static struct peer *peers[PEERS];
@@ -24,6 +29,7 @@ static struct name_server *names;
 static struct conf *conf;
 static struct resolver *resolver;
 static struct prober *prober;
+static struct smtp_pool *pool;
 static struct channel *channel, *master;
 
 static struct { /* what the master was told */
@@ -74,6 +80,13 @@ static inline void on_probe_done(void *owner, const void *payload, int fd)
     told.steps_before_done = told.count;
 }
 
+static inline void on_lease(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    smtp_pool_lease(pool, payload);
+}
+
 static inline void on_channel_end(void *owner, int err)
 {
     (void)owner;
@@ -85,8 +98,9 @@ static inline void open_channel(void)
     static channel_handler *const from_worker[IPC_KIND_COUNT] = {
         [IPC_PROBE_STEP] = on_probe_step,
         [IPC_PROBE_DONE] = on_probe_done,
+        PROBE_MORE_AT_MASTER,
     };
-    static channel_handler *const from_master[IPC_KIND_COUNT];
+    static channel_handler *const from_master[IPC_KIND_COUNT] = { [IPC_LEASE] = on_lease };
     int ends[2];
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
@@ -211,7 +225,8 @@ static inline void make_prober(const char *listen, unsigned resolver_timeout_s)
                    listen, names->text, resolver_timeout_s);
     cr_assert_eq(conf_parse(text, "test", &conf, &why), 0, "%s", why.text);
     cr_assert_eq(resolver_new(loop, conf, &resolver, &why), 0, "%s", why.text);
-    prober = prober_new(loop, channel, conf, resolver);
+    pool = smtp_pool_new(loop, channel);
+    prober = prober_new(loop, channel, conf, resolver, pool);
     cr_assert_not_null(prober);
 }
 
@@ -219,6 +234,7 @@ static inline void free_prober(void)
 {
     prober_free(&prober);
     cr_assert_null(prober);
+    smtp_pool_free(&pool);
     resolver_free(&resolver);
     conf_free(&conf);
 }

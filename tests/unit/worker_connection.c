@@ -154,7 +154,7 @@ Test(connection, greets_says_EHLO_and_is_ready)
     smtp_connection_quit(seen.connection);
     UNTIL(loop, seen.farewells == 1);
     cr_assert_eq(seen.farewell_code, 221u);
-    cr_assert_eq(seen.gone, 1u);
+    UNTIL(loop, seen.gone == 1);
     cr_assert_str_eq(peer->log, "EHLO gw.test|QUIT|");
 }
 
@@ -390,7 +390,23 @@ Test(connection, may_be_freed_and_quit_inside_its_callbacks)
     open_it(&quit);
     UNTIL(loop, quit.farewells == 1);
     cr_assert_eq(quit.farewell_code, 221u);
-    UNTIL(loop, peer->open == 0);
+    UNTIL(loop, quit.gone == 1);
+    cr_assert_eq(peer->open, 0u);
+}
+
+Test(connection, SP49_who_counts_hears_of_the_server_s_end_after_the_farewell)
+{
+    struct seen quit = { .quits_when_open = true };
+
+    peer_on(peer, "QUIT", "221 2.0.0 soon", -1);
+    open_it(&quit);
+    UNTIL(loop, quit.farewells == 1);
+    for (unsigned i = 0; i < 10; i++)
+        loop_turn(loop, 1);
+    cr_assert_eq(quit.gone, 0u);
+    peer_hang_up_all(peer);
+    UNTIL(loop, quit.gone == 1);
+    cr_assert_eq(quit.farewells, 1u);
 }
 
 Test(connection, quitting_while_it_opens_ends_it)

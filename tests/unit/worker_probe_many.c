@@ -163,15 +163,15 @@ Test(probe_many, more_tests_than_may_be_under_way_are_refused)
 
     (void)snprintf(input, sizeof(input), "'servers': ['%s']", PEER);
     peer_on(peers[0], "greeting", "", -1);
-    for (unsigned i = 1; i <= PROBE_MAX; i++)
+    for (unsigned i = 1; i <= IPC_PROBES_MAX; i++)
         start(i, "smtp", input);
-    UNTIL(loop, peers[0]->open == PROBE_MAX);
+    UNTIL(loop, peers[0]->open == IPC_PROBES_MAX);
     cr_assert_eq(told.dones, 0u);
     refused(99, sealed("{}"), "too many tests at a time");
 
     forget_told();
     peer_hang_up_all(peers[0]);
-    UNTIL(loop, told.dones == PROBE_MAX);
+    UNTIL(loop, told.dones == IPC_PROBES_MAX);
     peers[0]->rule_count = 0;
     run("smtp", PEER, "");
     cr_assert_str_eq(ladder(0), ALL_WELL, "there is room again");

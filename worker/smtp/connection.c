@@ -117,14 +117,18 @@ static enum smtp_connection_state on_lent(struct smtp_connection *c)
     return c->state;
 }
 
-/* The server closes after its 221; who waits for that leaves it the one to remember the ports.
- * Nobody does who waits for the farewell. */
+/* The server closes after its 221; who waits for that leaves it the one to remember the ports, and
+ * knows that it counts this connection no more. Who does not count need not wait. */
 static enum smtp_connection_state on_quit(struct smtp_connection *c)
 {
-    if (c->ops == NULL || c->ops->on_farewell == NULL)
+    const struct smtp_connection_ops *ops = c->ops;
+
+    if (ops == NULL || ops->on_farewell == NULL)
         return c->state;
-    smtp_connection_close(c);
-    c->ops->on_farewell(&c->reply, c->owner);
+    c->ops = NULL;
+    if (c->dial.on_gone == NULL)
+        smtp_connection_close(c);
+    ops->on_farewell(&c->reply, c->owner);
     return c->state;
 }
 

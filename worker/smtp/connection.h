@@ -56,7 +56,8 @@ struct smtp_connection_ops {
     void (*on_failed)(const struct smtp_failure *failure, void *owner);
     /* While ready and not lent: the server closed it, or said something. */
     void (*on_lost)(const char *why, void *owner);
-    /* The reply to QUIT, or NULL if none came. May be NULL. */
+    /* The reply to QUIT, or NULL if none came. May be NULL. With on_gone the socket stays until the
+     * server's end of it was seen. */
     void (*on_farewell)(const struct smtp_reply *reply, void *owner);
 };
 

@@ -288,6 +288,7 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel)
         return NULL;
     pool->loop = loop;
     pool->channel = channel;
+    TAILQ_INIT(&pool->guests);
     pool->wake = loop_timer_new(loop, smtp_pool_on_wake, pool);
     if (pool->wake == NULL) {
         free(pool);
@@ -312,6 +313,7 @@ void smtp_pool_free(struct smtp_pool **pool)
         smtp_pool_leave_idle(pooled);
         smtp_connection_free(&pooled->connection);
     }
+    smtp_pool_cut_guests(p);
     while (!LIST_EMPTY(&p->shelves))
         drop_shelf(LIST_FIRST(&p->shelves));
     while ((account = LIST_FIRST(&p->accounts)) != NULL) {

@@ -36,6 +36,7 @@ struct smtp_account *smtp_pool_get_account(struct smtp_pool *pool, uint32_t prof
     account->profile = profile;
     account->server = server;
     TAILQ_INIT(&account->line);
+    TAILQ_INIT(&account->guests);
     LIST_INSERT_HEAD(&pool->accounts, account, link);
     return account;
 }
@@ -43,6 +44,11 @@ struct smtp_account *smtp_pool_get_account(struct smtp_pool *pool, uint32_t prof
 unsigned smtp_account_spare(const struct smtp_account *account)
 {
     return account->leases - account->open;
+}
+
+bool smtp_account_waits(const struct smtp_account *account)
+{
+    return account->waiting > 0 || account->guests_waiting > 0;
 }
 
 bool smtp_account_is_called(const struct smtp_account *account)
@@ -69,7 +75,8 @@ static void tell_back(struct smtp_account *account, unsigned count)
 static void give_back_spare(struct smtp_account *account)
 {
     unsigned spare = smtp_account_spare(account);
-    unsigned unused = spare > account->waiting ? spare - account->waiting : 0;
+    unsigned waiting = account->waiting + account->guests_waiting;
+    unsigned unused = spare > waiting ? spare - waiting : 0;
     unsigned due = account->owed > account->too_many ? account->owed : account->too_many;
 
     due = due < spare ? due : spare;
@@ -77,17 +84,27 @@ static void give_back_spare(struct smtp_account *account)
         tell_back(account, unused > due ? unused : due);
 }
 
-static void ask_for_more(struct smtp_account *account)
+static void ask(struct smtp_account *account, unsigned waiting, unsigned spare, unsigned *asked,
+                bool is_patient)
 {
-    unsigned covered = smtp_account_spare(account) + account->asked;
     const struct ipc_lease_want want = { .server = account->server,
                                          .profile = account->profile,
-                                         .count = account->waiting - covered };
+                                         .count = waiting - spare - *asked,
+                                         .is_patient = is_patient };
 
-    if (account->waiting <= covered)
+    if (waiting <= spare + *asked)
         return;
-    account->asked += want.count;
+    *asked += want.count;
     channel_send(account->pool->channel, IPC_LEASE_WANT, &want);
+}
+
+/* Guests come first, with what is spare and with what comes. */
+static void ask_for_more(struct smtp_account *account)
+{
+    unsigned spare = smtp_account_spare(account), guests = account->guests_waiting;
+
+    ask(account, guests, spare, &account->asked_for_guests, true);
+    ask(account, account->waiting, spare > guests ? spare - guests : 0, &account->asked, false);
 }
 
 static void tell_connections(struct smtp_account *account)
@@ -109,7 +126,8 @@ static void tell_connections(struct smtp_account *account)
 
 static void forget_unused(struct smtp_account *account)
 {
-    if (!account->is_deleted || account->users > 0 || account->leases > 0 || account->asked > 0)
+    if (!account->is_deleted || account->users > 0 || account->leases > 0 || account->asked > 0 ||
+        account->asked_for_guests > 0)
         return;
     LIST_REMOVE(account, link);
     free(account);
@@ -146,20 +164,34 @@ void smtp_pool_settle_accounts(struct smtp_pool *pool)
 
 /* ---- what the master says ---- */
 
+/* What is left of `count` when `number` is 0. */
+static unsigned take_off(unsigned *number, unsigned count)
+{
+    unsigned taken = *number < count ? *number : count;
+
+    *number -= taken;
+    return count - taken;
+}
+
+/* Who of those that asked is answered does not matter to the master; here guests come first. */
 void smtp_pool_lease(struct smtp_pool *pool, const struct ipc_lease *lease)
 {
     struct smtp_account *account = smtp_pool_account(pool, lease->profile, lease->server);
-    unsigned answered = lease->granted + lease->refused;
+    unsigned rest;
 
     if (account == NULL)
         return; /* nobody has asked */
-    account->asked -= account->asked < answered ? account->asked : answered;
+    rest = take_off(&account->asked_for_guests, lease->granted + lease->unneeded);
+    (void)take_off(&account->asked, rest + lease->refused);
     account->leases += lease->granted;
     account->others = lease->others;
+    account->limit = lease->limit;
     smtp_pool_mark_changed(account);
+    if (lease->unneeded > 0)
+        smtp_account_free_guests(account);
     if (lease->refused > 0)
         smtp_pool_refuse_line(account);
-    else if (account->waiting > 0)
+    else if (smtp_account_waits(account))
         loop_timer_set_ms(pool->wake, 0);
 }
 
@@ -215,7 +247,7 @@ void smtp_pool_add_lease(struct smtp_pool *pool, uint32_t profile, uint64_t serv
     account->leases++;
     account->others = others;
     smtp_pool_mark_changed(account);
-    if (account->waiting > 0)
+    if (smtp_account_waits(account))
         loop_timer_set_ms(pool->wake, 0);
 }
 

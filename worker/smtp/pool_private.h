@@ -1,6 +1,7 @@
 /* worker/smtp/pool_private.h: what the pool's files share: pool.c (shelves, idle connections),
- * pool_turns.c (opening connections, and who waits for one), pool_leases.c (how many may be open,
- * and what the master hears), pool_slots.c (how many may be idle).
+ * pool_turns.c (opening connections, and who waits for one), pool_guests.c (connections that others
+ * open), pool_leases.c (how many may be open, and what the master hears), pool_slots.c (how many
+ * may be idle).
  *
  * A shelf stands for one profile version, its entries for the version's servers. A connection is
  * idle on its entry or lent to somebody; both are counted in `open` until the peer's end of it was
@@ -43,10 +44,13 @@ struct smtp_account { /* a server of a profile, whatever the version: until that
     unsigned too_many; /* times that the server said so, not told yet */
     unsigned others;   /* leases that other workers had when the last were given */
     unsigned open, leaving, idle_count, waiting;
-    TAILQ_HEAD(, smtp_ticket) line; /* who waits, of all versions */
-    unsigned told_open, told_idle;  /* what the master knows */
-    bool is_deleted;                /* the profile: it goes with its last connection */
-    struct ipc_server_bears bears;  /* what connections should stay within */
+    TAILQ_HEAD(, smtp_ticket) line;  /* who waits, of all versions */
+    TAILQ_HEAD(, smtp_guest) guests; /* who waits, and comes first */
+    unsigned guests_waiting, asked_for_guests;
+    unsigned limit;                /* as the master said last, 0: none */
+    unsigned told_open, told_idle; /* what the master knows */
+    bool is_deleted;               /* the profile: it goes with its last connection */
+    struct ipc_server_bears bears; /* what connections should stay within */
     struct ipc_pool_counts counts;
     bool is_counted; /* something has been, since the master was told */
     bool is_changed;
@@ -88,6 +92,7 @@ struct smtp_pool {
     LIST_HEAD(, smtp_account) accounts;
     LIST_HEAD(, smtp_slots) slots;
     LIST_HEAD(, smtp_pooled) connections;
+    TAILQ_HEAD(, smtp_guest) guests; /* whose turn has come */
     unsigned open;
     uint64_t idle_order;
     bool is_changed;
@@ -132,6 +137,15 @@ void smtp_pool_on_wake(void *arg);
 /* Nobody who waits at this server will get a connection here. */
 void smtp_pool_refuse_line(struct smtp_account *account);
 
+/* ---- pool_guests.c ---- */
+
+/* The first that waits may open a connection now, with one of the spare leases. */
+void smtp_account_serve_guest(struct smtp_account *account);
+/* All that wait may, as none is needed. */
+void smtp_account_free_guests(struct smtp_account *account);
+/* Those that have left, and whose connections are not closed yet. */
+void smtp_pool_cut_guests(struct smtp_pool *pool);
+
 /* ---- pool_leases.c ---- */
 
 /* The account, made if there is none. NULL: no memory. */
@@ -144,6 +158,8 @@ struct smtp_account *smtp_pool_account(const struct smtp_pool *pool, uint32_t pr
 void smtp_pool_tell_ended(const struct smtp_pooled *pooled);
 /* Leases in hand that no connection has. */
 unsigned smtp_account_spare(const struct smtp_account *account);
+/* Somebody waits for a lease. */
+bool smtp_account_waits(const struct smtp_account *account);
 /* The master wants more leases back than are on their way. */
 bool smtp_account_is_called(const struct smtp_account *account);
 /* The profile was deleted. */

@@ -50,7 +50,7 @@ static void on_gone(struct smtp_connection *connection, void *arg)
     entry->shelf->open--;
     pool->open--;
     smtp_pool_mark_changed(entry->account);
-    if (entry->account->waiting > 0)
+    if (smtp_account_waits(entry->account))
         loop_timer_set_ms(pool->wake, 0);
 }
 
@@ -142,7 +142,7 @@ static struct smtp_account *find_servable(const struct smtp_pool *pool)
 
     LIST_FOREACH(account, &pool->accounts, link)
     {
-        if (account->waiting > 0 && smtp_account_spare(account) > 0)
+        if (smtp_account_waits(account) && smtp_account_spare(account) > 0)
             return account;
     }
     return NULL;
@@ -156,7 +156,7 @@ void smtp_pool_on_wake(void *arg)
     struct smtp_account *account;
 
     while ((account = find_servable(pool)) != NULL)
-        serve_first(account);
+        account->guests_waiting > 0 ? smtp_account_serve_guest(account) : serve_first(account);
 }
 
 /* Those who come while they are being told wait for another answer. */
@@ -201,7 +201,7 @@ int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsig
     if (shelf == NULL)
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     entry = &shelf->entries[server];
-    if (smtp_account_spare(entry->account) > 0 && TAILQ_EMPTY(&entry->account->line))
+    if (smtp_account_spare(entry->account) > 0 && !smtp_account_waits(entry->account))
         return begin_opening(entry, ticket, reterr_why);
     wait_in_line(entry, ticket);
     return 0;

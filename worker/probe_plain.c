@@ -1,0 +1,147 @@
+/* worker/probe_plain.c: a server of which only the connection can be tested: this build lacks what
+ * protects it, or what is asked over it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/profile.h"
+#include "worker/probe_advice.h"
+#include "worker/probe_private.h"
+#include "worker/resolver.h"
+#include "worker/smtp/connection.h"
+#include "worker/stream.h"
+
+/* ---- what this build cannot test: said, not blocked (OP09) ---- */
+
+static void tell_untested(struct ladder *ladder)
+{
+    const struct profile *profile = ladder->probe->profile;
+    const char *protection = profile_unbuilt_protection(profile, ladder->index);
+    bool is_tls = server_uri_is_tls(ladder->server);
+
+    if (is_tls || profile->encryption == ENCRYPTION_REQUIRED) {
+        ladder_tell(ladder, is_tls ? PROBE_TLS : PROBE_STARTTLS, PROBE_NOT_TESTED,
+                    "not tested: this version has no TLS yet; its mail is deferred until then");
+        ladder_tell(ladder, PROBE_CERTIFICATE, PROBE_NOT_TESTED, "not tested: no TLS yet");
+    }
+    if (profile->username != NULL || profile->oauth.grant != GRANT_NONE)
+        ladder_tell(
+            ladder, PROBE_AUTH, PROBE_NOT_TESTED,
+            "not tested: this version does not log in yet; its mail is deferred until then");
+    else if (profile->type != PROFILE_SMTP)
+        ladder_tell(
+            ladder, PROBE_REQUEST, PROBE_NOT_TESTED,
+            "not tested: this version makes no requests to a %s yet; its mail is deferred until "
+            "then",
+            profile_type_name(profile->type));
+    else
+        ladder_tell(ladder, PROBE_GREETING, PROBE_NOT_TESTED, "not tested from here on: %s",
+                    protection);
+}
+
+/* ---- connection only ---- */
+
+static void connect_on(struct ladder *ladder, enum smtp_event event);
+
+static void on_plain_connected(void *owner)
+{
+    struct ladder *ladder = owner;
+
+    if (probe_is_ourselves(ladder->probe->prober->conf, stream_peer(ladder->stream))) {
+        ladder_tell_ourselves(ladder, PROBE_CONNECT);
+    } else {
+        ladder_tell(ladder, PROBE_CONNECT, PROBE_OK, "%s", stream_peer_text(ladder->stream));
+        tell_untested(ladder);
+    }
+    ladder_end(ladder);
+}
+
+static void on_plain_data(void *owner)
+{
+    (void)owner;
+}
+
+static void note_failure(struct ladder *ladder, const struct address *peer, const char *what)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    size_t used = strlen(ladder->failures.text);
+
+    (void)snprintf(ladder->failures.text + used, sizeof(ladder->failures.text) - used, "%s%s: %s",
+                   used > 0 ? "; " : "", address_text(&peer->sa, address), what);
+    ladder->address++;
+}
+
+static void set_port(struct address *address, uint16_t port)
+{
+    if (address->sa.sa_family == AF_INET6)
+        address->in6.sin6_port = htons(port);
+    else
+        address->in.sin_port = htons(port);
+}
+
+static struct address peer_address(const struct ladder *ladder)
+{
+    struct address peer = ladder->answer->addresses[ladder->address];
+
+    set_port(&peer, ladder->server->port);
+    return peer;
+}
+
+static void on_plain_end(enum stream_end end, void *owner)
+{
+    struct ladder *ladder = owner;
+    struct address peer = peer_address(ladder);
+
+    note_failure(ladder, &peer, strerror(stream_errno(ladder->stream)));
+    stream_free(&ladder->stream);
+    connect_on(ladder, end == STREAM_END_TIMEOUT ? SMTP_TIMED_OUT : SMTP_UNREACHABLE);
+}
+
+static const struct stream_callbacks plain_callbacks = {
+    .on_connected = on_plain_connected,
+    .on_data = on_plain_data,
+    .on_end = on_plain_end,
+};
+
+/* False, with the reason in `failures`: not with this address. */
+static bool connect_one(struct ladder *ladder)
+{
+    const char *own = ladder->probe->profile->source_address;
+    struct address peer = peer_address(ladder), source;
+    bool has_source = own != NULL && address_parse(own, 1, &source) == 0;
+
+    if (has_source && source.sa.sa_family != peer.sa.sa_family) {
+        note_failure(ladder, &peer, "source_address is of the other family");
+        return false;
+    }
+    if (has_source)
+        set_port(&source, 0);
+    ladder->stream = stream_connect(ladder->probe->prober->loop, &peer.sa, peer.bytes,
+                                    has_source ? &source.sa : NULL, has_source ? source.bytes : 0,
+                                    &plain_callbacks, ladder);
+    if (ladder->stream == NULL)
+        note_failure(ladder, &peer, strerror(errno));
+    return ladder->stream != NULL;
+}
+
+/* `event`: what happened to the address before, should there be none left. */
+static void connect_on(struct ladder *ladder, enum smtp_event event)
+{
+    const struct smtp_failure failure = {
+        .point = SMTP_AT_CONNECT,
+        .event = event,
+        .text = ladder->failures.text,
+    };
+
+    while (ladder->address < ladder->answer->count) {
+        if (connect_one(ladder))
+            return;
+    }
+    ladder_tell_failure(ladder, &failure);
+    ladder_end(ladder);
+}
+
+void ladder_connect(struct ladder *ladder)
+{
+    connect_on(ladder, SMTP_UNREACHABLE);
+}
