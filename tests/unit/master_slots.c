@@ -1,54 +1,13 @@
-/* Who may keep how many idle connections: given, moved, refused, taken back (SP46). Workers are the
- * other ends of channels and answer when the test says so. */
-#include <criterion/criterion.h>
+/* Who may keep how many idle connections: given, moved, refused, taken back (SP46). Workers answer
+ * when the test says so. */
+#include "fake_workers.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
-#include "common/channel.h"
-#include "common/loop.h"
 #include "common/profile.h"
 #include "master/slots.h"
-#include "master/worker.h"
 
-enum { WORKERS = 3 };
-
-static struct loop *loop;
-static struct workers workers;
 static struct slots *slots;
-
-static struct fake {
-    struct channel *channel;
-    unsigned granted, refused, taken, forced;
-} fakes[WORKERS];
-
-static void on_slots(void *owner, const void *payload, int fd)
-{
-    const struct ipc_slots *said = payload;
-    struct fake *fake = owner;
-
-    (void)fd;
-    fake->granted += said->granted;
-    fake->refused += said->refused;
-}
-
-static void on_take(void *owner, const void *payload, int fd)
-{
-    const struct ipc_slot_take *order = payload;
-    struct fake *fake = owner;
-
-    (void)fd;
-    if (order->is_forced)
-        fake->forced += order->count;
-    else
-        fake->taken += order->count;
-}
-
-static void on_end(void *owner, int err)
-{
-    (void)owner;
-    (void)err;
-}
 
 static int set_profile(uint32_t id, bool is_pooled, unsigned size)
 {
@@ -61,43 +20,18 @@ static int set_profile(uint32_t id, bool is_pooled, unsigned size)
 
 static void setup(void)
 {
-    static channel_handler *const from_master[IPC_KIND_COUNT] = {
-        [IPC_SLOTS] = on_slots, [IPC_SLOT_TAKE] = on_take
-    };
-    static channel_handler *const from_worker[IPC_KIND_COUNT];
-
-    loop = workers.loop = loop_new();
+    set_up_workers();
     slots = slots_new(&workers);
-    for (unsigned slot = 0; slot < WORKERS; slot++) {
-        struct worker *worker = workers_add(&workers, slot);
-        int fds[2];
-
-        cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-        worker->channel = channel_new(loop, fds[0], IPC_MASTER, from_worker, on_end, worker);
-        worker->state = WORKER_RUNNING;
-        fakes[slot] = (struct fake){ .channel = channel_new(loop, fds[1], IPC_WORKER, from_master,
-                                                            on_end, &fakes[slot]) };
-    }
     cr_assert_eq(set_profile(1, true, 4), 0);
 }
 
 static void teardown(void)
 {
     slots_free(&slots);
-    for (unsigned slot = 0; slot < WORKERS; slot++) {
-        worker_free(&workers.slots[slot]);
-        channel_free(&fakes[slot].channel);
-    }
-    loop_free(loop);
+    tear_down_workers();
 }
 
 TestSuite(slots, .init = setup, .fini = teardown, .timeout = 30);
-
-static void turns(void)
-{
-    for (int i = 0; i < 6; i++)
-        loop_turn(loop, 1);
-}
 
 static int want_of(unsigned slot, uint32_t profile, unsigned count)
 {
