@@ -308,17 +308,17 @@ static bool is_known(const struct life_span *span)
     return span->idle_ms != 0 || span->age_ms != 0 || span->messages != 0;
 }
 
-int budget_ended(struct budget *budget, const struct ipc_server_ended *ended)
+void budget_ended(struct budget *budget, const struct ipc_server_ended *ended)
 {
     struct account *account = budget_account(budget, ended->profile, ended->server);
     const struct life_span end = { ended->idle_ms, ended->age_ms, ended->messages };
     bool was_known;
 
     if (account == NULL)
-        return 0;
+        return;
     was_known = is_known(&account->life.learnt);
     if (!life_ended(&account->life, &end, loop_now_ms(budget->loop)))
-        return 0;
+        return;
     tell_all(budget, account);
     if (!was_known)
         log_info("budget", "how long a server lets connections live is known now",
@@ -326,7 +326,6 @@ int budget_ended(struct budget *budget, const struct ipc_server_ended *ended)
                  LOG_INT("idle_ms", account->life.learnt.idle_ms),
                  LOG_INT("age_ms", account->life.learnt.age_ms),
                  LOG_INT("messages", account->life.learnt.messages));
-    return 0;
 }
 
 void budget_worker_ready(const struct budget *budget, const struct worker *worker)

@@ -72,8 +72,7 @@ int budget_back(struct budget *budget, struct worker *worker, const struct ipc_l
 /* Returns by how many the worker's idle connections to that server have changed. */
 int budget_connections(struct budget *budget, const struct worker *worker,
                        const struct ipc_connections *connections);
-
-int budget_ended(struct budget *budget, const struct ipc_server_ended *ended);
+void budget_ended(struct budget *budget, const struct ipc_server_ended *ended);
 
 /* A worker begins: it hears what is known of the servers. */
 void budget_worker_ready(const struct budget *budget, const struct worker *worker);

@@ -153,8 +153,7 @@ static void on_server_ended(void *owner, const void *payload, int fd)
 
     (void)fd;
     if (is_believed(worker))
-        judge(worker, budget_ended(dispatch_budget(worker->supervisor->parts.dispatch), payload),
-              "SERVER_ENDED");
+        budget_ended(dispatch_budget(worker->supervisor->parts.dispatch), payload);
 }
 
 static void on_slot_want(void *owner, const void *payload, int fd)

@@ -73,13 +73,14 @@ static inline void give_back(unsigned slot, unsigned count, unsigned too_many)
     turns();
 }
 
-static inline void say_idle(unsigned slot, unsigned idle)
+/* Returns by how many it has changed. */
+static inline int say_idle(unsigned slot, unsigned idle)
 {
     const struct ipc_connections said = { .server = server_uri_identity(uris[0]),
                                           .profile = 1,
                                           .idle = (uint16_t)idle };
 
-    budget_connections(budget, workers.slots[slot], &said);
+    return budget_connections(budget, workers.slots[slot], &said);
 }
 
 /* How many more a delivery to this worker could be given. */

@@ -68,11 +68,11 @@ Test(budget, SP49_who_has_some_waits_and_is_served_in_turn)
     want(1, 2);
     cr_assert_eq(fakes[0].refused + fakes[1].refused, 0u);
     give_back(2, 1, 0);
-    cr_assert_eq(fakes[0].granted + fakes[1].granted, 3u);
+    cr_assert_eq(fakes[0].granted, 2u);
     give_back(0, 1, 0);
+    cr_assert_eq(fakes[1].granted, 2u, "one each");
     give_back(1, 1, 0);
-    cr_assert_eq(fakes[0].granted, 3u, "one each, then the next");
-    cr_assert_eq(fakes[1].granted, 2u);
+    cr_assert_eq(fakes[0].granted, 3u, "then the next");
 }
 
 Test(budget, SP49_what_a_dead_worker_had_or_waited_for_is_free)
@@ -88,7 +88,27 @@ Test(budget, SP49_what_a_dead_worker_had_or_waited_for_is_free)
     cr_assert_eq(fakes[1].granted, 2u);
     cr_assert_eq(budget_leases(account, 0), 0u);
     give_back(1, 2, 0);
-    cr_assert_eq(take_all(account, 2, 9), 2u, "nobody waits any more");
+    want(2, 1);
+    cr_assert_eq(fakes[2].granted, 1u, "nobody waits any more");
+    cr_assert_eq(take_all(account, 2, 9), 1u);
+}
+
+/* It was drained: it holds what it has until its process has ended, and cannot be spoken to. */
+Test(budget, OP02_a_worker_whose_channel_has_ended_is_neither_served_nor_called)
+{
+    struct account *account = set_profile(1, 1, 2);
+
+    want(0, 1);
+    want(1, 1);
+    want(1, 1);
+    (void)say_idle(1, 1);
+    end_channel(1);
+    set_profile(1, 1, 1);
+    give_back(0, 1, 0);
+    set_profile(1, 1, 2);
+    cr_assert_eq(take_all(account, 2, 9), 1u);
+    budget_worker_lost(budget, 1);
+    cr_assert_eq(take_all(account, 2, 9), 1u);
 }
 
 Test(budget, nobody_gives_back_what_he_does_not_have)
@@ -98,8 +118,42 @@ Test(budget, nobody_gives_back_what_he_does_not_have)
     want(0, 1);
     cr_assert_eq(back_from(0, 2, 0), -EBADMSG);
     cr_assert_eq(back_from(0, 1, 0), 0);
+    cr_assert_eq(back_from(0, 1, 0), -EBADMSG, "once");
+    budget_drop_profile(budget, 1);
+    cr_assert_eq(back_from(0, 0, 1), -EBADMSG, "no profile has that server");
+}
+
+Test(budget, nobody_wants_none_or_more_than_he_has_deliveries)
+{
+    const unsigned most = IPC_JOBS_PER_WORKER + IPC_PROBES_MAX; /* and tests of connections */
+
+    set_profile(1, 1, 1);
     cr_assert_eq(want_from(0, 0, 0), -EBADMSG);
-    cr_assert_eq(want_from(0, 0, IPC_JOBS_PER_WORKER + IPC_PROBES_MAX + 1), -EBADMSG);
+    cr_assert_eq(want_from(0, 0, most + 1), -EBADMSG);
+    cr_assert_eq(want_from(0, 1, most + 1), -EBADMSG, "nor of an unknown server");
+    want(0, 1);
+    want(0, most);
+    cr_assert_eq(want_from(0, 0, 1), -EBADMSG, "nor in all");
+    cr_assert_eq(want_from(0, 0, UINT32_MAX), -EBADMSG);
+}
+
+Test(budget, SP49_what_was_never_known_is_refused)
+{
+    cr_assert_eq(want_from(0, 0, 2), 0);
+    turns();
+    cr_assert_eq(fakes[0].refused, 2u);
+    cr_assert_eq(say_idle(0, 1), 0, "nor are its connections anybody's");
+}
+
+Test(budget, SP46_changes_are_reckoned_from_what_was_said_last)
+{
+    struct account *account = set_profile(1, 1, 9);
+
+    cr_assert_eq(say_idle(0, 2), 2);
+    budget_use_idle(account, 0);
+    cr_assert_eq(budget_idle(account, 0), 1u, "one is promised to a job");
+    cr_assert_eq(say_idle(0, 1), -1);
+    cr_assert_eq(budget_idle(account, 0), 1u);
 }
 
 /* ---- edits ---- */
@@ -140,7 +194,7 @@ Test(budget, SP49_a_lowered_limit_calls_idle_ones_back_first)
     set_profile(1, 1, 6);
     want(0, 3);
     want(1, 3);
-    say_idle(1, 2);
+    (void)say_idle(1, 2);
     set_profile(1, 1, 3);
     turns();
     cr_assert_eq(fakes[1].reclaimed, 2u);
@@ -148,7 +202,26 @@ Test(budget, SP49_a_lowered_limit_calls_idle_ones_back_first)
     set_profile(1, 1, 3);
     turns();
     cr_assert_eq(fakes[0].reclaimed + fakes[1].reclaimed, 3u, "once");
+    set_profile(1, 1, 1);
+    turns();
+    cr_assert_eq(fakes[0].reclaimed + fakes[1].reclaimed, 5u);
+    cr_assert_leq(fakes[1].reclaimed, 3u, "nobody is called for more than he has");
+    cr_assert_leq(fakes[0].reclaimed, 3u);
 }
+
+Test(budget, SP49_what_was_called_back_and_came_can_be_called_back_again)
+{
+    set_profile(1, 1, 4);
+    want(0, 4);
+    set_profile(1, 1, 2);
+    give_back(0, 2, 0);
+    cr_assert_eq(fakes[0].reclaimed, 2u);
+    set_profile(1, 1, 1);
+    turns();
+    cr_assert_eq(fakes[0].reclaimed, 3u);
+}
+
+/* ---- patience ---- */
 
 Test(budget, SP49_who_waits_long_is_served_from_others_idle_connections)
 {
@@ -157,7 +230,7 @@ Test(budget, SP49_who_waits_long_is_served_from_others_idle_connections)
     set_profile(1, 1, 2);
     want(0, 1);
     want(1, 1);
-    say_idle(1, 1);
+    (void)say_idle(1, 1);
     want(0, 1);
     budget_tend(budget);
     turns();
@@ -171,4 +244,46 @@ Test(budget, SP49_who_waits_long_is_served_from_others_idle_connections)
     budget_tend(budget);
     turns();
     cr_assert_eq(fakes[1].reclaimed, 1u, "it has no more of them");
+}
+
+/* Until an idle connection of that worker is ended for who waits. */
+static void tend_until_reclaimed(unsigned slot, unsigned more)
+{
+    int64_t begun_ms = clock_mono_ms();
+
+    while (fakes[slot].reclaimed == 0 && clock_mono_ms() - begun_ms < 5000) {
+        if (more > 0)
+            want(0, more);
+        budget_tend(budget);
+        loop_turn(loop, 50);
+    }
+    cr_assert_eq(fakes[slot].reclaimed, 1u);
+}
+
+Test(budget, SP49_who_asks_for_more_has_waited_nonetheless)
+{
+    set_profile(1, 1, 2);
+    want(0, 1);
+    want(1, 1);
+    (void)say_idle(1, 1);
+    tend_until_reclaimed(1, 1);
+}
+
+Test(budget, SP49_who_was_served_can_wait_again)
+{
+    int64_t begun_ms;
+
+    set_profile(1, 1, 3);
+    for (unsigned slot = 0; slot < 3; slot++)
+        want(slot, 1);
+    (void)say_idle(1, 1);
+    want(0, 2);
+    begun_ms = clock_mono_ms();
+    while (clock_mono_ms() - begun_ms < 500)
+        loop_turn(loop, 50);
+    begun_ms = clock_mono_ms();
+    give_back(2, 1, 0);
+    cr_assert_eq(fakes[0].granted, 2u);
+    tend_until_reclaimed(1, 0);
+    cr_assert_geq(clock_mono_ms() - begun_ms, 990);
 }

@@ -41,7 +41,7 @@ Test(budget_patient, SP49_SP51_an_idle_connection_makes_room_for_a_test_at_once)
     set_profile(1, 1, 2);
     want(0, 1);
     want(1, 1);
-    say_idle(1, 1);
+    (void)say_idle(1, 1);
     want_patiently(2, 0, 1);
     cr_assert_eq(fakes[1].reclaimed, 1u);
     cr_assert_eq(fakes[0].reclaimed, 0u);
@@ -53,7 +53,7 @@ Test(budget_patient, SP49_SP51_an_idle_connection_of_the_same_worker_makes_room_
 {
     set_profile(1, 1, 1);
     want(0, 1);
-    say_idle(0, 1);
+    (void)say_idle(0, 1);
     want_patiently(0, 0, 1);
     cr_assert_eq(fakes[0].reclaimed, 1u);
     give_back(0, 1, 0);
