@@ -99,13 +99,13 @@ static void mark(const struct budget *budget, uint32_t profile)
 }
 
 /* Servers that were not seen since the marks were set are the profile's no more. */
-static void sweep(struct budget *budget, uint32_t profile)
+static void sweep(struct budget *budget)
 {
     struct account *account, *next;
 
     for (account = LIST_FIRST(&budget->accounts); account != NULL; account = next) {
         next = LIST_NEXT(account, link);
-        if (account->profile != profile || !account->is_marked)
+        if (!account->is_marked)
             continue;
         account->is_marked = account->is_listed = false;
         budget_look_whether_needed(budget, account);
@@ -136,12 +136,12 @@ int budget_set_profile(struct budget *budget, const struct profile *profile)
         budget_call_back(budget, accounts[i]);
         budget_serve_wants(budget, accounts[i]);
     }
-    sweep(budget, profile->id);
+    sweep(budget);
     return 0;
 }
 
 void budget_drop_profile(struct budget *budget, uint32_t profile)
 {
     mark(budget, profile);
-    sweep(budget, profile);
+    sweep(budget);
 }

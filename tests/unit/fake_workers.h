@@ -90,7 +90,7 @@ static inline void on_end(void *owner, int err)
 static inline void set_up_workers(void)
 {
     static channel_handler *const from_master[IPC_KIND_COUNT] = {
-        [IPC_LEASE] = on_lease, [IPC_RECLAIM] = on_reclaim,  [IPC_SERVER_BEARS] = on_bears,
+        [IPC_LEASE] = on_lease, [IPC_RECLAIM] = on_reclaim, [IPC_SERVER_BEARS] = on_bears,
         [IPC_SLOTS] = on_slots, [IPC_SLOT_TAKE] = on_take,
     };
     static channel_handler *const from_worker[IPC_KIND_COUNT];

@@ -93,6 +93,18 @@ Test(budget, SP49_what_a_dead_worker_had_or_waited_for_is_free)
     cr_assert_eq(take_all(account, 2, 9), 1u);
 }
 
+Test(budget, SP46_who_comes_in_a_dead_worker_s_place_has_no_connections)
+{
+    struct account *account = set_profile(1, 1, 2);
+
+    want(0, 1);
+    (void)say_idle(0, 1);
+    set_profile(1, 1, 1);
+    budget_worker_lost(budget, 0);
+    cr_assert_eq(budget_idle(account, 0), 0u);
+    cr_assert_eq(say_idle(0, 1), 1);
+}
+
 /* It was drained: it holds what it has until its process has ended, and cannot be spoken to. */
 Test(budget, OP02_a_worker_whose_channel_has_ended_is_neither_served_nor_called)
 {
@@ -173,6 +185,9 @@ Test(budget, SP49_a_server_that_the_profile_has_no_more_is_refused_and_its_lease
     set_profile(1, 2, 2);
     account = budget_account(budget, 1, server_uri_identity(uris[1]));
     cr_assert_eq(take_all(account, 1, 9), 0u, "they are still open");
+    cr_assert_eq(want_from(0, 1, 1), 0);
+    turns();
+    cr_assert_eq(fakes[0].refused, 1u, "it may wait again");
     budget_worker_lost(budget, 0);
     cr_assert_eq(take_all(account, 1, 9), 2u);
 }
@@ -187,6 +202,31 @@ Test(budget, SP49_a_deleted_profile_s_account_goes_with_its_last_lease)
     cr_assert_not_null(budget_account(budget, 1, server));
     cr_assert_eq(back_from(0, 1, 0), 0);
     cr_assert_null(budget_account(budget, 1, server));
+    set_profile(1, 1, 2);
+    want(0, 1);
+    budget_drop_profile(budget, 1);
+    budget_worker_lost(budget, 0);
+    cr_assert_null(budget_account(budget, 1, server), "or with who had it");
+}
+
+Test(budget, SP49_an_account_outlives_its_connections)
+{
+    struct account *account = set_profile(1, 1, 20);
+
+    want(0, 1);
+    give_back(0, 1, 1);
+    cr_assert_eq(budget_account(budget, 1, server_uri_identity(uris[0])), account);
+    cr_assert_eq(take_all(account, 0, 9), 1u, "and what was learnt them, too");
+}
+
+Test(budget, SP49_a_raised_limit_serves_who_waits)
+{
+    set_profile(1, 1, 1);
+    want(0, 1);
+    want(0, 2);
+    set_profile(1, 1, 2);
+    turns();
+    cr_assert_eq(fakes[0].granted, 2u);
 }
 
 Test(budget, SP49_a_lowered_limit_calls_idle_ones_back_first)
@@ -286,4 +326,17 @@ Test(budget, SP49_who_was_served_can_wait_again)
     cr_assert_eq(fakes[0].granted, 2u);
     tend_until_reclaimed(1, 0);
     cr_assert_geq(clock_mono_ms() - begun_ms, 990);
+}
+
+/* Whoever waits gives up his own by himself. */
+Test(budget, SP49_idle_ones_are_ended_where_nobody_waits)
+{
+    set_profile(1, 1, 3);
+    for (unsigned slot = 0; slot < 3; slot++)
+        want(slot, 1);
+    want(0, 1);
+    (void)say_idle(0, 1);
+    (void)say_idle(2, 1);
+    tend_until_reclaimed(2, 0);
+    cr_assert_eq(fakes[0].reclaimed, 0u);
 }
