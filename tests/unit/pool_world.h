@@ -1,16 +1,14 @@
 /* tests/unit/pool_world.h: a pool with all it stands on: a directory that retires versions, two
- * scripted servers, the master's end of the channel, which lends leases and
- * slots, and wishes for
- * connections.
+ * scripted servers, a master (pool_master.h), and wishes for connections.
  *
  * A wish stands for a delivery: it asks, gets a connection or a failure, may send a message over
  * it, and gives it back. */
 #ifndef TESTS_UNIT_POOL_WORLD_H
 #define TESTS_UNIT_POOL_WORLD_H
 
+#include "pool_master.h"
 #include "smtp_peer.h"
 
-#include "common/channel.h"
 #include "profile_helper.h"
 #include "worker/directory.h"
 #include "worker/resolver.h"
@@ -19,41 +17,13 @@
 #include "worker/smtp/transaction.h"
 #include "worker/stream.h"
 
-#ifndef POOL_MORE_AT_MASTER /* handlers of the master's, by kind */
-#define POOL_MORE_AT_MASTER [0] = NULL
-#endif
-
-#define PEERS   2
-#define PROFILE 7U /* unless a test wants more than one */
-
 static struct loop *loop;
 static struct peer *peers[PEERS];
 static struct resolver_answer *answer;
 static struct directory *directory;
 static struct smtp_pool *pool;
-static struct channel *channel, *master;
+static struct channel *channel;
 
-static struct { /* what the master heard of PROFILE */
-    unsigned messages;
-    struct ipc_connections last[PEERS];
-} told;
-
-/* What a master's budget would do, for two servers of any number of profiles. */
-#define ACCOUNTS 8
-
-static struct lender {
-    uint32_t profile;
-    uint64_t server;
-    unsigned limit; /* 0: none */
-    unsigned out, wanted, too_many;
-} lenders[ACCOUNTS];
-
-static struct keeper { /* the same for slots */
-    uint32_t profile;
-    unsigned limit, out, refused;
-} keepers[ACCOUNTS];
-
-static bool is_refusing;       /* those who ask */
 static bool is_coming_without; /* a lease: whoever wishes asks */
 
 struct wish {
@@ -119,20 +89,7 @@ static inline void on_failed(const struct smtp_failure *failure, void *owner)
 
 static const struct smtp_ticket_ops ticket_ops = { on_connection, on_failed };
 
-/* ---- leases ---- */
-
-static inline struct lender *lender_of(uint32_t profile, uint64_t server)
-{
-    unsigned i = 0;
-
-    while (lenders[i].profile != 0 &&
-           (lenders[i].profile != profile || lenders[i].server != server))
-        i++;
-    cr_assert_lt(i, ACCOUNTS - 1);
-    lenders[i].profile = profile;
-    lenders[i].server = server;
-    return &lenders[i];
-}
+/* ---- what a delivery does ---- */
 
 static inline uint64_t identity_of(const struct worker_profile *version, unsigned server)
 {
@@ -143,133 +100,6 @@ static inline struct lender *lender_at(const struct worker_profile *version, uns
 {
     return lender_of(version->profile->id, identity_of(version, server));
 }
-
-static inline bool lend(struct lender *lender)
-{
-    if (lender->limit != 0 && lender->out >= lender->limit)
-        return false;
-    lender->out++;
-    return true;
-}
-
-static inline void answer_want(struct lender *lender, unsigned granted, unsigned refused)
-{
-    const struct ipc_lease lease = {
-        .server = lender->server, .profile = lender->profile, .granted = granted, .refused = refused
-    };
-
-    channel_send(master, IPC_LEASE, &lease);
-}
-
-static inline void serve_lender(struct lender *lender)
-{
-    while (lender->wanted > 0 && lend(lender)) {
-        lender->wanted--;
-        answer_want(lender, 1, 0);
-    }
-}
-
-static inline void on_lease_want(void *owner, const void *payload, int fd)
-{
-    const struct ipc_lease_want *want = payload;
-    struct lender *lender = lender_of(want->profile, want->server);
-
-    (void)owner;
-    (void)fd;
-    if (is_refusing) {
-        answer_want(lender, 0, want->count);
-        return;
-    }
-    lender->wanted += want->count;
-    serve_lender(lender);
-}
-
-static inline void on_lease_back(void *owner, const void *payload, int fd)
-{
-    const struct ipc_lease_back *back = payload;
-    struct lender *lender = lender_of(back->profile, back->server);
-
-    (void)owner;
-    (void)fd;
-    cr_assert_leq(back->count, lender->out);
-    lender->out -= back->count;
-    lender->too_many += back->too_many;
-    serve_lender(lender);
-}
-
-/* ---- slots ---- */
-
-static inline struct keeper *keeper_of(uint32_t profile)
-{
-    unsigned i = 0;
-
-    while (keepers[i].profile != 0 && keepers[i].profile != profile)
-        i++;
-    cr_assert_lt(i, ACCOUNTS - 1);
-    keepers[i].profile = profile;
-    return &keepers[i];
-}
-
-static inline void on_slot_want(void *owner, const void *payload, int fd)
-{
-    const struct ipc_slot_want *want = payload;
-    struct keeper *keeper = keeper_of(want->profile);
-    struct ipc_slots said = { .profile = want->profile };
-
-    (void)owner;
-    (void)fd;
-    while (said.granted < want->count && keeper->out < keeper->limit) {
-        keeper->out++;
-        said.granted++;
-    }
-    said.refused = want->count - said.granted;
-    keeper->refused += said.refused;
-    channel_send(master, IPC_SLOTS, &said);
-}
-
-static inline void on_slot_given(void *owner, const void *payload, int fd)
-{
-    const struct ipc_slot_given *given = payload;
-    struct keeper *keeper = keeper_of(given->profile);
-
-    (void)owner;
-    (void)fd;
-    cr_assert_leq(given->count, given->asked);
-    cr_assert_leq(given->count, keeper->out);
-    keeper->out -= given->count;
-}
-
-static inline void take_slots(uint32_t profile, unsigned count, bool is_forced)
-{
-    const struct ipc_slot_take order = { .profile = profile,
-                                         .count = count,
-                                         .is_forced = is_forced };
-
-    channel_send(master, IPC_SLOT_TAKE, &order);
-}
-
-/* So many there are from now on. */
-static inline void set_slots(uint32_t profile, unsigned count)
-{
-    struct keeper *keeper = keeper_of(profile);
-
-    keeper->limit = count;
-    if (keeper->out > count)
-        take_slots(profile, keeper->out - count, true);
-}
-
-static struct ipc_server_ended ended; /* the last that was told */
-static unsigned ended_count;
-
-static inline void on_server_ended(void *owner, const void *payload, int fd)
-{
-    (void)owner;
-    (void)fd;
-    memcpy(&ended, payload, sizeof(ended));
-    ended_count++;
-}
-
-/* ---- what a delivery does ---- */
 
 /* One comes with a lease if the master has one. 0 or the error, with the reason in wish->text. */
 static inline int try_to_ask(struct wish *wish, struct worker_profile *version, unsigned server)
@@ -424,24 +254,7 @@ static inline void on_retired(struct worker_profile *profile, void *arg)
     smtp_pool_retire(pool, profile);
 }
 
-/* ---- the master's end ---- */
-
-static inline void on_connections(void *owner, const void *payload, int fd)
-{
-    const struct ipc_connections *connections = payload;
-    char uri[64];
-
-    (void)owner;
-    cr_assert_eq(fd, -1);
-    if (connections->profile != PROFILE)
-        return;
-    told.messages++;
-    for (unsigned i = 0; i < PEERS; i++) {
-        (void)snprintf(uri, sizeof(uri), "smtp://127.0.0.1:%u", peers[i]->port);
-        if (connections->server == server_uri_identity(uri))
-            told.last[i] = *connections;
-    }
-}
+/* ---- what the master says ---- */
 
 static inline void on_lease(void *owner, const void *payload, int fd)
 {
@@ -483,17 +296,6 @@ static inline void on_server_bears(void *owner, const void *payload, int fd)
         smtp_pool_bears(pool, payload);
 }
 
-static inline void on_channel_end(void *owner, int err)
-{
-    (void)owner;
-    (void)err;
-}
-
-static inline bool is_told(unsigned server, unsigned idle, unsigned open)
-{
-    return told.last[server].idle == idle && told.last[server].open == open;
-}
-
 /* Whatever is to be told has been told after so many turns. */
 static inline void turn_a_while(void)
 {
@@ -505,15 +307,6 @@ static inline void turn_a_while(void)
 
 static inline void open_channel(void)
 {
-    static channel_handler *const from_worker[IPC_KIND_COUNT] = {
-        [IPC_CONNECTIONS] = on_connections,
-        [IPC_LEASE_WANT] = on_lease_want,
-        [IPC_LEASE_BACK] = on_lease_back,
-        [IPC_SLOT_WANT] = on_slot_want,
-        [IPC_SERVER_ENDED] = on_server_ended,
-        [IPC_SLOT_GIVEN] = on_slot_given,
-        POOL_MORE_AT_MASTER,
-    };
     static channel_handler *const from_master[IPC_KIND_COUNT] = {
         [IPC_LEASE] = on_lease,
         [IPC_RECLAIM] = on_reclaim,
@@ -525,14 +318,19 @@ static inline void open_channel(void)
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
     channel = channel_new(loop, ends[0], IPC_WORKER, from_master, on_channel_end, NULL);
-    master = channel_new(loop, ends[1], IPC_MASTER, from_worker, on_channel_end, NULL);
+    open_master(loop, ends[1]);
 }
 
 static inline void world_setup(void)
 {
+    char uri[64];
+
     loop = loop_new();
-    for (unsigned i = 0; i < PEERS; i++)
+    for (unsigned i = 0; i < PEERS; i++) {
         peers[i] = peer_new(loop);
+        (void)snprintf(uri, sizeof(uri), "smtp://127.0.0.1:%u", peers[i]->port);
+        identities[i] = server_uri_identity(uri);
+    }
     answer = calloc(1, sizeof(*answer) + sizeof(answer->addresses[0]));
     answer->holders = answer->count = 1;
     cr_assert_eq(address_parse("127.0.0.1", 1, &answer->addresses[0]), 0);
