@@ -239,7 +239,7 @@ int slots_given(struct slots *slots, const struct worker *worker,
     if (pool == NULL) /* deleted meanwhile */
         return 0;
     holding = &pool->holdings[worker->slot];
-    if (given->count > given->asked || given->count > holding->has || given->asked > holding->taken)
+    if (given->count > given->asked || given->asked > holding->taken) /* which it has */
         return -EBADMSG;
     holding->taken -= given->asked;
     pool->taken -= given->asked;

@@ -115,6 +115,19 @@ Test(slots, SP46_if_he_needs_it_himself_after_all_another_is_asked_and_then_nobo
     cr_assert_eq(slots_of(slots, 1, 0) + slots_of(slots, 1, 1), 4u);
 }
 
+Test(slots, SP46_who_waits_is_served_in_turn)
+{
+    want(0, 4);
+    want(1, 2);
+    want(2, 2);
+    give(0, 1, 1);
+    cr_assert_eq(fakes[1].granted, 1u);
+    give(0, 1, 1);
+    cr_assert_eq(fakes[2].granted, 1u, "one each");
+    give(0, 1, 1);
+    cr_assert_eq(fakes[1].granted, 2u, "then the next");
+}
+
 Test(slots, SP46_each_that_waits_has_his_own_on_its_way)
 {
     want(0, 4);
@@ -134,6 +147,52 @@ Test(slots, SP46_those_of_a_dead_worker_are_free)
     slots_worker_lost(slots, 0);
     want(1, 4);
     cr_assert_eq(fakes[1].granted, 4u);
+    slots_worker_lost(slots, 1);
+    want(0, 4);
+    want(1, 1);
+    cr_assert_eq(fakes[0].taken, 1u, "who came in its place has no idle connections");
+}
+
+Test(slots, SP46_what_a_dead_worker_was_asked_for_comes_no_more)
+{
+    want(0, 4);
+    want(1, 1);
+    slots_worker_lost(slots, 0);
+    say_idle(1, 1);
+    want(2, 3);
+    say_idle(2, 3);
+    want(2, 1);
+    cr_assert_eq(fakes[2].granted, 3u);
+    cr_assert_eq(fakes[2].refused, 1u);
+}
+
+Test(slots, SP46_none_is_asked_for_a_dead_worker)
+{
+    want(0, 4);
+    want(1, 2);
+    slots_worker_lost(slots, 1);
+    give(0, 2, 2);
+    want(2, 1);
+    cr_assert_eq(fakes[2].granted, 1u);
+    cr_assert_eq(fakes[0].taken, 2u);
+}
+
+/* It was drained: it keeps what it has until its process has ended, and cannot be spoken to. */
+Test(slots, OP02_a_worker_whose_channel_has_ended_is_neither_asked_nor_served)
+{
+    want(0, 4);
+    end_channel(0);
+    want(1, 1);
+    cr_assert_eq(fakes[1].refused, 1u);
+    cr_assert_eq(set_profile(1, true, 2), 0);
+    slots_worker_lost(slots, 0);
+    want(1, 2);
+    cr_assert_eq(fakes[1].granted, 2u);
+    want(2, 1);
+    cr_assert_eq(fakes[1].taken, 1u);
+    end_channel(2);
+    give(1, 1, 1);
+    cr_assert_eq(slots_of(slots, 1, 2), 0u);
 }
 
 Test(slots, SP46_who_waits_for_a_dead_worker_is_served_or_refused)
@@ -163,6 +222,19 @@ Test(slots, SP46_a_smaller_size_takes_also_what_is_in_use)
     cr_assert_eq(set_profile(1, true, 1), 0);
     turns();
     cr_assert_eq(fakes[0].forced + fakes[1].forced, 3u, "once");
+}
+
+Test(slots, SP46_nobody_is_asked_for_more_than_he_has)
+{
+    want(0, 2);
+    want(1, 2);
+    say_idle(1, 2);
+    want(2, 1);
+    cr_assert_eq(fakes[0].taken, 1u);
+    cr_assert_eq(set_profile(1, true, 1), 0);
+    turns();
+    cr_assert_eq(fakes[0].forced, 1u, "it was asked for the other one already");
+    cr_assert_eq(fakes[1].forced, 1u);
 }
 
 Test(slots, SP46_what_was_not_given_is_taken_if_it_must)
@@ -212,6 +284,20 @@ Test(slots, nobody_gives_what_he_does_not_have)
     cr_assert_eq(given_of(0, 1, 1), -EBADMSG);
     want(0, 2);
     cr_assert_eq(given_of(0, 1, 1), -EBADMSG, "nobody asked");
+    want(0, 2);
+    want(1, 1);
+    cr_assert_eq(given_of(0, 2, 1), -EBADMSG, "more than was asked for");
+    cr_assert_eq(given_of(0, 1, 1), 0);
+    cr_assert_eq(given_of(0, 1, 1), -EBADMSG, "once");
+}
+
+Test(slots, nobody_wants_none_or_more_than_he_has_deliveries)
+{
     cr_assert_eq(want_of(0, 1, 0), -EBADMSG);
     cr_assert_eq(want_of(0, 1, IPC_JOBS_PER_WORKER + 1), -EBADMSG);
+    cr_assert_eq(want_of(0, 9, IPC_JOBS_PER_WORKER + 1), -EBADMSG, "nor of an unknown profile's");
+    want(0, 4);
+    want(1, 4);
+    cr_assert_eq(want_of(1, 1, IPC_JOBS_PER_WORKER - 3), -EBADMSG, "nor in all");
+    cr_assert_eq(want_of(1, 1, UINT32_MAX), -EBADMSG);
 }
