@@ -67,14 +67,11 @@ bool life_ended(struct life *life, const struct life_span *end, int64_t now_ms)
 {
     struct life_span seen;
 
-    if (life->count > 0 && now_ms - end->age_ms < life->ended_ms)
+    if (now_ms - end->age_ms < life->ended_ms)
         return false;
     memmove(&life->ends[1], &life->ends[0], (LIFE_ENDS - 1) * sizeof(life->ends[0]));
     life->ends[0] = *end;
     life->ended_ms = now_ms;
-    if (++life->count < LIFE_ENDS)
-        return false;
-    life->count = LIFE_ENDS;
     seen = common_of(life->ends);
     if (seen.idle_ms == 0 && seen.age_ms == 0 && seen.messages == 0)
         return false;

@@ -20,9 +20,8 @@ struct life_span { /* of a connection that a server has ended; of limits: 0 mean
     uint32_t idle_ms, age_ms, messages;
 };
 
-struct life { /* all zero: nothing is known */
-    struct life_span ends[LIFE_ENDS];
-    unsigned count; /* of these, in a row */
+struct life {                         /* all zero: nothing is known */
+    struct life_span ends[LIFE_ENDS]; /* in a row, the last one first; zeros say nothing */
     int64_t ended_ms, learnt_ms;
     struct life_span learnt;
 };
