@@ -32,7 +32,8 @@ static struct lender {
     uint64_t server;
     unsigned limit; /* 0: none */
     unsigned out, wanted, too_many;
-    unsigned wants; /* that were ever asked for */
+    unsigned wants;  /* that were ever asked for */
+    unsigned others; /* that the next answers tell of */
 } lenders[ACCOUNTS];
 
 static struct keeper { /* the same for slots */
@@ -68,9 +69,11 @@ static inline bool lend(struct lender *lender)
 
 static inline void answer_want(struct lender *lender, unsigned granted, unsigned refused)
 {
-    const struct ipc_lease lease = {
-        .server = lender->server, .profile = lender->profile, .granted = granted, .refused = refused
-    };
+    const struct ipc_lease lease = { .server = lender->server,
+                                     .profile = lender->profile,
+                                     .granted = granted,
+                                     .refused = refused,
+                                     .others = lender->others };
 
     channel_send(master, IPC_LEASE, &lease);
 }
@@ -108,6 +111,10 @@ static inline void on_lease_back(void *owner, const void *payload, int fd)
     (void)fd;
     cr_assert_leq(back->count, lender->out);
     lender->out -= back->count;
+    for (unsigned i = 0; i < PEERS; i++) {
+        if (back->profile == PROFILE && back->server == identities[i])
+            cr_assert_leq(told.last[i].open, lender->out, "the end is told before the lease");
+    }
     lender->too_many += back->too_many;
     serve_lender(lender);
 }

@@ -39,6 +39,7 @@ Test(pool_leases, SP49_one_that_is_not_used_goes_back_at_the_end_of_the_turn)
     smtp_pool_add_lease(pool, PROFILE, identity_of(version, 0), 0);
     turn_a_while();
     cr_assert_eq(lender->out, 0u);
+    cr_assert_eq(told.messages, 0u, "no connection has come or gone");
 }
 
 Test(pool_leases, SP49_a_connection_keeps_its_lease_until_the_server_has_ended_it)
@@ -63,7 +64,22 @@ Test(pool_leases, SP49_who_has_none_asks)
 
     ask_without(&wish);
     UNTIL(loop, wish.got == 1);
+    turn_a_while();
     cr_assert_eq(lender_at(version, 0)->out, 1u);
+    cr_assert_eq(lender_at(version, 0)->wants, 1u);
+}
+
+Test(pool_leases, SP49_who_waits_is_served_by_a_lease_that_comes_with_another)
+{
+    struct wish wish = { 0 };
+    struct lender *lender = lender_at(version, 0);
+
+    lender->limit = 1;
+    cr_assert(lend(lender));
+    ask_without(&wish);
+    UNTIL(loop, lender->wanted == 1);
+    smtp_pool_add_lease(pool, PROFILE, identity_of(version, 0), 0);
+    UNTIL(loop, wish.got == 1);
 }
 
 Test(pool_leases, SP49_who_is_refused_fails_and_nothing_was_tried)
@@ -166,6 +182,11 @@ Test(pool_leases, SP49_more_than_there_are_cannot_be_called_back)
     cr_assert(take(&wish, version, 0), "that is over");
 }
 
+static void say_too_many(struct wish *wish)
+{
+    smtp_pool_too_many(pool, wish->version, wish->server);
+}
+
 Test(pool_leases, SP49_too_many_is_told_with_the_lease_that_it_cost)
 {
     struct lender *lender = lender_at(version, 0);
@@ -183,9 +204,30 @@ Test(pool_leases, SP49_too_many_is_told_with_the_lease_that_it_cost)
     cr_assert_eq(lender->too_many, 1u, "once");
 }
 
+/* Else whoever waits would be refused with it. */
+Test(pool_leases, SP49_what_the_server_does_not_bear_is_not_kept_for_who_waits)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish busy = { 0 }, refused = { 0 }, waits = { 0 };
+
+    get(&busy, version, 0);
+    peer_on(peers[0], "greeting", "421 4.3.2 too many connections", 1);
+    lender->limit = 2;
+    ask(&refused, version, 0);
+    ask(&waits, version, 0);
+    refused.then = say_too_many;
+    UNTIL(loop, refused.failed == 1);
+    lender->limit = 1;
+    turn_a_while();
+    cr_assert_eq(lender->out, 1u);
+    cr_assert_eq(waits.got, 0u);
+    give_back(&busy);
+    cr_assert_eq(waits.got, 1u);
+}
+
 Test(pool_leases, SP49_what_others_have_open_counts_as_open)
 {
-    struct wish wish = { 0 };
+    struct wish wish = { 0 }, more = { 0 };
 
     cr_assert_eq(smtp_pool_open_to(pool, version, 0), 0u);
     cr_assert(lend(lender_at(version, 0)));
@@ -195,4 +237,86 @@ Test(pool_leases, SP49_what_others_have_open_counts_as_open)
     lender_at(version, 0)->out++;
     smtp_pool_add_lease(pool, PROFILE, identity_of(version, 0), 4);
     cr_assert_eq(smtp_pool_open_to(pool, version, 0), 5u);
+    UNTIL(loop, lender_at(version, 0)->out == 1);
+    lender_at(version, 0)->others = 3;
+    ask_without(&more);
+    UNTIL(loop, more.got == 1);
+    cr_assert_eq(smtp_pool_open_to(pool, version, 0), 5u, "two here, three there");
+}
+
+/* ---- the profile is deleted ---- */
+
+static void delete_profile(void)
+{
+    directory_drop_profile(directory, PROFILE);
+    smtp_pool_forget_profile(pool, PROFILE);
+}
+
+Test(pool_leases, SP49_what_comes_for_a_deleted_profile_goes_back)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish busy = { 0 }, waits = { 0 };
+
+    lender->limit = 1;
+    get(&busy, version, 0);
+    ask(&waits, version, 0);
+    UNTIL(loop, lender->wanted == 1);
+    smtp_pool_give_up(&waits.ticket);
+    delete_profile();
+    give_back(&busy);
+    UNTIL(loop, peers[0]->open == 0);
+    UNTIL(loop, lender->wanted == 0 && lender->out == 0);
+}
+
+Test(pool_leases, SP47_another_profile_of_that_name_begins_anew)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, told.last[0].counts.misses == 1);
+    delete_profile();
+    UNTIL(loop, lender->out == 0);
+    version = put_version(9, 20, POOLED);
+    get(&wish, version, 0);
+    UNTIL(loop, is_told(0, 0, 1));
+    cr_assert_eq(told.last[0].counts.misses, 1u);
+    cr_assert_eq(told.last[0].counts.retired, 0u);
+}
+
+Test(pool_leases, SP47_the_others_keep_their_counts)
+{
+    struct worker_profile *other = put_profile(8, 1, 20, POOLED);
+    struct wish wish = { 0 }, wish_of_other = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    get(&wish_of_other, other, 0);
+    give_back(&wish_of_other);
+    directory_drop_profile(directory, 8);
+    smtp_pool_forget_profile(pool, 8);
+    version = put_version(2, 20, POOLED);
+    UNTIL(loop, peers[0]->open == 0 && lender_at(version, 0)->out == 0);
+    turn_a_while();
+    get(&wish, version, 0);
+    UNTIL(loop, is_told(0, 0, 1));
+    cr_assert_eq(told.last[0].counts.misses, 2u);
+}
+
+/* Nothing is lost that somebody still looks at. */
+Test(pool_leases, SP47_a_profile_may_be_forgotten_before_its_version)
+{
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    smtp_connection_free(&wish.connection);
+    UNTIL(loop, lender_at(version, 0)->out == 0);
+    smtp_pool_forget_profile(pool, PROFILE);
+    turn_a_while();
+    get(&wish, version, 0);
+    give_back(&wish);
+    turn_a_while();
+    delete_profile();
+    UNTIL(loop, peers[0]->open == 0);
 }

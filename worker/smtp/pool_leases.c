@@ -207,7 +207,6 @@ void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order)
         account->owed = account->leases;
     while (smtp_account_is_called(account) && (idle = smtp_pool_oldest_idle(account)) != NULL)
         smtp_pool_dismiss(idle, &account->counts.reclaimed);
-    smtp_pool_mark_changed(account);
 }
 
 void smtp_pool_bears(struct smtp_pool *pool, const struct ipc_server_bears *bears)
