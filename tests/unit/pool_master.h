@@ -42,7 +42,8 @@ static struct keeper { /* the same for slots */
     unsigned wants;
 } keepers[ACCOUNTS];
 
-static bool is_refusing; /* those who ask */
+static bool is_refusing; /* those who ask for leases */
+static bool is_silent;   /* about slots */
 
 /* ---- leases ---- */
 
@@ -140,7 +141,12 @@ static inline void on_slot_want(void *owner, const void *payload, int fd)
 
     (void)owner;
     (void)fd;
+    if (want->profile == PROFILE)
+        cr_assert_geq(told.last[0].idle + told.last[1].idle, keeper->out + want->count,
+                      "what is idle is told before more slots are asked for");
     keeper->wants += want->count;
+    if (is_silent)
+        return;
     while (said.granted < want->count && keeper->out < keeper->limit) {
         keeper->out++;
         said.granted++;

@@ -189,6 +189,21 @@ Test(pool_idle, SP49_connections_stay_within_what_the_server_bears)
     cr_assert_eq(told.last[0].counts.lost, 0u);
 }
 
+Test(pool_idle, SP49_what_the_server_bears_is_no_reason_to_stay_longer)
+{
+    static const char *const brief[] = { SHORT, POOLED ", 'max_lifetime': 1" };
+
+    say_bears(100000, 100000, 100);
+    for (unsigned i = 0; i < 2; i++) {
+        struct worker_profile *next = put_version(i + 2, 20, brief[i]);
+        struct wish wish = { 0 };
+
+        get(&wish, next, 0);
+        give_back(&wish);
+        UNTIL(loop, peers[0]->open == 0);
+    }
+}
+
 /* ---- what is counted ---- */
 
 Test(pool_idle, SP48_what_became_of_connections_is_counted)

@@ -271,18 +271,22 @@ Test(pool_leases, SP49_what_comes_for_a_deleted_profile_goes_back)
 Test(pool_leases, SP47_another_profile_of_that_name_begins_anew)
 {
     struct lender *lender = lender_at(version, 0);
-    struct wish wish = { 0 };
+    struct wish wish = { 0 }, busy = { 0 };
 
-    get(&wish, version, 0);
-    give_back(&wish);
-    UNTIL(loop, told.last[0].counts.misses == 1);
+    get(&wish, version, 1);
+    smtp_connection_free(&wish.connection);
+    get(&busy, version, 0);
+    UNTIL(loop, told.last[1].counts.misses == 1 && told.last[0].counts.misses == 1);
     delete_profile();
+    turn_a_while();
+    give_back(&busy);
     UNTIL(loop, lender->out == 0);
     version = put_version(9, 20, POOLED);
-    get(&wish, version, 0);
-    UNTIL(loop, is_told(0, 0, 1));
+    get(&wish, version, 1);
+    get(&busy, version, 0);
+    UNTIL(loop, is_told(0, 0, 1) && is_told(1, 0, 1));
     cr_assert_eq(told.last[0].counts.misses, 1u);
-    cr_assert_eq(told.last[0].counts.retired, 0u);
+    cr_assert_eq(told.last[1].counts.misses, 1u, "which had no connection when it was deleted");
 }
 
 Test(pool_leases, SP47_the_others_keep_their_counts)

@@ -79,6 +79,59 @@ Test(pool_slots, SP46_it_may_be_used_while_the_master_is_asked)
     turn_a_while();
     cr_assert_eq(taken.lost, 0u);
     cr_assert_eq(peers[0]->open, 3u, "the two others have slots, and this one needs none");
+    cr_assert(take(&wishes[0], version, 0));
+    for (unsigned i = 0; i < 3; i++) { /* it is like any other when it comes back */
+        give_back(&taken);
+        cr_assert(take(&taken, version, 0));
+        cr_assert_eq(taken.connection, last);
+    }
+    turn_a_while();
+    cr_assert_eq(keeper()->wants, 2u);
+}
+
+Test(pool_slots, SP46_it_has_the_slot_of_another_that_is_taken)
+{
+    struct wish first = { 0 }, second = { 0 };
+
+    keeper()->limit = 1;
+    use(&first, 1);
+    UNTIL(loop, keeper()->out == 1);
+    get(&second, version, 1);
+    give_back(&second);
+    cr_assert(take(&first, version, 0));
+    turn_a_while();
+    cr_assert_eq(keeper()->wants, 1u);
+    cr_assert_eq(peers[1]->open, 1u);
+}
+
+Test(pool_slots, SP46_answers_are_for_the_profile_s_own)
+{
+    struct worker_profile *other = put_profile(8, 1, 0, POOLED);
+    struct wish mine = { 0 }, wish_of_other = { 0 };
+
+    get(&wish_of_other, other, 1);
+    get(&mine, version, 0);
+    give_back(&wish_of_other); /* the earlier one */
+    give_back(&mine);
+    UNTIL(loop, keeper()->out == 1 && keeper_of(8)->refused == 1);
+    UNTIL(loop, peers[1]->open == 0);
+    cr_assert_eq(peers[0]->open, 1u);
+}
+
+Test(pool_slots, SP46_what_is_taken_is_the_profile_s_own)
+{
+    struct worker_profile *other = put_profile(8, 1, 1, POOLED);
+    struct wish mine = { 0 }, wish_of_other = { 0 };
+
+    get(&wish_of_other, other, 1);
+    give_back(&wish_of_other); /* the oldest */
+    get(&mine, version, 0);
+    give_back(&mine);
+    UNTIL(loop, keeper()->out == 1 && keeper_of(8)->out == 1);
+    turn_a_while();
+    take_slots(PROFILE, 1, true);
+    UNTIL(loop, peers[0]->open == 0);
+    cr_assert_eq(peers[1]->open, 1u);
 }
 
 /* A master that says nothing must not make it two. */
@@ -94,6 +147,20 @@ Test(pool_slots, SP46_without_an_answer_it_does_not_stay)
     UNTIL(loop, peers[0]->open == 0);
     cr_assert_leq(clock_mono_ms() - begun_ms, 1000);
     cr_assert_str_eq(peers[0]->log, "EHLO gw.test|QUIT|");
+}
+
+Test(pool_slots, SP46_what_was_asked_for_is_not_asked_for_again)
+{
+    struct wish wishes[2] = { 0 };
+
+    is_silent = true;
+    for (unsigned i = 0; i < 2; i++)
+        get(&wishes[i], version, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        give_back(&wishes[i]);
+        turn_a_while();
+    }
+    cr_assert_leq(keeper()->wants, 2u);
 }
 
 Test(pool_slots, SP46_one_that_is_not_used_goes_where_it_is_wanted)

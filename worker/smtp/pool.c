@@ -122,8 +122,7 @@ void smtp_pool_leave_idle(struct smtp_pooled *pooled)
     loop_timer_clear(pooled->expiry);
     TAILQ_REMOVE(&entry->idle, pooled, idle);
     entry->account->idle_count--;
-    smtp_slots_leave(pooled);
-    smtp_pool_mark_changed(entry->account);
+    smtp_slots_leave(pooled); /* whoever ends its idleness counts why, which is told */
 }
 
 /* on_gone has done what there is to do; losing an idle one is no event (SP48). */

@@ -121,14 +121,14 @@ static void ask_for_more(struct smtp_slots *slots)
     channel_send(slots->pool->channel, IPC_SLOT_WANT, &want);
 }
 
-/* The oldest of the connections that have a slot. */
+/* It has a slot if any has: those that are tolerated came last. */
 static struct smtp_pooled *oldest_idle(const struct smtp_slots *slots)
 {
     struct smtp_pooled *pooled, *oldest = NULL;
 
     LIST_FOREACH(pooled, &slots->pool->connections, link)
     {
-        if (pooled->is_idle && !pooled->is_tolerated && pooled->entry->shelf->slots == slots &&
+        if (pooled->is_idle && pooled->entry->shelf->slots == slots &&
             (oldest == NULL || pooled->idle_order < oldest->idle_order))
             oldest = pooled;
     }
