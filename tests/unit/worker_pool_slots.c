@@ -222,6 +222,35 @@ Test(pool_slots, SP46_SP47_a_new_version_has_the_slots_of_the_old_one)
     UNTIL(loop, peers[0]->open == 2);
 }
 
+Test(pool_slots, SP46_SP47_also_when_nothing_was_left_of_the_old_one)
+{
+    struct wish wishes[2] = { 0 };
+
+    use(wishes, 2);
+    UNTIL(loop, keeper()->out == 2);
+    version = put_version(2, 2, POOLED);
+    UNTIL(loop, peers[0]->open == 0);
+    turn_a_while();
+    use(wishes, 2);
+    turn_a_while();
+    cr_assert_eq(keeper()->wants, 2u);
+}
+
+Test(pool_slots, SP46_SP47_what_the_old_one_asked_for_is_the_new_one_s)
+{
+    struct wish wish = { 0 };
+
+    is_silent = true;
+    use(&wish, 1);
+    UNTIL(loop, keeper()->wants == 1);
+    version = put_version(2, 2, POOLED);
+    UNTIL(loop, peers[0]->open == 0);
+    turn_a_while();
+    use(&wish, 1);
+    turn_a_while();
+    cr_assert_eq(keeper()->wants, 1u);
+}
+
 Test(pool_slots, SP44_one_that_was_tolerated_has_its_whole_time_once_it_has_a_slot)
 {
     struct wish wish = { 0 };
