@@ -284,6 +284,28 @@ Test(pool, SP45_with_pooling_off_every_delivery_opens_and_closes_its_own)
                      "%s", peers[0]->log);
 }
 
+static unsigned farewells;
+
+static void count_farewell(const struct smtp_reply *reply, void *owner)
+{
+    (void)reply;
+    (void)owner;
+    farewells++;
+}
+
+Test(pool, SP45_whoever_gave_it_back_hears_no_more_of_it)
+{
+    static const struct smtp_connection_ops ops = { .on_farewell = count_farewell };
+    struct wish wish = { 0 };
+
+    get(&wish, put_version(2, 20, "'pool': {'enabled': false}"), 0);
+    smtp_connection_set_owner(wish.connection, &ops, &wish);
+    give_back(&wish);
+    UNTIL(loop, peers[0]->open == 0 && smtp_pool_open_count(pool) == 0);
+    cr_assert_not_null(strstr(peers[0]->log, "QUIT|"));
+    cr_assert_eq(farewells, 0u);
+}
+
 Test(pool, SP43_SP45_with_pooling_off_none_is_handed_over)
 {
     struct worker_profile *plain =
