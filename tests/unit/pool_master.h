@@ -39,7 +39,7 @@ static struct lender {
 static struct keeper { /* the same for slots */
     uint32_t profile;
     unsigned limit, out, refused;
-    unsigned wants;
+    unsigned wants, answered; /* that were ever asked for, by either side */
 } keepers[ACCOUNTS];
 
 static bool is_refusing; /* those who ask for leases */
@@ -156,6 +156,13 @@ static inline void on_slot_want(void *owner, const void *payload, int fd)
     channel_send(master, IPC_SLOTS, &said);
 }
 
+static inline void refuse_slots(uint32_t profile, unsigned count)
+{
+    const struct ipc_slots said = { .profile = profile, .refused = count };
+
+    channel_send(master, IPC_SLOTS, &said);
+}
+
 static inline void on_slot_given(void *owner, const void *payload, int fd)
 {
     const struct ipc_slot_given *given = payload;
@@ -166,6 +173,7 @@ static inline void on_slot_given(void *owner, const void *payload, int fd)
     cr_assert_leq(given->count, given->asked);
     cr_assert_leq(given->count, keeper->out);
     keeper->out -= given->count;
+    keeper->answered += given->asked;
 }
 
 static inline void take_slots(uint32_t profile, unsigned count, bool is_forced)

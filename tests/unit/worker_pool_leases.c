@@ -1,5 +1,6 @@
 /* Leases as the pool sees them: used, given back, asked for, refused, called back (SP49). */
 #include "pool_world.h"
+#include "worker/smtp/pool_private.h"
 
 #define PLAIN "'pool': {'enabled': false}"
 
@@ -149,6 +150,25 @@ Test(pool_leases, SP49_the_oldest_idle_one_is_given_up_when_the_master_calls)
     cr_assert(take(&wishes[0], version, 0));
     cr_assert_eq(wishes[0].connection, kept, "what was used last");
     cr_assert_not(take(&wishes[1], version, 0));
+}
+
+Test(pool_leases, SP49_what_went_before_does_not_count_for_the_next_call)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wishes[2] = { 0 };
+
+    get(&wishes[0], version, 0);
+    give_back(&wishes[0]);
+    reclaim(1);
+    UNTIL(loop, lender->out == 0);
+    for (unsigned i = 0; i < 2; i++)
+        get(&wishes[i], version, 0);
+    for (unsigned i = 0; i < 2; i++)
+        give_back(&wishes[i]);
+    reclaim(1);
+    UNTIL(loop, lender->out == 1);
+    reclaim(1);
+    UNTIL(loop, lender->out == 0);
 }
 
 Test(pool_leases, SP49_what_is_in_use_goes_back_when_it_is_done)
@@ -306,6 +326,46 @@ Test(pool_leases, SP47_the_others_keep_their_counts)
     get(&wish, version, 0);
     UNTIL(loop, is_told(0, 0, 1));
     cr_assert_eq(told.last[0].counts.misses, 2u);
+}
+
+Test(pool_leases, SP47_nothing_is_kept_of_a_deleted_profile)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish busy = { 0 }, idle = { 0 }, waits = { 0 };
+
+    lender->limit = 2;
+    is_silent = true;
+    get(&busy, version, 0);
+    get(&idle, version, 0);
+    give_back(&idle);
+    UNTIL(loop, keeper_of(PROFILE)->wants == 1);
+    ask(&waits, version, 0);
+    delete_profile();
+    UNTIL(loop, waits.got == 1);
+    give_back(&waits);
+    give_back(&busy);
+    UNTIL(loop, peers[0]->open == 0 && lender->out == 0);
+    cr_assert_not(LIST_EMPTY(&pool->slots), "an answer is awaited");
+    refuse_slots(PROFILE, 1);
+    turn_a_while();
+    cr_assert(LIST_EMPTY(&pool->shelves) && LIST_EMPTY(&pool->accounts) &&
+              LIST_EMPTY(&pool->slots) && LIST_EMPTY(&pool->connections));
+}
+
+Test(pool_leases, SP47_nor_of_one_that_had_no_connections)
+{
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, keeper_of(PROFILE)->out == 1);
+    turn_a_while();
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, is_told(0, 0, 0));
+    delete_profile();
+    turn_a_while();
+    cr_assert(LIST_EMPTY(&pool->shelves) && LIST_EMPTY(&pool->accounts) &&
+              LIST_EMPTY(&pool->slots));
 }
 
 /* Nothing is lost that somebody still looks at. */

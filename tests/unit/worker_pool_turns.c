@@ -123,8 +123,10 @@ Test(pool_turns, SP49_one_that_fails_makes_room_for_the_next)
 Test(pool_turns, SP49_who_waits_is_not_kept_waiting_by_an_idle_one)
 {
     struct worker_profile *version = put_version(1, 20, POOLED ", 'max_connections': 2");
-    struct wish busy = { 0 }, idle = { 0 }, next = { 0 };
+    struct wish busy = { 0 }, idle = { 0 }, next = { 0 }, elsewhere = { 0 };
 
+    get(&elsewhere, version, 1);
+    give_back(&elsewhere);
     get(&busy, version, 0);
     get(&idle, version, 0);
     give_back(&idle);
@@ -134,6 +136,35 @@ Test(pool_turns, SP49_who_waits_is_not_kept_waiting_by_an_idle_one)
     cr_assert_leq(peers[0]->most_open, 2u);
     cr_assert_eq(busy.lost, 0u);
     cr_assert_not_null(strstr(peers[0]->log, "QUIT|EHLO gw.test|"), "%s", peers[0]->log);
+    cr_assert_eq(peers[1]->open, 1u, "nor is one of another server ended for it");
+}
+
+/* A delivery that began before an edit goes on with its version: it has its turn like any other. */
+Test(pool_turns, SP47_SP49_who_waits_with_the_old_version_has_its_turn)
+{
+    struct worker_profile *old, *version;
+    struct wish busy = { 0 }, late = { 0 }, next = { 0 };
+
+    old = directory_share(put_version(1, 20, POOLED ", 'max_connections': 1"));
+    version = put_version(2, 20, POOLED ", 'max_connections': 1");
+    get(&busy, version, 0);
+    ask(&late, old, 0);
+    ask(&next, version, 0);
+    give_back(&busy);
+    UNTIL(loop, late.got == 1);
+    cr_assert_not(late.is_reused);
+    cr_assert_eq(next.got, 0u);
+    give_back(&late);
+    UNTIL(loop, next.got == 1);
+    cr_assert_not(next.is_reused);
+
+    ask(&late, old, 0);
+    turn_a_while();
+    give_back(&next);
+    UNTIL(loop, late.got == 2);
+    give_back(&late);
+    UNTIL(loop, old->holders == 1);
+    directory_release(old);
 }
 
 /* What a callback does to other profiles hides nobody who waits for them. */

@@ -215,17 +215,6 @@ struct smtp_connection *smtp_pool_take(struct smtp_pool *pool, struct worker_pro
     return pooled->connection;
 }
 
-static struct smtp_ticket *first_in_line(const struct smtp_pool_entry *entry)
-{
-    struct smtp_ticket *ticket;
-
-    TAILQ_FOREACH (ticket, &entry->account->line, link) {
-        if (ticket->entry == entry)
-            return ticket;
-    }
-    return NULL;
-}
-
 /* By the profile, by what the server said (LIMITS MAILMAX, RFC 9422), or by what it was seen to do.
  */
 static bool has_carried_enough(const struct smtp_pooled *pooled)
@@ -257,12 +246,14 @@ void smtp_pool_give_back(struct smtp_pool *pool, struct smtp_connection *connect
 {
     struct smtp_pooled *pooled = smtp_connection_counted_by(connection);
     struct smtp_pool_entry *entry = pooled->entry;
-    struct smtp_ticket *ticket = first_in_line(entry);
+    struct smtp_ticket *ticket = TAILQ_FIRST(&entry->account->line);
     uint32_t *spent = spent_by(pooled);
 
     (void)pool;
     if (spent != NULL) {
         smtp_pool_dismiss(pooled, spent);
+    } else if (ticket != NULL && ticket->entry != entry) { /* whose version needs a fresh one */
+        smtp_pool_dismiss(pooled, &entry->account->counts.reclaimed);
     } else if (ticket != NULL) {
         smtp_pool_count(entry->account, &entry->account->counts.handed_over);
         smtp_pool_detach(ticket);

@@ -187,12 +187,12 @@ void smtp_pool_settle_slots(struct smtp_pool *pool)
 
 void smtp_pool_slots(struct smtp_pool *pool, const struct ipc_slots *said)
 {
-    struct smtp_slots *slots = smtp_pool_get_slots(pool, said->profile);
+    struct smtp_slots *slots = find_slots(pool, said->profile);
     unsigned answered = said->granted + said->refused;
     struct smtp_pooled *pooled;
 
     if (slots == NULL)
-        return;
+        return; /* nobody has asked */
     slots->asked -= slots->asked < answered ? slots->asked : answered;
     slots->held += said->granted;
     promote(slots);
