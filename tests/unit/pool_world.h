@@ -33,6 +33,8 @@ struct wish {
     unsigned order; /* of all that was got: 1 is the first */
     bool is_reused;
     char text[512];
+    enum smtp_event event; /* of the failure */
+    bool is_busy;
     unsigned open_when_failed; /* to the same server */
     struct worker_profile *version;
     unsigned server;
@@ -83,6 +85,8 @@ static inline void on_failed(const struct smtp_failure *failure, void *owner)
     wish->failed++;
     wish->open_when_failed = smtp_pool_open_to(pool, wish->version, wish->server);
     (void)snprintf(wish->text, sizeof(wish->text), "%s", failure->text);
+    wish->event = failure->event;
+    wish->is_busy = failure->is_busy;
     if (wish->then != NULL)
         wish->then(wish);
 }

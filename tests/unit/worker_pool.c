@@ -274,9 +274,11 @@ Test(pool, SP45_with_pooling_off_every_delivery_opens_and_closes_its_own)
         cr_assert_not(wish.is_reused);
         send_message(&wish);
         give_back(&wish);
-        UNTIL(loop, peers[0]->open == 0);
+        UNTIL(loop, peers[0]->open == 0 && is_told(0, 0, 0));
         cr_assert_eq(peers[0]->connections, i);
     }
+    cr_assert_eq(told.last[0].counts.misses_off, 3u);
+    cr_assert_eq(told.last[0].counts.misses, 0u, "none could have been idle");
     cr_assert_str_eq(peers[0]->log,
                      "EHLO gw.test|" MESSAGE "QUIT|"
                      "EHLO gw.test|" MESSAGE "QUIT|"

@@ -113,6 +113,22 @@ Test(pool_idle, one_that_has_lived_for_max_lifetime_is_closed_idle_or_given_back
     UNTIL(loop, told.last[0].counts.spent == 2);
 }
 
+Test(pool_idle, one_that_has_lived_for_max_lifetime_is_not_handed_over)
+{
+    struct worker_profile *brief =
+        put_version(2, 20, POOLED ", 'max_lifetime': 1, 'max_connections': 1");
+    struct wish busy = { 0 }, waits = { 0 };
+    int64_t begun_ms = clock_mono_ms();
+
+    get(&busy, brief, 0);
+    ask(&waits, brief, 0);
+    UNTIL(loop, clock_mono_ms() - begun_ms > 1100);
+    give_back(&busy);
+    cr_assert_eq(waits.got, 0u);
+    UNTIL(loop, waits.got == 1);
+    cr_assert_not(waits.is_reused);
+}
+
 /* ---- what servers were seen to do ---- */
 
 static void say_bears(uint32_t idle_ms, uint32_t age_ms, uint32_t messages)

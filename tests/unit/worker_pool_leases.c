@@ -92,9 +92,50 @@ Test(pool_leases, SP49_who_is_refused_fails_and_nothing_was_tried)
     ask_without(&wishes[1]);
     UNTIL(loop, wishes[0].failed == 1 && wishes[1].failed == 1);
     cr_assert_str_eq(wishes[0].text, "no connection to it is free");
+    cr_assert(wishes[0].is_busy, "it may have its turn later");
     turn_a_while();
     cr_assert_eq(peers[0]->connections, 0u);
     cr_assert_eq(lender_at(version, 0)->wanted, 0u);
+}
+
+static void ask_once_more(struct wish *wish)
+{
+    is_refusing = false;
+    if (wish->got + wish->failed == 1)
+        ask_without(wish);
+}
+
+Test(pool_leases, SP49_who_asks_while_others_are_refused_has_his_own_answer)
+{
+    struct wish wish = { .then = ask_once_more };
+
+    is_refusing = true;
+    ask_without(&wish);
+    UNTIL(loop, wish.failed == 1);
+    UNTIL(loop, wish.got == 1);
+    cr_assert_eq(wish.failed, 1u);
+}
+
+static struct wish *other_one;
+
+static void give_up_the_other(struct wish *wish)
+{
+    (void)wish;
+    smtp_pool_give_up(&other_one->ticket);
+}
+
+Test(pool_leases, SP49_who_is_given_up_while_others_are_refused_hears_nothing)
+{
+    struct wish wish = { .then = give_up_the_other }, other = { 0 };
+
+    other_one = &other;
+    is_refusing = true;
+    ask_without(&wish);
+    ask_without(&other);
+    UNTIL(loop, wish.failed == 1);
+    turn_a_while();
+    cr_assert_eq(other.got + other.failed, 0u);
+    cr_assert_eq(lender_at(version, 0)->out, 0u);
 }
 
 Test(pool_leases, SP49_only_as_many_are_asked_for_as_wait)

@@ -1,6 +1,7 @@
 /* The pool's wishes: how many connections may be open, who waits for how long, what is told to the
  * master, and every way in which a wish or the pool can end. */
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "pool_world.h"
 
@@ -239,6 +240,25 @@ Test(pool_turns, the_same_is_told_when_the_turn_has_come)
     UNTIL(loop, third.got == 1);
     cr_assert_eq(second.failed, 1u);
     cr_assert_str_eq(second.text, "no further address");
+    cr_assert_eq(second.event, SMTP_UNREACHABLE);
+}
+
+Test(pool_turns, so_is_a_shortage_of_ours_and_not_as_the_server_s_failure)
+{
+    struct worker_profile *version = put_version(1, 20, PLAIN ", 'max_connections': 1");
+    struct wish first = { 0 }, second = { 0 };
+    struct rlimit limit, low;
+
+    get(&first, version, 0);
+    ask(&second, version, 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = (struct rlimit){ .rlim_cur = 3, .rlim_max = limit.rlim_max };
+    smtp_connection_free(&first.connection);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    UNTIL(loop, second.failed == 1);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    cr_assert_eq(second.event, SMTP_SHORT, "%s", second.text);
+    cr_assert_not(second.is_busy);
 }
 
 /* "Too many connections" can only be meant if there is another one. */
