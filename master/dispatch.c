@@ -52,11 +52,15 @@ struct dispatch *dispatch_new(struct loop *loop, struct queue *queue, struct wor
     dispatch->watch = loop_timer_new(loop, on_watch, dispatch);
     dispatch->health.timer = loop_timer_new(loop, dispatch_health_on_timer, dispatch);
     dispatch->release.timer = loop_timer_new(loop, dispatch_release_on_timer, dispatch);
+    dispatch->expiry.timer = loop_timer_new(loop, dispatch_expiry_on_timer, dispatch);
     loop_at_turn_end(loop, on_turn_end, dispatch);
     if (dispatch->jobs == NULL || dispatch->budget == NULL || dispatch->slots == NULL ||
         dispatch->ledger == NULL || dispatch->wake == NULL || dispatch->watch == NULL ||
-        dispatch->health.timer == NULL || dispatch->release.timer == NULL)
+        dispatch->health.timer == NULL || dispatch->release.timer == NULL ||
+        dispatch->expiry.timer == NULL)
         dispatch_free(&dispatch);
+    else
+        dispatch_expiry_on_timer(dispatch);
     return dispatch;
 }
 
@@ -71,6 +75,7 @@ void dispatch_free(struct dispatch **dispatch)
     loop_timer_free(&d->watch);
     loop_timer_free(&d->health.timer);
     loop_timer_free(&d->release.timer);
+    loop_timer_free(&d->expiry.timer);
     for (size_t i = 0; i < queue_lane_count(d->queue); i++)
         route_free(&queue_lane_at(d->queue, i)->route);
     jobs_free(&d->jobs);
@@ -222,6 +227,12 @@ static void give_connection(const struct dispatch *dispatch, const struct group 
     deliver->others = budget_others(account, worker->slot);
 }
 
+void dispatch_watch(struct dispatch *dispatch)
+{
+    if (!loop_timer_is_set(dispatch->watch))
+        loop_timer_set_ms(dispatch->watch, WATCH_MS);
+}
+
 struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct worker *worker,
                           size_t start)
 {
@@ -247,8 +258,7 @@ struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct
     give_connection(dispatch, group, worker, &deliver);
     group->kept_tried = 0;
     channel_send(worker->channel, IPC_MAIL_DELIVER, &deliver);
-    if (!loop_timer_is_set(dispatch->watch))
-        loop_timer_set_ms(dispatch->watch, WATCH_MS);
+    dispatch_watch(dispatch);
     return job;
 }
 
@@ -346,8 +356,8 @@ static void on_turn_end(void *arg)
         next_ms = 0;
     if (next_ms >= 0)
         loop_timer_set_ms(dispatch->wake, next_ms);
-    if (dispatch_alone_is_busy(dispatch) && !loop_timer_is_set(dispatch->watch))
-        loop_timer_set_ms(dispatch->watch, WATCH_MS);
+    if (dispatch_alone_is_busy(dispatch))
+        dispatch_watch(dispatch);
 }
 
 /* ---- deadlines ---- */

@@ -1,7 +1,7 @@
 /* master/dispatch_parts.h: what the files of dispatch share: dispatch.c (turns and sending),
  * dispatch_choice.c (which worker), dispatch_outcome.c (how jobs end), dispatch_alone.c (MQ09),
  * dispatch_health.c (which servers), dispatch_probe.c (who is back), dispatch_release.c (deferred
- * mail, when one is back). */
+ * mail, when one is back), dispatch_expiry.c (what waits for them longer than it may). */
 #ifndef MASTER_DISPATCH_PARTS_H
 #define MASTER_DISPATCH_PARTS_H
 
@@ -49,6 +49,11 @@ struct dispatch {
         uint32_t next;  /* number of the group that is looked at next */
         uint64_t count; /* made ready by this walk */
     } release;
+    struct {
+        struct loop_timer *timer;
+        bool is_walking;
+        uint32_t next;
+    } expiry;
 };
 
 /* Could this worker take one more of this lane? */
@@ -65,6 +70,8 @@ struct account *dispatch_account(const struct dispatch *dispatch, const struct g
 /* Sends it; the group is ready and its lane has a route. NULL: no memory, nothing happened. */
 struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct worker *worker,
                           size_t start);
+/* A job is out: its deadline is watched. */
+void dispatch_watch(struct dispatch *dispatch);
 /* The start server of its next attempt: a kept turn, or a new one. */
 size_t dispatch_start_of(struct dispatch *dispatch, struct group *group);
 
@@ -93,6 +100,9 @@ void dispatch_health_on_timer(void *arg);
 /* What was deferred because servers failed is made ready, a slice in each turn. */
 void dispatch_release(struct dispatch *dispatch, struct lane *lane);
 void dispatch_release_on_timer(void *arg);
+
+/* Looks for what has waited too long while no server takes mail, again and again. */
+void dispatch_expiry_on_timer(void *arg);
 
 void dispatch_alone_serve(struct dispatch *dispatch);
 void dispatch_alone_ended(struct dispatch *dispatch, uint64_t job);

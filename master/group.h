@@ -70,6 +70,8 @@ struct lane {
     uint16_t out[ID_SLOTS];               /* jobs by worker */
     struct route *route;                  /* NULL: the profile is not known, its mail waits */
     bool is_release_wanted, is_releasing; /* its deferred mail, now that a server answers */
+    bool is_expiring;                     /* what is too old is being looked for */
+    uint32_t oldest_s;                    /* nothing that is ready was received before */
 };
 
 TAILQ_HEAD(lane_list, lane);

@@ -53,6 +53,7 @@ struct lane *queue_lanes_get(struct queue_lanes *lanes, uint32_t profile)
     if (lane == NULL)
         return NULL;
     lane->profile = profile;
+    lane->oldest_s = UINT32_MAX;
     for (unsigned i = 0; i < READY_CLASS_COUNT; i++)
         TAILQ_INIT(&lane->ready[i]);
     memmove(grown + at + 1, grown + at, (lanes->count - at) * sizeof(struct lane *));

@@ -63,6 +63,8 @@ static void enter_ready(struct queue *queue, struct group *group, bool at_head)
         list = &lane->ready[group->ready_class];
         if (lane->ready_count++ == 0)
             TAILQ_INSERT_TAIL(&queue->turns, lane, turn);
+        if (group->received_s < lane->oldest_s)
+            lane->oldest_s = group->received_s;
     }
     if (at_head)
         TAILQ_INSERT_HEAD(list, group, link);

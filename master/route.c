@@ -84,6 +84,7 @@ int route_update(struct route *route, const struct profile *profile)
     route->is_pooled = profile->pool.enabled;
     route->pool_size = profile->pool.size;
     route->max_in_flight = profile->max_in_flight;
+    route->lifetime_s = profile->retry.lifetime_s;
     cursor_set_servers(&route->cursor, list->identities, list->count);
     return 0;
 }

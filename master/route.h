@@ -48,6 +48,7 @@ struct route {
     bool is_round_robin;
     bool is_pooled;
     unsigned max_in_flight;
+    unsigned lifetime_s; /* of its mail */
     unsigned pool_size;
     struct server_list *servers;
     struct route_server *states; /* in the order of the list */

@@ -207,6 +207,8 @@ static inline void turns(void)
 
 /* ---- profiles and mail ---- */
 
+static uint32_t lifetime_s = 432000, age_s; /* of mail: what it may reach, and has */
+
 static inline void set_profile_of(uint32_t id, uint64_t version, enum profile_preference preference,
                                   unsigned max_in_flight, const char *const *uris, size_t count)
 {
@@ -219,6 +221,7 @@ static inline void set_profile_of(uint32_t id, uint64_t version, enum profile_pr
                                .servers = servers,
                                .server_count = count,
                                .preference = preference,
+                               .retry = { .lifetime_s = lifetime_s },
                                .max_in_flight = max_in_flight };
 
     snprintf(name, sizeof(name), "p%u", id);
@@ -260,6 +263,7 @@ static inline void queue_mail(uint32_t profile, unsigned origin, unsigned count,
             .profile = profile,
             .rule = 1,
             .recipients = 1,
+            .received_s = clock_to_epoch_s(clock_wall_ms()) - age_s,
             .attempts = (uint16_t)attempts,
             .flags = attempts > 0 ? IPC_QUEUED_RECOVERED : 0,
         };

@@ -72,6 +72,31 @@ Test(delivery_settle, MQ05_the_last_attempt_is_made_all_the_same)
     cr_assert_eq(stage_deliver(stage_store_old(601))->outcome, IPC_OUTCOME_DONE);
 }
 
+/* So the master ends what waits while all servers are down. */
+Test(delivery_settle, SP23_MQ05_with_all_servers_left_alone_it_is_given_up_on_the_spot)
+{
+    struct ipc_mail_deliver order;
+    const struct ipc_mail_outcome *said;
+    json_t *note, *list;
+
+    stage_profile("'retry': {'lifetime': 600, 'warn': 0}");
+    order = stage_order(stage_store_old(601));
+    order.skip = UINT64_MAX;
+    said = stage_run(&order);
+    cr_assert_eq(said->outcome, IPC_OUTCOME_FAILED);
+    cr_assert_eq(said->served, -1);
+    cr_assert_eq(said->tried, 0u);
+    cr_assert_eq(said->failed, 0u);
+    cr_assert_eq(stage_last_cell()->stage, CELL_FAILED);
+    cr_assert_str_eq(stage_states(stage_last_cell(), 2), "EE");
+    cr_assert_eq(stage.peers[0]->connections, 0u);
+    note = stage_note(&order.place);
+    list = json_object_get(note, "recipients");
+    cr_assert_str_eq(entry_text(json_array_get(list, 0), "state"), "expired");
+    cr_assert_str_eq(entry_text(json_array_get(list, 0), "text"), "no server was left to try");
+    json_decref(note);
+}
+
 Test(delivery_settle, MQ05_before_that_the_last_retry_comes_when_it_ends)
 {
     const struct ipc_mail_outcome *said;
