@@ -182,20 +182,32 @@ static inline void on_sent(const struct smtp_result *result, void *owner)
         wish->connection = NULL;
 }
 
-static inline void begin_to_send(struct wish *wish)
+static inline void on_refused(unsigned index, const struct smtp_reply *reply, void *owner)
 {
-    static const struct smtp_transaction_ops ops = { .on_done = on_sent };
+    (void)index;
+    (void)reply;
+    (void)owner;
+}
+
+static inline void begin_to_send_bytes(struct wish *wish, const char *data, size_t bytes)
+{
+    static const struct smtp_transaction_ops ops = { .on_rcpt = on_refused, .on_done = on_sent };
 
     wish->rcpt = (struct smtp_rcpt){ .address = "r@example.net" };
     wish->transaction.sender = "s@example.com";
     wish->transaction.body = (struct smtp_body){
-        .data = "hello\r\n", .bytes = 7, .hold = hold_body, .release = release_body, .arg = wish
+        .data = data, .bytes = bytes, .hold = hold_body, .release = release_body, .arg = wish
     };
     wish->transaction.rcpts = &wish->rcpt;
     wish->transaction.rcpt_count = 1;
     wish->transaction.ops = &ops;
     wish->transaction.owner = wish;
     smtp_transaction_start(&wish->transaction, wish->connection);
+}
+
+static inline void begin_to_send(struct wish *wish)
+{
+    begin_to_send_bytes(wish, "hello\r\n", 7);
 }
 
 /* What the server hears of it. */
