@@ -95,6 +95,7 @@ void stream_bury(struct stream *s)
     if (s->out != NULL)
         evbuffer_free(s->out);
     s->in = s->out = NULL;
+    stream_tls_free(s);
     if (s->fd >= 0)
         close(s->fd);
     s->fd = -1;
@@ -114,12 +115,14 @@ void stream_free(struct stream **stream)
     *stream = NULL;
     if (s == NULL)
         return;
+    if (s->state == STREAM_OPEN)
+        stream_tls_farewell(s);
     stream_bury(s);
     if (s->depth == 0)
         free(s);
 }
 
-static void run_next_turn(struct stream *s)
+void stream_run_next_turn(struct stream *s)
 {
     static const struct timeval at_once;
 
@@ -127,8 +130,7 @@ static void run_next_turn(struct stream *s)
         event_active(s->later, EV_TIMEOUT, 0); /* without memory: in this turn, which needs none */
 }
 
-/* The transport is over; the owner is told when its time comes. */
-static void finish(struct stream *s, enum stream_end end, int err)
+void stream_finish(struct stream *s, enum stream_end end, int err)
 {
     s->end = end;
     s->err = err;
@@ -136,6 +138,19 @@ static void finish(struct stream *s, enum stream_end end, int err)
     s->due |= DUE_END;
     stream_update_watch(s);
     loop_timer_clear(s->timer);
+}
+
+/* What TLS has read ahead, no readiness will tell of. */
+static bool may_read_pending(const struct stream *s)
+{
+    return s->state == STREAM_OPEN && s->tls != NULL && !s->is_paused &&
+           evbuffer_get_length(s->in) < STREAM_INPUT_MAX && stream_tls_has_pending(s);
+}
+
+static void see_to_pending(struct stream *s)
+{
+    if (may_read_pending(s))
+        stream_run_next_turn(s);
 }
 
 /* Tells the owner what is due, as long as it has not let go. */
@@ -148,6 +163,8 @@ static void tell_owner(struct stream *s)
         s->due &= ~first;
         if (first == DUE_CONNECTED)
             cb->on_connected(s->owner);
+        else if (first == DUE_SECURED)
+            cb->on_secured(s->owner);
         else if (first == DUE_DATA && (!s->is_paused || s->state == STREAM_ENDED))
             cb->on_data(s->owner);
         else if (first == DUE_DRAINED && cb->on_drained != NULL)
@@ -157,36 +174,58 @@ static void tell_owner(struct stream *s)
     }
     if (s->state == STREAM_OPEN)
         stream_update_watch(s); /* the owner may have made room, or left too much */
+    see_to_pending(s);
 }
 
 /* ---- input ---- */
 
+bool stream_make_room(struct stream *s, struct evbuffer_iovec *ret_room)
+{
+    if (evbuffer_reserve_space(s->in, (ev_ssize_t)(s->read_bytes - CHAIN_HEAD), ret_room, 1) == 1)
+        return true;
+    stream_finish(s, STREAM_END_RESET, ENOMEM);
+    return false;
+}
+
+void stream_took(struct stream *s, struct evbuffer_iovec *room, size_t bytes)
+{
+    bool is_full = bytes == room->iov_len;
+
+    room->iov_len = bytes;
+    evbuffer_commit_space(s->in, room, 1);
+    if (!is_full)
+        s->expected = s->read_bytes = STREAM_EXPECT_LITTLE;
+    else if (s->read_bytes < READ_MOST)
+        s->read_bytes *= 2;
+    s->due |= DUE_DATA;
+}
+
 /* One recv. What it brought is due to the owner; so is the end, if that is what it brought. */
-static void read_input(struct stream *s)
+static void read_plain(struct stream *s)
 {
     struct evbuffer_iovec room;
     ssize_t n;
 
-    if (evbuffer_reserve_space(s->in, (ev_ssize_t)(s->read_bytes - CHAIN_HEAD), &room, 1) != 1) {
-        finish(s, STREAM_END_RESET, ENOMEM);
+    if (!stream_make_room(s, &room))
         return;
-    }
     n = recv(s->fd, room.iov_base, room.iov_len, 0);
     if (n > 0) {
-        bool is_full = (size_t)n == room.iov_len;
-
-        room.iov_len = (size_t)n;
-        evbuffer_commit_space(s->in, &room, 1);
-        if (!is_full)
-            s->expected = s->read_bytes = STREAM_EXPECT_LITTLE;
-        else if (s->read_bytes < READ_MOST)
-            s->read_bytes *= 2;
-        s->due |= DUE_DATA;
+        stream_took(s, &room, (size_t)n);
     } else if (n == 0) {
-        finish(s, STREAM_END_EOF, 0);
+        stream_finish(s, STREAM_END_EOF, 0);
     } else if (errno != EAGAIN && errno != EINTR) {
-        finish(s, STREAM_END_RESET, errno);
+        stream_finish(s, STREAM_END_RESET, errno);
     }
+}
+
+static void read_input(struct stream *s)
+{
+    if (s->tls == NULL)
+        read_plain(s);
+    else if (stream_tls_is_ready(s))
+        stream_tls_read(s);
+    else
+        stream_tls_shake(s);
 }
 
 /* A peer that refuses a message may close while we are still sending: its last words are then in
@@ -195,13 +234,12 @@ static void finish_after_failed_write(struct stream *s, int err)
 {
     if (s->state == STREAM_OPEN)
         read_input(s);
-    finish(s, STREAM_END_RESET, err);
+    stream_finish(s, err == EPROTO && s->tls != NULL ? STREAM_END_TLS : STREAM_END_RESET, err);
 }
 
 /* ---- output ---- */
 
-/* Writes until all has left or the socket is full. 0 or the errno of the failure. */
-int stream_write(struct stream *s)
+static int write_plain(struct stream *s)
 {
     struct iovec pieces[WRITE_PIECES];
     struct msghdr message = { .msg_iov = pieces };
@@ -232,6 +270,19 @@ int stream_write(struct stream *s)
         }
     }
     return 0;
+}
+
+/* What was waiting when TLS was asked for is in clear still. */
+int stream_write(struct stream *s)
+{
+    int err = 0;
+
+    if (s->tls != NULL && stream_tls_is_ready(s))
+        return stream_tls_write(s);
+    err = write_plain(s);
+    if (err == 0 && s->tls != NULL && evbuffer_get_length(s->out) == 0)
+        stream_tls_shake(s);
+    return err;
 }
 
 static void flush_output(struct stream *s)
@@ -267,7 +318,7 @@ static void on_watch(int fd, unsigned what, void *arg)
         if (s->err == 0)
             s->err = stream_connect_result(s->fd);
         if (s->err != 0) {
-            finish(s, STREAM_END_REFUSED, s->err);
+            stream_finish(s, STREAM_END_REFUSED, s->err);
         } else {
             s->state = STREAM_OPEN;
             s->due |= DUE_CONNECTED;
@@ -299,6 +350,8 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     s->depth++;
     if (s->is_kicked)
         flush_output(s);
+    if (may_read_pending(s))
+        stream_tls_read(s);
     tell_owner(s);
     stream_leave(s);
 }
@@ -309,7 +362,7 @@ static void on_deadline(void *arg)
 
     s->depth++;
     if (s->state == STREAM_CONNECTING || s->state == STREAM_OPEN) {
-        finish(s, STREAM_END_TIMEOUT, ETIMEDOUT);
+        stream_finish(s, STREAM_END_TIMEOUT, ETIMEDOUT);
         tell_owner(s);
     } else if (s->state == STREAM_CLOSING || s->state == STREAM_LINGERING) {
         stream_give_up(s);
@@ -340,7 +393,7 @@ void stream_add(struct stream *s, const void *data, size_t bytes)
     if (evbuffer_add(s->out, data, bytes) == 0 ||
         (s->state != STREAM_OPEN && s->state != STREAM_CONNECTING))
         return;
-    finish(s, STREAM_END_RESET, ENOMEM);
+    stream_finish(s, STREAM_END_RESET, ENOMEM);
     event_active(s->later, EV_TIMEOUT, 0); /* tells the owner, if none of its callers does */
 }
 
@@ -358,7 +411,7 @@ void stream_flush(struct stream *s)
         return;
     flush_output(s);
     if (s->due != 0)
-        run_next_turn(s);
+        stream_run_next_turn(s);
 }
 
 bool stream_is_choked(const struct stream *stream)
@@ -383,9 +436,10 @@ void stream_resume(struct stream *s)
     s->is_paused = false;
     if (s->state == STREAM_OPEN && evbuffer_get_length(s->in) > 0) {
         s->due |= DUE_DATA;
-        run_next_turn(s);
+        stream_run_next_turn(s);
     }
     stream_update_watch(s);
+    see_to_pending(s);
 }
 
 void stream_deadline_ms(struct stream *s, int64_t from_now_ms)

@@ -1,4 +1,4 @@
-/* worker/stream.h: one byte stream to a peer, plain today, TLS behind the same face later.
+/* worker/stream.h: one byte stream to a peer, in clear or in TLS.
  *
  * The only module that reads and writes peers' sockets. Protocol code sees lines and buffers, not
  * descriptors. What is written during a turn leaves at its end in one system call (stream_flush()
@@ -20,18 +20,23 @@ struct evbuffer;
 struct loop;
 struct sockaddr;
 struct stream;
+struct tls_context;
+struct tls_facts;
+struct tls_server;
 
 enum stream_end {
     STREAM_END_EOF,     /* the peer closed in order */
     STREAM_END_RESET,   /* reset, or any other error of the transport */
     STREAM_END_REFUSED, /* a connect that failed; stream_errno() says how */
     STREAM_END_TIMEOUT, /* the deadline passed */
+    STREAM_END_TLS,     /* no handshake, or TLS broken later; stream_tls_why() says what */
 };
 
 struct stream_callbacks {
     void (*on_connected)(void *owner); /* only after stream_connect() */
     void (*on_data)(void *owner);
     void (*on_drained)(void *owner);
+    void (*on_secured)(void *owner); /* only after stream_secure() */
     void (*on_end)(enum stream_end end, void *owner);
 };
 
@@ -48,6 +53,18 @@ struct stream *stream_new(struct loop *loop, int fd, const struct stream_callbac
 struct stream *stream_connect(struct loop *loop, const struct sockaddr *peer, unsigned peer_bytes,
                               const struct sockaddr *source, unsigned source_bytes,
                               const struct stream_callbacks *callbacks, void *owner);
+
+/* TLS from here on: what waits to be sent leaves in clear, then the handshake begins; nothing may
+ * be added before on_secured or on_end, one of which follows. The input must be empty: what came in
+ * clear is not to be taken for what comes after. `server`: the peer is one, and this is who it
+ * should be; NULL: it is a client. Whether it is that one the facts say; to insist is the owner's.
+ * Holds the context. 0, -EBADMSG: there is input; -ENOMEM. */
+int stream_secure(struct stream *stream, struct tls_context *context,
+                  const struct tls_server *server);
+/* NULL: it is in clear. */
+const struct tls_facts *stream_tls_facts(const struct stream *stream);
+/* After STREAM_END_TLS. */
+const char *stream_tls_why(const struct stream *stream);
 
 /* Closes at once; what has not left is lost (stream_close_gently() for that). NULL is allowed. */
 void stream_free(struct stream **stream);

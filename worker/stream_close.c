@@ -18,7 +18,10 @@ static LIST_HEAD(, stream) closing = LIST_HEAD_INITIALIZER(closing); /* nobody e
 static void end_gently(struct stream *s)
 {
     char waste[512];
-    ssize_t n = recv(s->fd, waste, sizeof(waste), 0);
+    ssize_t n;
+
+    stream_tls_farewell(s);
+    n = recv(s->fd, waste, sizeof(waste), 0);
 
     if (n == 0 || (n < 0 && (errno != EAGAIN || !s->had_unread))) {
         stream_bury(s);

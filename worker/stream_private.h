@@ -1,5 +1,5 @@
-/* worker/stream_private.h: what stream.c (bytes), stream_connect.c (beginnings) and stream_close.c
- * (ends) share. */
+/* worker/stream_private.h: what stream.c (bytes), stream_tls.c (the same in TLS), stream_connect.c
+ * (beginnings) and stream_close.c (ends) share. */
 #ifndef WORKER_STREAM_PRIVATE_H
 #define WORKER_STREAM_PRIVATE_H
 
@@ -10,6 +10,7 @@
 #include "worker/stream.h"
 
 struct event;
+struct stream_tls;
 struct loop_timer;
 struct loop_watch;
 
@@ -29,9 +30,10 @@ enum stream_state {
 
 enum stream_due { /* what the owner has yet to be told, in this order */
                   DUE_CONNECTED = 1 << 0,
-                  DUE_DATA = 1 << 1,
-                  DUE_DRAINED = 1 << 2,
-                  DUE_END = 1 << 3,
+                  DUE_SECURED = 1 << 1,
+                  DUE_DATA = 1 << 2,
+                  DUE_DRAINED = 1 << 3,
+                  DUE_END = 1 << 4,
 };
 
 struct stream {
@@ -41,6 +43,7 @@ struct stream {
     struct loop_timer *timer; /* the deadline */
     struct event *later;      /* the end of this turn, or the next */
     struct evbuffer *in, *out;
+    struct stream_tls *tls; /* NULL: in clear */
     const struct stream_callbacks *callbacks;
     void *owner;
     enum stream_state state;
@@ -74,6 +77,33 @@ void stream_leave(struct stream *stream);
 
 /* Writes until all has left or the socket is full. 0 or the errno of the failure. */
 int stream_write(struct stream *stream);
+
+/* The transport is over; the owner is told when its time comes. */
+void stream_finish(struct stream *stream, enum stream_end end, int err);
+
+/* The next turn sees to what became possible now. */
+void stream_run_next_turn(struct stream *stream);
+
+/* Room for the next read; false: no memory, and the stream has ended. */
+struct evbuffer_iovec;
+bool stream_make_room(struct stream *stream, struct evbuffer_iovec *ret_room);
+/* So much of it was filled, and the owner hears of it. */
+void stream_took(struct stream *stream, struct evbuffer_iovec *room, size_t bytes);
+
+/* ---- stream_tls.c: with a handshake begun or done ---- */
+
+/* Begins as soon as the output in clear has left; goes on while there is no session. */
+void stream_tls_shake(struct stream *stream);
+bool stream_tls_is_ready(const struct stream *stream);
+/* What one readiness brings; ends it when the peer has. */
+void stream_tls_read(struct stream *stream);
+/* Decrypted, or about to be, and not read yet: no readiness of the socket will tell. */
+bool stream_tls_has_pending(const struct stream *stream);
+/* As stream_write(). */
+int stream_tls_write(struct stream *stream);
+/* Says that nothing more comes, as far as that can be said now. */
+void stream_tls_farewell(struct stream *stream);
+void stream_tls_free(struct stream *stream);
 
 /* Whatever became possible in CLOSING or LINGERING. */
 void stream_close_further(struct stream *stream);

@@ -86,7 +86,9 @@ static void on_end(enum stream_end end, void *owner)
     }
 }
 
-static const struct stream_callbacks callbacks = { on_connected, on_data, on_drained, on_end };
+static const struct stream_callbacks callbacks = {
+    .on_connected = on_connected, .on_data = on_data, .on_drained = on_drained, .on_end = on_end
+};
 
 static void setup(void)
 {

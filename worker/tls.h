@@ -1,0 +1,58 @@
+/* worker/tls.h: what a TLS session is made with (SP30 to SP32): trusted CAs, our own certificate,
+ * and for sessions with servers what may be resumed.
+ *
+ * Contexts are for the loop's thread only. worker/stream_tls.c is who talks with them. TLS 1.2 is
+ * the floor; no renegotiation, no compression. */
+#ifndef WORKER_TLS_H
+#define WORKER_TLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/reason.h"
+
+struct tls_context; /* counted; made by one of the two below */
+
+struct tls_trust {
+    const char *ca_file;  /* the configuration's, "": the system's CAs */
+    const char *ca_extra; /* PEM: trusted as well, NULL: none */
+};
+
+struct tls_identity {        /* files in PEM; "": none */
+    const char *certificate; /* the chain, our own first */
+    const char *key;
+};
+
+/* For sessions with the servers of one profile version; `servers`: how many, sessions are kept for
+ * each. 0, -EINVAL (what is in the files or the PEM is not right), another negative errno, with the
+ * reason. */
+int tls_client_new(const struct tls_trust *trust, const struct tls_identity *identity,
+                   unsigned servers, struct tls_context **ret_context, struct reason *reterr_why);
+
+/* For sessions with clients. */
+int tls_server_new(const struct tls_identity *identity, struct tls_context **ret_context,
+                   struct reason *reterr_why);
+
+struct tls_context *tls_hold(struct tls_context *context);
+void tls_release(struct tls_context *context); /* NULL is allowed */
+
+/* Whom a session is to be with. */
+struct tls_server {
+    const char *host; /* the name, or the address, that the certificate should be for */
+    unsigned index;   /* in the profile: whose sessions are resumed */
+};
+
+#define TLS_WHY_SIZE 240
+
+/* What is known of a session, for people: good for as long as the stream is. */
+struct tls_facts {
+    const char *version; /* "TLSv1.3" */
+    const char *cipher;
+    bool is_resumed;
+    bool is_verified;           /* the chain is trusted and the name is right */
+    char why_not[TLS_WHY_SIZE]; /* "": it is */
+    char subject[TLS_WHY_SIZE]; /* names in the peer's certificate, "": it has shown none */
+    int64_t ends_s;             /* Unix time at which that certificate ends, 0: none */
+};
+
+#endif
