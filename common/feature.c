@@ -1,11 +1,11 @@
 #include "common/feature.h"
 
 const struct feature_row features[FEATURE_COUNT] = {
-    [FEATURE_STARTTLS] = { "starttls", false, true },
-    [FEATURE_SMTPS] = { "smtps", false, true },
+    [FEATURE_STARTTLS] = { "starttls", true, true },
+    [FEATURE_SMTPS] = { "smtps", true, true },
     [FEATURE_CREDENTIALS] = { "credentials", false, true },
     [FEATURE_OAUTH] = { "oauth", false, true },
-    [FEATURE_CLIENT_CERTIFICATE] = { "client_certificate", false, true },
+    [FEATURE_CLIENT_CERTIFICATE] = { "client_certificate", true, true },
     [FEATURE_CORE] = { "core", false, true },
     [FEATURE_VAULT] = { "vault", false, true },
     [FEATURE_POOL] = { "pool", true, false },

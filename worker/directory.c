@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "common/problem.h"
+#include "worker/tls.h"
 
 struct directory {
     struct worker_profile **profiles; /* few: looked up by a walk, newest versions only */
@@ -160,6 +161,7 @@ void directory_release(struct worker_profile *profile)
     if (profile == NULL || --profile->holders > 0)
         return;
     profile_free(&profile->profile);
+    tls_release(profile->tls);
     free(profile);
 }
 

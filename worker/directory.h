@@ -12,12 +12,15 @@
 #include "common/rule.h"
 
 struct directory;
+struct tls_context;
 
 /* A profile in one version, shared by its users. */
 struct worker_profile {
     struct profile *profile;
     unsigned holders;
     bool is_retired; /* a newer version, or none, has come: pooled connections are let go (SP47) */
+    struct tls_context *tls; /* worker/tls_keeper.h's, of this generation; NULL: not needed yet */
+    unsigned tls_generation;
 };
 
 /* Runs when a version is retired, before anything else learns of the new one. */

@@ -37,6 +37,7 @@ struct health_prober {
     struct directory *directory;
     struct resolver *resolver;
     struct smtp_pool *pool;
+    const struct tls_keeper *keeper;
     TAILQ_HEAD(, health_probe) probes;
 };
 
@@ -138,7 +139,7 @@ static const struct smtp_connection_ops probe_ops = {
 static void open_connection(struct health_probe *probe)
 {
     const struct profile *profile = probe->profile->profile;
-    const struct smtp_dial dial = {
+    struct smtp_dial dial = {
         .loop = probe->prober->loop,
         .answer = probe->answer,
         .port = profile->servers[probe->order.server].port,
@@ -148,8 +149,11 @@ static void open_connection(struct health_probe *probe)
         .source_address = profile->source_address,
     };
     struct reason why = { "" };
-    int err = smtp_connection_open(&dial, &probe_ops, probe, &probe->connection, &why);
+    int err = smtp_security_get(probe->prober->keeper, probe->profile, probe->order.server,
+                                &dial.security, &why);
 
+    if (err == 0)
+        err = smtp_connection_open(&dial, &probe_ops, probe, &probe->connection, &why);
     if (err < 0)
         answer(probe, is_shortage(err) ? IPC_WORD_UNDECIDED : IPC_WORD_FAILED, why.text);
 }
@@ -213,7 +217,8 @@ void health_prober_ask(struct health_prober *prober, const struct ipc_health_pro
 
 struct health_prober *health_prober_new(struct loop *loop, struct channel *channel,
                                         const struct conf *conf, struct directory *directory,
-                                        struct resolver *resolver, struct smtp_pool *pool)
+                                        struct resolver *resolver, struct smtp_pool *pool,
+                                        const struct tls_keeper *keeper)
 {
     struct health_prober *prober = calloc(1, sizeof(*prober));
 
@@ -224,7 +229,8 @@ struct health_prober *health_prober_new(struct loop *loop, struct channel *chann
                                       .conf = conf,
                                       .directory = directory,
                                       .resolver = resolver,
-                                      .pool = pool };
+                                      .pool = pool,
+                                      .keeper = keeper };
     TAILQ_INIT(&prober->probes);
     return prober;
 }

@@ -18,11 +18,13 @@ struct health_prober;
 struct loop;
 struct resolver;
 struct smtp_pool;
+struct tls_keeper;
 
 /* Borrows everything. NULL when memory is short. */
 struct health_prober *health_prober_new(struct loop *loop, struct channel *channel,
                                         const struct conf *conf, struct directory *directory,
-                                        struct resolver *resolver, struct smtp_pool *pool);
+                                        struct resolver *resolver, struct smtp_pool *pool,
+                                        const struct tls_keeper *keeper);
 /* What is under way ends without a word. Before the resolver and the directory. NULL inside is
  * allowed. */
 void health_prober_free(struct health_prober **prober);

@@ -15,6 +15,7 @@
 #include "common/probe_step.h"
 #include "common/profile.h"
 #include "worker/probe_private.h"
+#include "worker/tls.h"
 
 static void probe_free(struct probe *probe)
 {
@@ -26,6 +27,7 @@ static void probe_free(struct probe *probe)
         ladder_done(&probe->ladders[i]);
     free(probe->ladders);
     profile_free(&probe->profile);
+    tls_release(probe->tls);
     if (probe->end != NULL)
         loop_timer_free(&probe->end);
     free(probe);
@@ -117,14 +119,20 @@ void prober_start(struct prober *prober, uint64_t token, int fd)
 }
 
 struct prober *prober_new(struct loop *loop, struct channel *channel, const struct conf *conf,
-                          struct resolver *resolver, struct smtp_pool *pool)
+                          struct resolver *resolver, struct smtp_pool *pool,
+                          const struct tls_keeper *keeper)
 {
     struct prober *prober = calloc(1, sizeof(*prober));
 
     if (prober == NULL)
         return NULL;
     *prober = (struct prober){
-        .loop = loop, .channel = channel, .conf = conf, .resolver = resolver, .pool = pool
+        .loop = loop,
+        .channel = channel,
+        .conf = conf,
+        .resolver = resolver,
+        .pool = pool,
+        .keeper = keeper,
     };
     TAILQ_INIT(&prober->probes);
     return prober;

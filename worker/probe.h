@@ -18,13 +18,15 @@ struct loop;
 struct prober;
 struct resolver;
 struct smtp_pool;
+struct tls_keeper;
 
 #define PROBE_SERVER_LIMIT_MS 10000
 #define PROBE_LEASE_WAIT_MS   5000 /* of these, until a connection may be opened */
 
 /* Borrows everything. NULL when memory is short. */
 struct prober *prober_new(struct loop *loop, struct channel *channel, const struct conf *conf,
-                          struct resolver *resolver, struct smtp_pool *pool);
+                          struct resolver *resolver, struct smtp_pool *pool,
+                          const struct tls_keeper *keeper);
 void prober_free(struct prober **prober); /* before the pool; NULL inside is allowed */
 
 /* Takes over `fd`: a sealed memfd with the profile as JSON. */

@@ -14,6 +14,9 @@ enum probe_step probe_step_of(enum smtp_point point)
     case SMTP_AT_GREETING: return PROBE_GREETING;
     case SMTP_AT_EHLO:
     case SMTP_AT_HELO: return PROBE_EHLO;
+    case SMTP_AT_STARTTLS: return PROBE_STARTTLS;
+    case SMTP_AT_TLS: return PROBE_TLS;
+    case SMTP_AT_CERTIFICATE: return PROBE_CERTIFICATE;
     case SMTP_AT_RSET:
     case SMTP_AT_MAIL:
     case SMTP_AT_RCPT:

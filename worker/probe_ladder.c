@@ -19,6 +19,7 @@
 #include "worker/smtp/pool_guest.h"
 #include "worker/smtp/reply.h"
 #include "worker/stream.h"
+#include "worker/tls_keeper.h"
 
 /* A name may have many addresses, each of which comes a few steps far: so often a step that passed
  * is told, as the master does not take steps without end. */
@@ -152,6 +153,25 @@ static const struct smtp_connection_ops smtp_ops = {
     .on_farewell = on_farewell,
 };
 
+/* False: it cannot be made, which ends the ladder. */
+static bool make_tls(struct ladder *ladder, struct smtp_security *security)
+{
+    struct probe *probe = ladder->probe;
+    struct reason why = { "" };
+    int err = 0;
+
+    if (security->tls == SMTP_TLS_NEVER)
+        return true;
+    if (probe->tls == NULL)
+        err = tls_keeper_make(probe->prober->keeper, probe->profile, &probe->tls, &why);
+    security->context = probe->tls;
+    if (err == 0)
+        return true;
+    ladder_tell(ladder, PROBE_TLS, PROBE_FAILED, "%s", why.text);
+    ladder_end(ladder);
+    return false;
+}
+
 static void open_smtp(struct ladder *ladder)
 {
     const struct profile *profile = ladder->probe->profile;
@@ -163,9 +183,12 @@ static void open_smtp(struct ladder *ladder)
         .timeouts = profile->timeouts,
         .ehlo_name = profile->ehlo_name != NULL ? profile->ehlo_name : prober->conf->top_hostname,
         .source_address = profile->source_address,
+        .security = smtp_security_of(profile, ladder->index),
     };
     struct reason why = { "" };
 
+    if (!make_tls(ladder, &dial.security))
+        return;
     if (ladder->guest != NULL)
         smtp_guest_dial(ladder->guest, &dial);
     if (smtp_connection_open(&dial, &smtp_ops, ladder, &ladder->connection, &why) < 0) {

@@ -42,6 +42,7 @@ struct probe {
     struct prober *prober;
     uint64_t token;
     struct profile *profile;
+    struct tls_context *tls; /* for all its servers, NULL: none is needed yet */
     struct ladder *ladders;
     size_t open;
     bool has_failed;
@@ -54,6 +55,7 @@ struct prober {
     const struct conf *conf;
     struct resolver *resolver;
     struct smtp_pool *pool;
+    const struct tls_keeper *keeper;
     TAILQ_HEAD(, probe) probes;
     unsigned count;
 };

@@ -99,6 +99,8 @@ void stream_tls_free(struct stream *s)
     s->tls = NULL;
     if (tls == NULL)
         return;
+    if (tls->state == READY) /* else OpenSSL holds its session for a bad one, not to be resumed */
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
     tls_release(tls->context);
     free(tls->host);

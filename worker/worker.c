@@ -25,6 +25,7 @@
 #include "worker/segment_cache.h"
 #include "worker/smtp/pool.h"
 #include "worker/spooler.h"
+#include "worker/tls_keeper.h"
 #include "worker/worker_private.h"
 
 enum { EXIT_MASTER_GONE = 0, EXIT_TROUBLE = 1 };
@@ -92,16 +93,18 @@ static int make_parts(struct worker *worker, struct reason *why)
     err = resolver_new(worker->loop, worker->conf, &worker->resolver, why);
     if (err < 0)
         return err;
-    worker->pool = smtp_pool_new(worker->loop, worker->channel);
-    if (worker->pool == NULL)
+    worker->keeper = tls_keeper_new(worker->conf);
+    worker->pool = smtp_pool_new(worker->loop, worker->channel, worker->keeper);
+    if (worker->keeper == NULL || worker->pool == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
     directory_watch(worker->directory, on_profile_retired, worker);
     worker->delivery = delivery_new(worker->loop, worker->channel, worker->conf, worker->directory,
                                     worker->cache, worker->spooler, worker->resolver, worker->pool);
-    worker->prober =
-        prober_new(worker->loop, worker->channel, worker->conf, worker->resolver, worker->pool);
-    worker->health = health_prober_new(worker->loop, worker->channel, worker->conf,
-                                       worker->directory, worker->resolver, worker->pool);
+    worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver,
+                                worker->pool, worker->keeper);
+    worker->health =
+        health_prober_new(worker->loop, worker->channel, worker->conf, worker->directory,
+                          worker->resolver, worker->pool, worker->keeper);
     worker->query = query_new(worker->channel, worker->cache);
     worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);
     if (worker->delivery == NULL || worker->prober == NULL || worker->health == NULL ||
@@ -155,6 +158,7 @@ static void reconfigure(struct worker *worker, struct conf *conf)
         conf_free(&conf);
         return;
     }
+    tls_keeper_configure(worker->keeper, conf);
     conf_free(&worker->reloaded);
     worker->reloaded = conf;
     open_log(worker, conf);
@@ -266,6 +270,7 @@ static void free_parts(struct worker *worker)
     query_free(&worker->query);
     directory_free(&worker->directory); /* retires its versions, of which the pool hears */
     smtp_pool_free(&worker->pool);
+    tls_keeper_free(&worker->keeper);
     resolver_free(&worker->resolver);
     spooler_free(&worker->spooler);
     segment_cache_free(&worker->cache);

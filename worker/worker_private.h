@@ -21,6 +21,7 @@ struct worker {
     struct segment_cache *cache;
     struct spooler *spooler;
     struct resolver *resolver;
+    struct tls_keeper *keeper;
     struct smtp_pool *pool;
     struct delivery *delivery;
     struct ingress *ingress;

@@ -25,6 +25,8 @@ spool {{
 {spool}}}
 health {{
 {health}}}
+tls {{
+{tls}}}
 log {{
     target = "{folder}/posternd.log"
     level = {level}
@@ -34,6 +36,10 @@ log {{
 CRASH = re.compile(r"^.*killed by signal (?:4|6|7|8|11) .*$", re.M)
 TRUE_FALSE = {True: "true", False: "false"}
 QUICK_HEALTH = {"probe_first": "1s", "probe_max": "1s"}
+
+
+def _conf_value(value):
+    return f'"{value}"' if isinstance(value, pathlib.Path) else TRUE_FALSE.get(value, value)
 
 
 class Refused(Exception):
@@ -52,7 +58,7 @@ class Gateway:
     """One state directory; posternd may be started and stopped on it many times."""
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
-                 segment_size="4M", smtp=None, spool=None, health=None, env=None):
+                 segment_size="4M", smtp=None, spool=None, health=None, tls=None, env=None):
         """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the environment (peer.faults)."""
         self.scratch, self.folder = scratch, scratch.path("gateway")
         self.folder.mkdir()
@@ -60,7 +66,7 @@ class Gateway:
         self.bin = bin_folder(build)
         self.port = free_port()
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
-                         "smtp": smtp or {}, "spool": spool or {}, "health": health or {}}
+                         "smtp": smtp or {}, "spool": spool or {}, "health": health or {}, "tls": tls or {}}
         self.conf = self.folder / "postern.conf"
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
@@ -74,8 +80,9 @@ class Gateway:
 
     def write_conf(self, **changes):
         self.settings.update(changes)
-        lines = {k: "".join(f"    {key} = {TRUE_FALSE.get(v, v)}\n" for key, v in
-                            self.settings[k].items()) for k in ("smtp", "spool", "health")}
+        lines = {k: "".join(f"    {key} = {_conf_value(v)}\n" for key, v in
+                            self.settings[k].items())
+                 for k in ("smtp", "spool", "health", "tls")}
         self.conf.write_text(CONF.format(**{**self.settings, **lines}, folder=self.folder,
                                          port=self.port))
 

@@ -3,6 +3,7 @@ import asyncio
 import logging
 import os
 import re
+import ssl
 import subprocess
 import threading
 import time
@@ -66,8 +67,10 @@ class CountingSink:
 
 
 class Message:
-    def __init__(self, server, sender, recipients, body):
+    def __init__(self, server, sender, recipients, body, session):
         self.server, self.sender, self.recipients, self.body = server, sender, recipients, body
+        self.tls = session.version() if session else None
+        self.client = session.getpeercert() if session else None # verified; {}: none was asked for
         self.when = time.monotonic()
 
 
@@ -76,6 +79,10 @@ class later:
 
     def __init__(self, seconds, text):
         self.seconds, self.text = seconds, text
+
+
+def _session_of(writer):
+    return writer.get_extra_info("ssl_object")
 
 
 HANG = object() # as a reply: none, ever
@@ -92,11 +99,16 @@ class ScriptedServer:
 
     USUAL = {"CONNECT": "220 {name} ESMTP", "HELO": "250 {name}", "MAIL": "250 2.1.0 ok",
              "RCPT": "250 2.1.5 ok", "DATA": "354 go on", "END": "250 2.0.0 taken",
-             "RSET": "250 2.0.0 ok", "NOOP": "250 2.0.0 ok", "QUIT": "221 2.0.0 bye"}
+             "STARTTLS": "220 2.0.0 go ahead", "RSET": "250 2.0.0 ok",
+             "NOOP": "250 2.0.0 ok", "QUIT": "221 2.0.0 bye"}
 
     def __init__(self, scratch, name="sink.test", port=None, journal=None, replies=None,
-                 extensions=("PIPELINING", "8BITMIME", "SIZE 0")):
+                 extensions=("PIPELINING", "8BITMIME", "SIZE 0"), tls=None, smtps=False):
+        """`tls`: a server context; it is offered with STARTTLS, or with `smtps` there from the
+        first byte."""
         self.name, self.extensions = name, extensions
+        self.tls, self.smtps = tls, smtps
+        self.handshakes, self.resumed = 0, 0
         self.port = port or free_port()
         self.journal = journal if journal is not None else []
         self.replies = dict(replies or {})
@@ -121,7 +133,8 @@ class ScriptedServer:
     def start(self):
         async def begin():
             self._server = await asyncio.start_server(self._session, "127.0.0.1", self.port,
-                                                      limit=1 << 27, backlog=512)
+                                                      limit=1 << 27, backlog=512,
+                                                      ssl=self.tls if self.smtps else None)
         self._call(begin())
 
     def stop(self):
@@ -146,7 +159,7 @@ class ScriptedServer:
         self._thread.join(5)
         self._loop.close()
 
-    def _reply_to(self, verb, argument):
+    def _reply_to(self, verb, argument, is_secured):
         reply = self.replies.get(verb)
         if callable(reply):
             reply = reply(self, argument)
@@ -154,12 +167,14 @@ class ScriptedServer:
             return reply
         if verb == "EHLO":
             lines = [self.name, *self.extensions]
+            if self.tls and not is_secured:
+                lines.append("STARTTLS")
             return "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{line}"
                                for i, line in enumerate(lines))
         return self.USUAL.get(verb, "500 5.5.2 what?").format(name=self.name)
 
     async def _say(self, writer, verb, argument="", before=None):
-        reply = self._reply_to(verb, argument)
+        reply = self._reply_to(verb, argument, _session_of(writer) is not None)
         if reply is HANG:
             await asyncio.Event().wait()
         if reply is DROP:
@@ -175,14 +190,27 @@ class ScriptedServer:
     async def _session(self, reader, writer):
         self.connections += 1
         self._writers.add(writer)
+        self._count_handshake(writer)
         try:
             if (await self._say(writer, "CONNECT"))[0] == "2":
                 await self._commands(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError,
+                ssl.SSLError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
+
+    def _count_handshake(self, writer):
+        session = _session_of(writer)
+        if session is not None:
+            self.handshakes += 1
+            self.resumed += session.session_reused
+
+    async def _secure(self, writer):
+        await writer.drain()
+        await writer.start_tls(self.tls)
+        self._count_handshake(writer)
 
     async def _commands(self, reader, writer):
         sender, recipients = None, []
@@ -198,7 +226,9 @@ class ScriptedServer:
             if reply[:3] == "421" or verb == "QUIT":
                 await writer.drain()
                 return
-            if verb == "MAIL" and reply[0] == "2":
+            if verb == "STARTTLS" and reply[:3] == "220":
+                await self._secure(writer)
+            elif verb == "MAIL" and reply[0] == "2":
                 sender, recipients = argument.partition(":")[2], []
             elif verb == "RCPT" and reply[0] == "2":
                 recipients.append(argument.partition(":")[2].strip().strip("<>"))
@@ -208,7 +238,7 @@ class ScriptedServer:
                 if not recipients:  # as RFC 2920 wants after an early DATA
                     writer.write(b"554 5.5.1 no valid recipients\r\n")
                     continue
-                message = Message(self, sender, recipients, body)
+                message = Message(self, sender, recipients, body, _session_of(writer))
                 reply = await self._say(writer, "END", body,
                                         lambda: self.journal.append(message))
                 if reply[:3] == "421":

@@ -311,7 +311,7 @@ static inline void stage_up(void)
     world_open(stage.world, 0);
     stage.cache = segment_cache_new(stage.world->spool_dir, stage.world->worker);
     stage.directory = directory_new();
-    stage.pool = smtp_pool_new(stage.loop, stage.world->worker);
+    stage.pool = smtp_pool_new(stage.loop, stage.world->worker, NULL);
     directory_watch(stage.directory, stage_on_retired, NULL);
     stage.delivery =
         delivery_new(stage.loop, stage.world->worker, stage.world->conf, stage.directory,

@@ -351,7 +351,7 @@ static inline void world_setup(void)
     answer->holders = answer->count = 1;
     cr_assert_eq(address_parse("127.0.0.1", 1, &answer->addresses[0]), 0);
     open_channel();
-    pool = smtp_pool_new(loop, channel);
+    pool = smtp_pool_new(loop, channel, NULL);
     directory = directory_new();
     directory_watch(directory, on_retired, NULL);
 }

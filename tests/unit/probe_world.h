@@ -225,8 +225,8 @@ static inline void make_prober(const char *listen, unsigned resolver_timeout_s)
                    listen, names->text, resolver_timeout_s);
     cr_assert_eq(conf_parse(text, "test", &conf, &why), 0, "%s", why.text);
     cr_assert_eq(resolver_new(loop, conf, &resolver, &why), 0, "%s", why.text);
-    pool = smtp_pool_new(loop, channel);
-    prober = prober_new(loop, channel, conf, resolver, pool);
+    pool = smtp_pool_new(loop, channel, NULL);
+    prober = prober_new(loop, channel, conf, resolver, pool, NULL);
     cr_assert_not_null(prober);
 }
 

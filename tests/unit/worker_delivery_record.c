@@ -115,7 +115,7 @@ Test(delivery_record, MQ03_a_worker_that_ends_amid_transactions_leaves_what_was_
     cr_assert_eq(stage.outcome_count, 0u);
     cr_assert_eq(stage.peers[0]->messages, 2u);
     smtp_pool_free(&stage.pool);
-    stage.pool = smtp_pool_new(stage.loop, stage.world->worker);
+    stage.pool = smtp_pool_new(stage.loop, stage.world->worker, NULL);
     stage.delivery =
         delivery_new(stage.loop, stage.world->worker, stage.world->conf, stage.directory,
                      stage.cache, stage.world->spooler, NULL, stage.pool);

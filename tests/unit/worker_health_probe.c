@@ -71,7 +71,7 @@ static void setup(void)
 
     world_setup();
     cr_assert_eq(conf_parse("hostname = \"gw.test\"\n", "test", &conf, &why), 0);
-    prober = health_prober_new(loop, channel, conf, directory, NULL, pool);
+    prober = health_prober_new(loop, channel, conf, directory, NULL, pool, NULL);
     cr_assert_not_null(prober);
 }
 

@@ -40,17 +40,21 @@ static enum smtp_verdict oracle(enum smtp_point point, enum smtp_event event, bo
     if (event == SMTP_SAID_CLOSING)
         return SMTP_FAILED;
     /* "A connection lost after the end of data was sent and before its reply defers the message" */
-    if (point == SMTP_AT_END && (event == SMTP_CUT || event == SMTP_TIMED_OUT ||
-                                 event == SMTP_GARBAGE || event == SMTP_UNREACHABLE))
+    if (point == SMTP_AT_END &&
+        (event == SMTP_CUT || event == SMTP_TIMED_OUT || event == SMTP_GARBAGE ||
+         event == SMTP_UNREACHABLE || event == SMTP_UNSAFE))
         return SMTP_LOST;
     /* "no address, refused, timed out", "connection lost before the end of data was sent" */
     if (event == SMTP_UNREACHABLE || event == SMTP_CUT || event == SMTP_TIMED_OUT ||
-        event == SMTP_GARBAGE)
+        event == SMTP_GARBAGE || event == SMTP_UNSAFE)
         return SMTP_FAILED;
 
     /* "greeting other than 220, EHLO/HELO refused" */
     if (point < SMTP_AT_RSET) {
-        if (point != SMTP_AT_CONNECT && event == SMTP_SAID_OK)
+        bool is_reply =
+            point != SMTP_AT_CONNECT && point != SMTP_AT_TLS && point != SMTP_AT_CERTIFICATE;
+
+        if (is_reply && event == SMTP_SAID_OK)
             return SMTP_GO_ON;
         return point == SMTP_AT_EHLO && event == SMTP_SAID_NO ? SMTP_FALL_BACK : SMTP_FAILED;
     }

@@ -473,7 +473,7 @@ Test(pool_turns, a_pool_that_held_nothing_is_freed)
     smtp_pool_free(&pool);
     cr_assert_null(pool);
     smtp_pool_free(&pool);
-    pool = smtp_pool_new(loop, channel);
+    pool = smtp_pool_new(loop, channel, NULL);
 }
 
 Test(pool_turns, its_end_cuts_whatever_is_open_and_nobody_hears_of_it)

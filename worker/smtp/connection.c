@@ -42,6 +42,11 @@ static void send_helo(struct smtp_connection *c)
     send_line(c, "HELO ", c->dial.ehlo_name);
 }
 
+static void send_starttls(struct smtp_connection *c)
+{
+    send_line(c, "STARTTLS", NULL);
+}
+
 static void send_quit(struct smtp_connection *c)
 {
     send_line(c, "QUIT", NULL);
@@ -93,11 +98,14 @@ static enum smtp_connection_state on_hello(struct smtp_connection *c, enum smtp_
     if (verdict != SMTP_GO_ON)
         return refuse(c, event);
     tell_step(c, point, &c->reply);
-    return c->state == CLOSED || c->state == QUITTING ? c->state : next;
+    if (c->state == CLOSED || c->state == QUITTING)
+        return c->state;
+    return next == READY ? smtp_connection_after_hello(c) : next;
 }
 
 static enum smtp_connection_state on_greeting(struct smtp_connection *c)
 {
+    c->is_greeted = true;
     return on_hello(c, SMTP_AT_GREETING, EHLO);
 }
 
@@ -109,6 +117,11 @@ static enum smtp_connection_state on_ehlo(struct smtp_connection *c)
 static enum smtp_connection_state on_helo(struct smtp_connection *c)
 {
     return on_hello(c, SMTP_AT_HELO, READY);
+}
+
+static enum smtp_connection_state on_starttls(struct smtp_connection *c)
+{
+    return smtp_connection_on_starttls(c);
 }
 
 static enum smtp_connection_state on_lent(struct smtp_connection *c)
@@ -145,6 +158,8 @@ static const struct row {
     [GREETING] = { "greeting", SMTP_AT_GREETING, NULL, on_greeting, LIMIT(greeting_s) },
     [EHLO] = { "ehlo", SMTP_AT_EHLO, send_ehlo, on_ehlo, LIMIT(handshake_s) },
     [HELO] = { "helo", SMTP_AT_HELO, send_helo, on_helo, LIMIT(handshake_s) },
+    [STARTTLS] = { "starttls", SMTP_AT_STARTTLS, send_starttls, on_starttls, LIMIT(command_s) },
+    [SECURING] = { "securing", SMTP_AT_TLS, smtp_connection_begin_tls, NULL, LIMIT(handshake_s) },
     [READY] = { "ready", SMTP_AT_MAIL, tell_open, NULL, NO_LIMIT },
     [LENT] = { "lent", SMTP_AT_MAIL, NULL, on_lent, NO_LIMIT },
     [QUITTING] = { "quitting", SMTP_AT_MAIL, send_quit, on_quit, NO_LIMIT },
@@ -199,13 +214,27 @@ void smtp_connection_close(struct smtp_connection *c)
 
 /* ---- what ends it from outside ---- */
 
+void smtp_connection_fail(struct smtp_connection *c, enum smtp_point point, enum smtp_event event,
+                          const char *what)
+{
+    struct reason why;
+
+    reason_format(&why, "%s%s", point == SMTP_AT_TLS ? "the TLS handshake failed: " : "", what);
+    if (point == SMTP_AT_TLS && event != SMTP_SHORT &&
+        smtp_connection_goes_on_in_clear(c, why.text))
+        return;
+    smtp_connection_next_address(c, point, event, why.text);
+}
+
 static void lose(struct smtp_connection *c, enum smtp_event event, const char *what)
 {
     switch (c->state) {
     case CONNECTING:
     case GREETING:
     case EHLO:
-    case HELO: smtp_connection_next_address(c, rows[c->state].point, event, what); break;
+    case HELO:
+    case STARTTLS:
+    case SECURING: smtp_connection_fail(c, rows[c->state].point, event, what); break;
     case READY:
         smtp_connection_close(c);
         c->ops->on_lost(what, c->owner);
@@ -231,7 +260,7 @@ static void on_connected(void *owner)
     c->connected_ms = loop_now_ms(c->dial.loop);
     tell_step(c, SMTP_AT_CONNECT, NULL);
     if (c->state == CONNECTING)
-        smtp_connection_go(c, GREETING);
+        smtp_connection_go(c, c->dial.security.tls == SMTP_TLS_AT_ONCE ? SECURING : GREETING);
     smtp_connection_leave(c);
 }
 
@@ -251,7 +280,10 @@ static void on_data(void *owner)
     c->depth++;
     while (c->state != CLOSED && rows[c->state].reply != NULL &&
            (got = smtp_reply_take(stream_input(c->stream), &c->reply, on_ehlo_line, c)) == 1) {
-        enum smtp_connection_state now = c->state, next = rows[now].reply(c);
+        enum smtp_connection_state now = c->state, next;
+
+        c->is_proven = stream_tls_facts(c->stream) != NULL;
+        next = rows[now].reply(c);
 
         if (next != now && c->state == now)
             smtp_connection_go(c, next);
@@ -273,6 +305,13 @@ static void on_drained(void *owner)
     smtp_connection_leave(c);
 }
 
+static const char *why_ended(const struct smtp_connection *c, enum stream_end end)
+{
+    if (end == STREAM_END_EOF)
+        return "the server closed the connection";
+    return end == STREAM_END_TLS ? stream_tls_why(c->stream) : strerror(stream_errno(c->stream));
+}
+
 static void on_end(enum stream_end end, void *owner)
 {
     struct smtp_connection *c = owner;
@@ -282,11 +321,12 @@ static void on_end(enum stream_end end, void *owner)
         lose(c, SMTP_TIMED_OUT, "timed out");
     else if (is_shortage(-stream_errno(c->stream)))
         lose(c, SMTP_SHORT, strerror(stream_errno(c->stream)));
+    else if (smtp_connection_is_shaking(c))
+        smtp_connection_fail(c, SMTP_AT_TLS, SMTP_UNSAFE, why_ended(c, end));
     else if (end == STREAM_END_EOF)
-        lose(c, SMTP_CUT, "the server closed the connection");
+        lose(c, SMTP_CUT, why_ended(c, end));
     else
-        lose(c, end == STREAM_END_REFUSED ? SMTP_UNREACHABLE : SMTP_CUT,
-             strerror(stream_errno(c->stream)));
+        lose(c, end == STREAM_END_REFUSED ? SMTP_UNREACHABLE : SMTP_CUT, why_ended(c, end));
     smtp_connection_leave(c);
 }
 
@@ -294,6 +334,7 @@ const struct stream_callbacks smtp_connection_callbacks = {
     .on_connected = on_connected,
     .on_data = on_data,
     .on_drained = on_drained,
+    .on_secured = smtp_connection_on_secured,
     .on_end = on_end,
 };
 
@@ -311,7 +352,7 @@ void smtp_connection_quit(struct smtp_connection *c)
     c->depth++;
     if (c->state > CONNECTING && c->state < READY)
         c->ops = NULL; /* no reply of the handshake is a farewell */
-    if (c->state > CONNECTING && c->state <= READY)
+    if (c->state > CONNECTING && c->state <= READY && c->state != SECURING)
         smtp_connection_go(c, QUITTING);
     else if (c->state != QUITTING)
         smtp_connection_close(c);

@@ -17,6 +17,7 @@
 #include "common/reason.h"
 #include "worker/smtp/extension.h"
 #include "worker/smtp/outcome.h"
+#include "worker/smtp/security.h"
 
 struct evbuffer;
 struct loop;
@@ -32,8 +33,9 @@ struct smtp_dial {
     unsigned first;                 /* address to begin with */
     uint16_t port;
     struct profile_timeouts timeouts;
-    const char *ehlo_name;      /* borrowed while it opens, as the next */
-    const char *source_address; /* NULL: the system's choice */
+    const char *ehlo_name;         /* borrowed while it opens, as the next */
+    const char *source_address;    /* NULL: the system's choice */
+    struct smtp_security security; /* what is borrowed in it, as long as it opens */
     /* Runs once when the socket is closed, whoever closed it: for those who count. */
     void (*on_gone)(struct smtp_connection *connection, void *arg);
     void *on_gone_arg;
@@ -49,7 +51,8 @@ struct smtp_failure {
 };
 
 struct smtp_connection_ops {
-    /* The point was passed: connected (no reply), greeted, EHLO or HELO accepted. May be NULL. */
+    /* The point was passed: connected (no reply), TLS and certificate (none), greeted, EHLO or HELO
+     * and STARTTLS accepted; EHLO comes again in TLS. May be NULL. */
     void (*on_step)(enum smtp_point point, const struct smtp_reply *reply, void *owner);
     void (*on_open)(void *owner);
     /* No address of the answer led to a session. */
@@ -89,6 +92,10 @@ unsigned smtp_connection_transactions(const struct smtp_connection *connection);
 void *smtp_connection_counted_by(const struct smtp_connection *connection);      /* on_gone_arg */
 const char *smtp_connection_peer(const struct smtp_connection *connection);
 const struct sockaddr *smtp_connection_peer_address(const struct smtp_connection *connection);
+/* NULL: it is in clear. */
+const struct tls_facts *smtp_connection_tls(const struct smtp_connection *connection);
+/* Why it is in clear although TLS would have been liked (SP31), NULL: it is as it should be. */
+const char *smtp_connection_downgrade(const struct smtp_connection *connection);
 /* How long opening took. */
 int64_t smtp_connection_connect_ms(const struct smtp_connection *connection);
 int64_t smtp_connection_handshake_ms(const struct smtp_connection *connection);

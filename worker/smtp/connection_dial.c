@@ -65,26 +65,16 @@ static int connect_on(struct smtp_connection *c)
     return -EHOSTUNREACH;
 }
 
-void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point point,
-                                  enum smtp_event event, const char *what)
+/* What is known of the server is forgotten: another address may be another machine. */
+static void begin_anew(struct smtp_connection *c)
 {
-    struct address address = c->dial.answer->addresses[c->address];
     int err;
 
-    set_port(&address, c->dial.port);
-    note_failure(c, &address, what);
-    c->failure.point = point;
-    c->failure.event = event;
-    c->failure.code = event <= SMTP_SAID_NO ? c->reply.code : 0;
-    c->failure.is_too_many = event <= SMTP_SAID_NO && smtp_reply_is_crowding(&c->reply);
-    if (c->state > CONNECTING && event != SMTP_CUT && event != SMTP_TIMED_OUT) {
-        stream_add(c->stream, "QUIT\r\n", 6);
-        stream_close_gently(&c->stream, SMTP_QUIT_WAIT_MS);
-    }
     stream_free(&c->stream);
     memset(&c->extensions, 0, sizeof(c->extensions));
     smtp_reply_clear(&c->reply);
-    c->address++;
+    c->is_greeted = c->is_proven = false;
+    c->downgrade.text[0] = '\0';
     err = connect_on(c);
     if (err == 0)
         return;
@@ -95,6 +85,31 @@ void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point poi
     c->ops->on_failed(&c->failure, c->owner);
 }
 
+void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point point,
+                                  enum smtp_event event, const char *what)
+{
+    struct address address = c->dial.answer->addresses[c->address];
+
+    set_port(&address, c->dial.port);
+    note_failure(c, &address, what);
+    c->failure.point = point;
+    c->failure.event = event;
+    c->failure.code = event <= SMTP_SAID_NO ? c->reply.code : 0;
+    c->failure.is_too_many = event <= SMTP_SAID_NO && smtp_reply_is_crowding(&c->reply);
+    if (c->state > CONNECTING && c->state != SECURING && event != SMTP_CUT &&
+        event != SMTP_TIMED_OUT) {
+        stream_add(c->stream, "QUIT\r\n", 6);
+        stream_close_gently(&c->stream, SMTP_QUIT_WAIT_MS);
+    }
+    c->address++;
+    c->is_clear = false;
+    begin_anew(c);
+}
+
+void smtp_connection_again(struct smtp_connection *c)
+{
+    begin_anew(c);
+}
 int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connection_ops *ops,
                          void *owner, struct smtp_connection **ret_connection,
                          struct reason *reterr_why)

@@ -37,6 +37,16 @@ const struct sockaddr *smtp_connection_peer_address(const struct smtp_connection
     return stream_peer(c->stream);
 }
 
+const struct tls_facts *smtp_connection_tls(const struct smtp_connection *c)
+{
+    return c->stream != NULL ? stream_tls_facts(c->stream) : NULL;
+}
+
+const char *smtp_connection_downgrade(const struct smtp_connection *c)
+{
+    return c->downgrade.text[0] != '\0' ? c->downgrade.text : NULL;
+}
+
 int64_t smtp_connection_connect_ms(const struct smtp_connection *c)
 {
     return c->connected_ms - c->began_ms;

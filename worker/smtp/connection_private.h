@@ -10,11 +10,14 @@
 
 struct smtp_transaction;
 
-/*                 +--- next address ---+
- *                 v                    |
- *            CONNECTING -> GREETING -> EHLO -(5xx)-> HELO
- *                                       |             |
- *                                       +--> READY <--+      lend() / return()
+/*                 +--- next address, or the same in clear (SP31) ---+
+ *                 v                                                 |
+ *            CONNECTING --> GREETING --> EHLO -(5xx)-> HELO         |
+ *                 |             ^         ^ |           |           |
+ *       (smtps)   +-> SECURING -+---------+ +- STARTTLS +           |
+ *                        ^  |_______________________|___|___________|
+ *                        +--------------------------+   |
+ *                                           READY <-----+      lend() / return()
  *                                              |  ^--------------> LENT
  *                          CLOSED <- QUITTING <+ */
 enum smtp_connection_state {
@@ -22,6 +25,8 @@ enum smtp_connection_state {
     GREETING,
     EHLO,
     HELO,
+    STARTTLS,
+    SECURING,
     READY,
     LENT,
     QUITTING,
@@ -44,6 +49,10 @@ struct smtp_connection {
     unsigned transactions;
     bool needs_rset;
     bool is_open_told;
+    bool is_greeted;
+    bool is_proven;          /* the server has said something in TLS */
+    bool is_clear;           /* TLS was tried with this address, and failed */
+    struct reason downgrade; /* "": none */
     int64_t began_ms, connected_ms, ready_ms;
     struct reason failures; /* of the addresses so far */
     struct smtp_failure failure;
@@ -54,6 +63,26 @@ extern const struct stream_callbacks smtp_connection_callbacks;
 void smtp_connection_go(struct smtp_connection *connection, enum smtp_connection_state next);
 void smtp_connection_close(struct smtp_connection *connection);
 void smtp_connection_leave(struct smtp_connection *connection); /* ends what depth++ began */
+
+/* connection_secure.c */
+
+/* After EHLO or HELO was accepted: STARTTLS, READY, or where it is now because it cannot go on. */
+enum smtp_connection_state smtp_connection_after_hello(struct smtp_connection *connection);
+enum smtp_connection_state smtp_connection_on_starttls(struct smtp_connection *connection);
+void smtp_connection_begin_tls(struct smtp_connection *connection);
+void smtp_connection_on_secured(void *owner);
+/* TLS broke before the server said a word in it: with TLS 1.3 that is how it refuses a handshake
+ * which looked complete from here, for want of a client certificate for example. */
+bool smtp_connection_is_shaking(const struct smtp_connection *connection);
+/* The handshake failed. True: the talk goes on in clear, over another connection (SP31). */
+bool smtp_connection_goes_on_in_clear(struct smtp_connection *connection, const char *what);
+
+/* connection.c: the talk ends here, because of what was found, not of a reply. */
+void smtp_connection_fail(struct smtp_connection *connection, enum smtp_point point,
+                          enum smtp_event event, const char *what);
+
+/* connection_dial.c: the same address once more. */
+void smtp_connection_again(struct smtp_connection *connection);
 
 /* connection_dial.c: the address in use failed: goes on with the next, or fails. */
 void smtp_connection_next_address(struct smtp_connection *connection, enum smtp_point point,

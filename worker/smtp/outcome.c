@@ -25,17 +25,20 @@ enum {
 
 /* clang-format off */
 static const unsigned char table[SMTP_POINT_COUNT][SMTP_EVENT_COUNT] = {
-    /*                    ok  354 odd 421 sys many 452 bare late no  junk unre cut  time shrt */
-    [SMTP_AT_CONNECT]  = { F,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   W },
-    [SMTP_AT_GREETING] = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   W },
-    [SMTP_AT_EHLO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   h,  F,   F,   F,   F,   W },
-    [SMTP_AT_HELO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   W },
-    [SMTP_AT_RSET]     = { o,  N,  N,  N,  N,  N,   N,  N,   N,   N,  N,   N,   N,   N,   W },
-    [SMTP_AT_MAIL]     = { o,  F,  F,  F,  F,  L,   F,  F,   L,   R,  F,   F,   F,   F,   W },
-    [SMTP_AT_RCPT]     = { o,  F,  F,  F,  S,  P,   P,  L,   L,   R,  F,   F,   F,   F,   W },
-    [SMTP_AT_DATA]     = { F,  o,  F,  F,  F,  L,   L,  L,   L,   R,  F,   F,   F,   F,   W },
-    [SMTP_AT_BODY]     = { F,  F,  F,  F,  L,  L,   L,  L,   L,   R,  F,   F,   F,   F,   W },
-    [SMTP_AT_END]      = { D,  X,  X,  F,  L,  L,   L,  L,   L,   R,  X,   X,   X,   X,   X },
+    /*                    ok  354 odd 421 sys many 452 bare late no  junk unre cut  time unsf shrt */
+    [SMTP_AT_CONNECT]  = { F,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_GREETING] = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_EHLO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   h,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_HELO]     = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_STARTTLS] = { o,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_TLS] = { F,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_CERTIFICATE] = { F,  F,  F,  F,  F,  F,   F,  F,   F,   F,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_RSET]     = { o,  N,  N,  N,  N,  N,   N,  N,   N,   N,  N,   N,   N,   N,   N,   W },
+    [SMTP_AT_MAIL]     = { o,  F,  F,  F,  F,  L,   F,  F,   L,   R,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_RCPT]     = { o,  F,  F,  F,  S,  P,   P,  L,   L,   R,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_DATA]     = { F,  o,  F,  F,  F,  L,   L,  L,   L,   R,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_BODY]     = { F,  F,  F,  F,  L,  L,   L,  L,   L,   R,  F,   F,   F,   F,   F,   W },
+    [SMTP_AT_END]      = { D,  X,  X,  F,  L,  L,   L,  L,   L,   R,  X,   X,   X,   X,   X,   X },
 };
 /* clang-format on */
 
@@ -96,9 +99,18 @@ enum smtp_verdict smtp_judge_rcpts(const struct smtp_rcpt_counts *counts)
 const char *smtp_point_name(enum smtp_point point)
 {
     static const char *const names[SMTP_POINT_COUNT] = {
-        [SMTP_AT_CONNECT] = "connect", [SMTP_AT_GREETING] = "greeting", [SMTP_AT_EHLO] = "EHLO",
-        [SMTP_AT_HELO] = "HELO",       [SMTP_AT_RSET] = "RSET",         [SMTP_AT_MAIL] = "MAIL",
-        [SMTP_AT_RCPT] = "RCPT",       [SMTP_AT_DATA] = "DATA",         [SMTP_AT_BODY] = "content",
+        [SMTP_AT_CONNECT] = "connect",
+        [SMTP_AT_GREETING] = "greeting",
+        [SMTP_AT_EHLO] = "EHLO",
+        [SMTP_AT_HELO] = "HELO",
+        [SMTP_AT_STARTTLS] = "STARTTLS",
+        [SMTP_AT_TLS] = "TLS handshake",
+        [SMTP_AT_CERTIFICATE] = "certificate",
+        [SMTP_AT_RSET] = "RSET",
+        [SMTP_AT_MAIL] = "MAIL",
+        [SMTP_AT_RCPT] = "RCPT",
+        [SMTP_AT_DATA] = "DATA",
+        [SMTP_AT_BODY] = "content",
         [SMTP_AT_END] = "end of data",
     };
 
@@ -122,6 +134,7 @@ const char *smtp_event_name(enum smtp_event event)
         [SMTP_UNREACHABLE] = "cannot be reached",
         [SMTP_CUT] = "connection lost",
         [SMTP_TIMED_OUT] = "timed out",
+        [SMTP_UNSAFE] = "not protected as it must be",
         [SMTP_SHORT] = "no memory or descriptors here",
     };
 

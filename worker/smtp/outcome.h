@@ -16,6 +16,9 @@ enum smtp_point {
     SMTP_AT_GREETING,
     SMTP_AT_EHLO,
     SMTP_AT_HELO, /* after EHLO was refused */
+    SMTP_AT_STARTTLS,
+    SMTP_AT_TLS, /* the handshake */
+    SMTP_AT_CERTIFICATE,
     SMTP_AT_RSET, /* clears away an earlier transaction */
     SMTP_AT_MAIL,
     SMTP_AT_RCPT,
@@ -40,7 +43,8 @@ enum smtp_event {
     SMTP_UNREACHABLE,     /* no address, refused, no route */
     SMTP_CUT,             /* connection lost */
     SMTP_TIMED_OUT,
-    SMTP_SHORT, /* this side has no memory or descriptors for it (common/shortage.h) */
+    SMTP_UNSAFE, /* no TLS where it is required, or not with whom it should be */
+    SMTP_SHORT,  /* this side has no memory or descriptors for it (common/shortage.h) */
     SMTP_EVENT_COUNT
 };
 

@@ -270,7 +270,8 @@ unsigned smtp_pool_open_count(const struct smtp_pool *pool)
 
 /* ---- what the worker calls ---- */
 
-struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel)
+struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
+                                const struct tls_keeper *keeper)
 {
     struct smtp_pool *pool = calloc(1, sizeof(*pool));
 
@@ -278,6 +279,7 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel)
         return NULL;
     pool->loop = loop;
     pool->channel = channel;
+    pool->keeper = keeper;
     TAILQ_INIT(&pool->guests);
     pool->wake = loop_timer_new(loop, smtp_pool_on_wake, pool);
     if (pool->wake == NULL) {

@@ -32,9 +32,11 @@ struct smtp_failure;
 struct smtp_pool;
 struct smtp_pool_entry;
 struct smtp_pooled;
+struct tls_keeper;
 struct worker_profile;
 
-struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel);
+struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
+                                const struct tls_keeper *keeper);
 /* Cuts every connection, also those in use: after the deliveries. Nobody hears of it; tickets may
  * be given up afterwards. NULL inside is allowed. */
 void smtp_pool_free(struct smtp_pool **pool);

@@ -87,6 +87,7 @@ struct smtp_pool_shelf { /* one profile version */
 struct smtp_pool {
     struct loop *loop;
     struct channel *channel;
+    const struct tls_keeper *keeper;
     struct loop_timer *wake;              /* somebody waits, and there is room now */
     LIST_HEAD(, smtp_pool_shelf) shelves; /* the one used last first */
     LIST_HEAD(, smtp_account) accounts;

@@ -81,7 +81,7 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
     const struct profile *profile = entry->shelf->profile->profile;
     struct smtp_pool *pool = entry->shelf->pool;
     struct smtp_pooled *pooled = calloc(1, sizeof(*pooled));
-    const struct smtp_dial dial = {
+    struct smtp_dial dial = {
         .loop = pool->loop,
         .answer = ticket->answer,
         .first = ticket->first,
@@ -94,6 +94,12 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
     };
     int err;
 
+    err = smtp_security_get(pool->keeper, entry->shelf->profile, entry->server, &dial.security,
+                            reterr_why);
+    if (err < 0) {
+        free(pooled);
+        return err;
+    }
     if (pooled != NULL)
         pooled->expiry = loop_timer_new(pool->loop, smtp_pool_on_expiry, pooled);
     if (pooled == NULL || pooled->expiry == NULL) {
