@@ -7,7 +7,7 @@
 
 #include "common/address.h"
 
-enum probe_step probe_step_of(enum smtp_point point)
+enum probe_step probe_step_of(enum smtp_point point, bool is_smtps)
 {
     switch (point) {
     case SMTP_AT_CONNECT: return PROBE_CONNECT;
@@ -15,7 +15,7 @@ enum probe_step probe_step_of(enum smtp_point point)
     case SMTP_AT_EHLO:
     case SMTP_AT_HELO: return PROBE_EHLO;
     case SMTP_AT_STARTTLS: return PROBE_STARTTLS;
-    case SMTP_AT_TLS: return PROBE_TLS;
+    case SMTP_AT_TLS: return is_smtps ? PROBE_TLS : PROBE_STARTTLS;
     case SMTP_AT_CERTIFICATE: return PROBE_CERTIFICATE;
     case SMTP_AT_RSET:
     case SMTP_AT_MAIL:
@@ -26,6 +26,42 @@ enum probe_step probe_step_of(enum smtp_point point)
     case SMTP_POINT_COUNT: break;
     }
     return PROBE_QUIT;
+}
+
+static const char *advice_on_tls(const struct server_uri *server,
+                                 const struct smtp_failure *failure)
+{
+    bool is_smtps = server_uri_is_tls(server);
+
+    switch (failure->fault) {
+    case TLS_NOT_SPOKEN:
+        return is_smtps
+                   ? "this port does not speak TLS from the first byte: write smtp://, and set "
+                     "`encryption` if the server offers STARTTLS"
+                   : "TLS is not offered there: if it is on a port of its own, write smtps://; "
+                     "if mail may go in clear, set `encryption` to starttls_optional or none";
+    case TLS_WANTS_CLIENT_CERTIFICATE:
+        return "the server wants to see a certificate: set `client_certificate` to true";
+    case TLS_UNKNOWN_ISSUER:
+        return "paste the certificate of the CA that issued it into `ca`, or have the server send "
+               "its whole chain";
+    case TLS_SELF_SIGNED: return "it vouches for itself: paste it, or its CA, into `ca`";
+    case TLS_WRONG_NAME:
+        return "write the server by a name that its certificate has, or have it certified for this "
+               "one";
+    case TLS_EXPIRED: return "have its administrator renew it";
+    case TLS_NOT_YET_VALID: return "is this machine's clock right, and the server's?";
+    case TLS_NO_COMMON_WAY: return "the server must speak TLS 1.2 or later";
+    case TLS_NO_FAULT:
+    default: break;
+    }
+    if (failure->event == SMTP_GARBAGE)
+        return "what is said there does not come from the server alone: ask its administrator";
+    if (failure->event == SMTP_TIMED_OUT && is_smtps)
+        return "if this port begins in clear, write smtp://";
+    if (failure->code != 0)
+        return "the server refuses TLS now: ask its administrator";
+    return "does the server want a client certificate (`client_certificate`), or is it broken?";
 }
 
 static const char *advice_for(const struct server_uri *server, const struct smtp_failure *failure)
@@ -47,6 +83,9 @@ static const char *advice_for(const struct server_uri *server, const struct smtp
             return "the server does not want this gateway: let its administrator allow our address";
         return "the server is not ready: try again, or ask its administrator";
     }
+    if (failure->point == SMTP_AT_STARTTLS || failure->point == SMTP_AT_TLS ||
+        failure->point == SMTP_AT_CERTIFICATE)
+        return advice_on_tls(server, failure);
     if (failure->event == SMTP_GARBAGE)
         return "it is no SMTP server";
     if (failure->code / 100 == 5)
@@ -77,6 +116,8 @@ void probe_advise_late(const struct server_uri *server, enum probe_step step, un
     }
     failure.point = step == PROBE_CONNECT    ? SMTP_AT_CONNECT
                     : step == PROBE_GREETING ? SMTP_AT_GREETING
+                    : step == PROBE_TLS      ? SMTP_AT_TLS
+                    : step == PROBE_STARTTLS ? SMTP_AT_STARTTLS
                                              : SMTP_AT_EHLO;
     probe_advise(server, &failure, out, bytes);
 }

@@ -14,8 +14,8 @@
 
 struct sockaddr;
 
-/* The step that a failure of the SMTP client belongs to. */
-enum probe_step probe_step_of(enum smtp_point point);
+/* The step that a point of the SMTP client belongs to; `is_smtps`: TLS comes first there. */
+enum probe_step probe_step_of(enum smtp_point point, bool is_smtps);
 
 /* Writes "what happened; what to do": what happened is cut at PROBE_SEEN_MAX bytes, so that 490 are
  * enough for both. */

@@ -1,6 +1,5 @@
-/* One server of a test: RESOLVE, the turn to open a connection to it, CONNECT, then either
- * GREETING, EHLO, QUIT with the SMTP client, or, where this build lacks what protects, the end with
- * what is not tested. */
+/* One server of a test: RESOLVE, the turn to open a connection to it, then the session, with the
+ * SMTP client (probe_smtp.c) or as far as this build can go (probe_plain.c). */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,9 +16,8 @@
 #include "worker/resolver.h"
 #include "worker/smtp/connection.h"
 #include "worker/smtp/pool_guest.h"
-#include "worker/smtp/reply.h"
+#include "worker/smtp/security.h"
 #include "worker/stream.h"
-#include "worker/tls_keeper.h"
 
 /* A name may have many addresses, each of which comes a few steps far: so often a step that passed
  * is told, as the master does not take steps without end. */
@@ -27,12 +25,27 @@
 
 #define ADVICE_SIZE (sizeof(((struct ipc_probe_step *)NULL)->text))
 
-static enum probe_step step_after(enum probe_step step)
+static enum probe_step step_after(const struct ladder *ladder, enum probe_step step)
 {
-    return step == PROBE_RESOLVE    ? PROBE_CONNECT
-           : step == PROBE_CONNECT  ? PROBE_GREETING
-           : step == PROBE_GREETING ? PROBE_EHLO
-                                    : PROBE_QUIT;
+    const enum smtp_tls tls = smtp_security_of(ladder->probe->profile, ladder->index).tls;
+
+    switch (step) {
+    case PROBE_RESOLVE: return PROBE_CONNECT;
+    case PROBE_CONNECT: return tls == SMTP_TLS_AT_ONCE ? PROBE_TLS : PROBE_GREETING;
+    case PROBE_TLS: return PROBE_GREETING;
+    case PROBE_GREETING: return PROBE_EHLO;
+    case PROBE_EHLO:
+        return tls == SMTP_TLS_NEVER || tls == SMTP_TLS_AT_ONCE || ladder->is_secured
+                   ? PROBE_QUIT
+                   : PROBE_STARTTLS;
+    case PROBE_STARTTLS:
+    case PROBE_CERTIFICATE: return tls == SMTP_TLS_AT_ONCE ? PROBE_GREETING : PROBE_EHLO;
+    case PROBE_AUTH:
+    case PROBE_REQUEST:
+    case PROBE_QUIT:
+    case PROBE_STEP_COUNT:
+    default: return PROBE_QUIT;
+    }
 }
 
 void ladder_tell(struct ladder *ladder, enum probe_step step, enum probe_result result,
@@ -50,7 +63,7 @@ void ladder_tell(struct ladder *ladder, enum probe_step step, enum probe_result 
     (void)vsnprintf(told.text, sizeof(told.text), format, args);
     va_end(args);
     ladder->step_began_us = now_us;
-    ladder->waits_for = step_after(step);
+    ladder->waits_for = step_after(ladder, step);
     if (result == PROBE_FAILED)
         ladder->has_failed = true;
     if (result != PROBE_OK || ladder->passed[step]++ < PASSED_TOLD)
@@ -76,127 +89,14 @@ void ladder_tell_failure(struct ladder *ladder, const struct smtp_failure *failu
     char text[ADVICE_SIZE];
 
     probe_advise(ladder->server, failure, text, sizeof(text));
-    ladder_tell(ladder, probe_step_of(failure->point), PROBE_FAILED, "%s", text);
+    ladder_tell(ladder, probe_step_of(failure->point, server_uri_is_tls(ladder->server)),
+                PROBE_FAILED, "%s", text);
 }
 
 void ladder_tell_ourselves(struct ladder *ladder, enum probe_step step)
 {
     ladder_tell(ladder, step, PROBE_FAILED,
                 "this server is this gateway itself: mail would go in circles; name another");
-}
-
-/* ---- the SMTP client ---- */
-
-static void on_step(enum smtp_point point, const struct smtp_reply *reply, void *owner)
-{
-    struct ladder *ladder = owner;
-
-    if (probe_step_of(point) == PROBE_EHLO)
-        return; /* on_open tells of it, with what it offers */
-    ladder_tell(ladder, probe_step_of(point), PROBE_OK, "%s",
-                reply != NULL ? reply->text : smtp_connection_peer(ladder->connection));
-}
-
-static void on_open(void *owner)
-{
-    struct ladder *ladder = owner;
-    struct smtp_connection *connection = ladder->connection;
-    char offered[SMTP_EXTENSIONS_TEXT_SIZE];
-
-    if (probe_is_ourselves(ladder->probe->prober->conf, smtp_connection_peer_address(connection))) {
-        ladder_tell_ourselves(ladder, PROBE_EHLO);
-    } else {
-        (void)smtp_extension_text(smtp_connection_extensions(connection), offered);
-        ladder_tell(ladder, PROBE_EHLO, PROBE_OK, "offers %s",
-                    offered[0] != '\0' ? offered : "nothing");
-        if (ladder->probe->profile->encryption == ENCRYPTION_OPTIONAL)
-            ladder_tell(ladder, PROBE_STARTTLS, PROBE_NOT_TESTED,
-                        "not tested: this version has no TLS yet; mail goes in clear, as "
-                        "starttls_optional allows");
-    }
-    smtp_connection_quit(connection);
-}
-
-static void on_failed(const struct smtp_failure *failure, void *owner)
-{
-    struct ladder *ladder = owner;
-
-    ladder->connection = NULL;
-    ladder_tell_failure(ladder, failure);
-    ladder_end(ladder);
-}
-
-static void on_lost(const char *why, void *owner)
-{
-    struct ladder *ladder = owner;
-
-    ladder->connection = NULL;
-    ladder_tell(ladder, PROBE_QUIT, PROBE_FAILED, "%s", why);
-    ladder_end(ladder);
-}
-
-static void on_farewell(const struct smtp_reply *reply, void *owner)
-{
-    struct ladder *ladder = owner;
-
-    ladder->connection = NULL;
-    ladder_tell(ladder, PROBE_QUIT, PROBE_OK, "%s",
-                reply != NULL ? reply->text : "closed without a reply, which does no harm");
-    ladder_end(ladder);
-}
-
-static const struct smtp_connection_ops smtp_ops = {
-    .on_step = on_step,
-    .on_open = on_open,
-    .on_failed = on_failed,
-    .on_lost = on_lost,
-    .on_farewell = on_farewell,
-};
-
-/* False: it cannot be made, which ends the ladder. */
-static bool make_tls(struct ladder *ladder, struct smtp_security *security)
-{
-    struct probe *probe = ladder->probe;
-    struct reason why = { "" };
-    int err = 0;
-
-    if (security->tls == SMTP_TLS_NEVER)
-        return true;
-    if (probe->tls == NULL)
-        err = tls_keeper_make(probe->prober->keeper, probe->profile, &probe->tls, &why);
-    security->context = probe->tls;
-    if (err == 0)
-        return true;
-    ladder_tell(ladder, PROBE_TLS, PROBE_FAILED, "%s", why.text);
-    ladder_end(ladder);
-    return false;
-}
-
-static void open_smtp(struct ladder *ladder)
-{
-    const struct profile *profile = ladder->probe->profile;
-    const struct prober *prober = ladder->probe->prober;
-    struct smtp_dial dial = {
-        .loop = prober->loop,
-        .answer = ladder->answer,
-        .port = ladder->server->port,
-        .timeouts = profile->timeouts,
-        .ehlo_name = profile->ehlo_name != NULL ? profile->ehlo_name : prober->conf->top_hostname,
-        .source_address = profile->source_address,
-        .security = smtp_security_of(profile, ladder->index),
-    };
-    struct reason why = { "" };
-
-    if (!make_tls(ladder, &dial.security))
-        return;
-    if (ladder->guest != NULL)
-        smtp_guest_dial(ladder->guest, &dial);
-    if (smtp_connection_open(&dial, &smtp_ops, ladder, &ladder->connection, &why) < 0) {
-        ladder_tell(ladder, PROBE_CONNECT, PROBE_FAILED, "%s", why.text);
-        ladder_end(ladder);
-    } else if (ladder->guest != NULL) {
-        smtp_guest_opened(ladder->guest, ladder->connection);
-    }
 }
 
 /* ---- its turn ---- */
@@ -216,7 +116,7 @@ static void on_turn(void *owner)
     if (profile_unbuilt_protection(ladder->probe->profile, ladder->index) != NULL)
         ladder_connect(ladder);
     else
-        open_smtp(ladder);
+        ladder_open_smtp(ladder);
 }
 
 static void tell_crowded(struct ladder *ladder)
@@ -291,7 +191,7 @@ static void on_limit(void *arg)
     }
     smtp_connection_free(&ladder->connection);
     if (ladder->waits_for == PROBE_QUIT) {
-        on_farewell(NULL, ladder);
+        ladder_tell_farewell(ladder, NULL);
         return;
     }
     probe_advise_late(ladder->server, ladder->waits_for, PROBE_SERVER_LIMIT_MS / 1000, text,

@@ -17,11 +17,11 @@ static void tell_untested(struct ladder *ladder)
 {
     const struct profile *profile = ladder->probe->profile;
     const char *protection = profile_unbuilt_protection(profile, ladder->index);
-    bool is_tls = server_uri_is_tls(ladder->server);
 
-    if (is_tls || profile->encryption == ENCRYPTION_REQUIRED) {
-        ladder_tell(ladder, is_tls ? PROBE_TLS : PROBE_STARTTLS, PROBE_NOT_TESTED,
-                    "not tested: this version has no TLS yet; its mail is deferred until then");
+    if (server_uri_is_tls(ladder->server) && profile->type != PROFILE_SMTP) {
+        ladder_tell(ladder, PROBE_TLS, PROBE_NOT_TESTED,
+                    "not tested: this version has no TLS there yet; its mail is deferred until "
+                    "then");
         ladder_tell(ladder, PROBE_CERTIFICATE, PROBE_NOT_TESTED, "not tested: no TLS yet");
     }
     if (profile->username != NULL || profile->oauth.grant != GRANT_NONE)

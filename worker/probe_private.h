@@ -1,6 +1,6 @@
 /* worker/probe_private.h: a connection test as its files see it: probe.c (a test as a whole),
- * probe_ladder.c (the steps with one of its servers) and probe_plain.c (where only the connection
- * can be tested). */
+ * probe_ladder.c (the way to one of its servers), probe_smtp.c (the session there), probe_plain.c
+ * (of servers that this build cannot have a session with). */
 #ifndef WORKER_PROBE_PRIVATE_H
 #define WORKER_PROBE_PRIVATE_H
 
@@ -34,7 +34,7 @@ struct ladder { /* one server */
     int64_t began_us, step_began_us;
     enum probe_step waits_for; /* the step under way */
     unsigned passed[PROBE_STEP_COUNT];
-    bool has_failed, is_waiting, is_over;
+    bool has_failed, is_waiting, is_secured, is_over;
 };
 
 struct probe {
@@ -66,9 +66,10 @@ int ladder_init(struct ladder *ladder, struct probe *probe, unsigned index);
 void ladder_start(struct ladder *ladder);
 void ladder_done(struct ladder *ladder); /* also of one that was never made */
 
-/* ---- for probe_plain.c ---- */
+/* ---- for the session ---- */
 
 struct smtp_failure;
+struct smtp_reply;
 
 /* A step ended. */
 void ladder_tell(struct ladder *ladder, enum probe_step step, enum probe_result result,
@@ -76,6 +77,12 @@ void ladder_tell(struct ladder *ladder, enum probe_step step, enum probe_result 
 void ladder_tell_failure(struct ladder *ladder, const struct smtp_failure *failure);
 void ladder_tell_ourselves(struct ladder *ladder, enum probe_step step);
 void ladder_end(struct ladder *ladder);
+
+/* ---- of probe_smtp.c ---- */
+
+void ladder_open_smtp(struct ladder *ladder);
+/* The reply to QUIT, NULL: none came; the ladder's end. */
+void ladder_tell_farewell(struct ladder *ladder, const struct smtp_reply *reply);
 
 /* ---- of probe_plain.c ---- */
 

@@ -16,13 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "worker/tls.h"
+
 struct evbuffer;
 struct loop;
 struct sockaddr;
 struct stream;
-struct tls_context;
-struct tls_facts;
-struct tls_server;
 
 enum stream_end {
     STREAM_END_EOF,     /* the peer closed in order */
@@ -65,6 +64,7 @@ int stream_secure(struct stream *stream, struct tls_context *context,
 const struct tls_facts *stream_tls_facts(const struct stream *stream);
 /* After STREAM_END_TLS. */
 const char *stream_tls_why(const struct stream *stream);
+enum tls_fault stream_tls_fault(const struct stream *stream);
 
 /* Closes at once; what has not left is lost (stream_close_gently() for that). NULL is allowed. */
 void stream_free(struct stream **stream);

@@ -29,6 +29,7 @@ struct stream_tls {
     bool is_drained; /* what is read ahead is no whole record */
     struct tls_facts facts;
     struct reason why;
+    enum tls_fault fault;
 };
 
 /* ---- beginning ---- */
@@ -109,10 +110,26 @@ void stream_tls_free(struct stream *s)
 
 /* ---- the end ---- */
 
+static enum tls_fault fault_of(int reason)
+{
+    switch (reason) {
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_PACKET_LENGTH_TOO_LONG: return TLS_NOT_SPOKEN;
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED: return TLS_WANTS_CLIENT_CERTIFICATE;
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+    case SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY:
+    case SSL_R_UNSUPPORTED_PROTOCOL: return TLS_NO_COMMON_WAY;
+    default: return TLS_NO_FAULT;
+    }
+}
+
 static void explain(struct stream_tls *tls, int ssl_error, int err)
 {
-    if (ssl_error == SSL_ERROR_SSL &&
-        ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER && tls->state == SHAKING) {
+    if (ssl_error == SSL_ERROR_SSL)
+        tls->fault = fault_of(ERR_GET_REASON(ERR_peek_error()));
+    if (tls->fault == TLS_NOT_SPOKEN && tls->state == SHAKING) {
         ERR_clear_error();
         reason_format(&tls->why, "what came is not TLS");
     } else if (ssl_error == SSL_ERROR_SSL) {
@@ -288,6 +305,11 @@ const struct tls_facts *stream_tls_facts(const struct stream *s)
 {
     return s->tls != NULL && s->tls->state != WAITING && s->tls->state != SHAKING ? &s->tls->facts
                                                                                   : NULL;
+}
+
+enum tls_fault stream_tls_fault(const struct stream *s)
+{
+    return s->tls != NULL ? s->tls->fault : TLS_NO_FAULT;
 }
 
 const char *stream_tls_why(const struct stream *s)

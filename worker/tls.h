@@ -42,6 +42,19 @@ struct tls_server {
     unsigned index;   /* in the profile: whose sessions are resumed */
 };
 
+/* What stands in the way of a session, as far as it can be told apart: for advice. */
+enum tls_fault {
+    TLS_NO_FAULT, /* or none of these */
+    TLS_NOT_SPOKEN,
+    TLS_WANTS_CLIENT_CERTIFICATE,
+    TLS_NO_COMMON_WAY, /* version, cipher */
+    TLS_UNKNOWN_ISSUER,
+    TLS_SELF_SIGNED,
+    TLS_WRONG_NAME,
+    TLS_EXPIRED,
+    TLS_NOT_YET_VALID,
+};
+
 #define TLS_WHY_SIZE 240
 
 /* What is known of a session, for people: good for as long as the stream is. */
@@ -51,6 +64,7 @@ struct tls_facts {
     bool is_resumed;
     bool is_verified;           /* the chain is trusted and the name is right */
     char why_not[TLS_WHY_SIZE]; /* "": it is */
+    enum tls_fault fault;       /* the same for advice */
     char subject[TLS_WHY_SIZE]; /* names in the peer's certificate, "": it has shown none */
     int64_t ends_s;             /* Unix time at which that certificate ends, 0: none */
 };

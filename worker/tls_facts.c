@@ -69,12 +69,26 @@ static int64_t end_of(const X509 *certificate)
     return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
+static enum tls_fault fault_of(long result)
+{
+    switch (result) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: return TLS_SELF_SIGNED;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return TLS_UNKNOWN_ISSUER;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return TLS_WRONG_NAME;
+    case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_EXPIRED;
+    case X509_V_ERR_CERT_NOT_YET_VALID: return TLS_NOT_YET_VALID;
+    default: return TLS_NO_FAULT;
+    }
+}
+
 static void write_why_not(long result, const struct tls_server *server, struct tls_facts *facts)
 {
-    bool is_name =
-        result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH;
-
-    if (is_name)
+    facts->fault = fault_of(result);
+    if (facts->fault == TLS_WRONG_NAME)
         (void)snprintf(facts->why_not, sizeof(facts->why_not),
                        "the certificate is for %.90s, not for %.90s",
                        facts->subject[0] != '\0' ? facts->subject : "nobody", server->host);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """SP30 to SP32: what is said in clear, what in TLS, and with whom."""
+import json
 import pathlib
 import sys
 
@@ -207,6 +208,86 @@ def test_SP42_pooled_connections_keep_their_TLS_and_fresh_ones_resume_it(t):
     assert (pooled.handshakes, single.handshakes) == (1, 10)
     assert single.resumed == 9, single.resumed
     return f"10 messages each: 1 handshake with the pool, 10 without, {single.resumed} resumed"
+
+
+class Misfit:
+    """What is set, what is there, and what the connection test says at which step."""
+
+    def __init__(self, step, words, offer="good", wish="starttls_required", there="starttls",
+                 ca=True, replies=None):
+        self.step, self.words, self.offer, self.wish = step, words, offer, wish
+        self.there, self.ca, self.replies = there, ca, replies
+
+
+MISFITS = {
+    "clear port as smtps": Misfit("tls", "write smtp://", wish="smtps", there="clear"),
+    "smtps port as smtp": Misfit("greeting", "write smtps://", there="smtps"),
+    "no STARTTLS": Misfit("starttls", "set `encryption`", there="clear"),
+    "CA not given": Misfit("certificate", "paste the certificate of the CA", ca=False),
+    "another CA": Misfit("certificate", "paste the certificate of the CA", offer="bad CA"),
+    "self-signed": Misfit("certificate", "paste it, or its CA, into `ca`", offer="self-signed"),
+    "wrong name": Misfit("certificate", "for other.test, not for 127.0.0.1", offer="wrong name"),
+    "expired": Misfit("certificate", "renew", offer="expired"),
+    "expired, smtps": Misfit("certificate", "renew", offer="expired", wish="smtps", there="smtps"),
+    "no client certificate": Misfit("starttls", "client_certificate",
+                                    offer="client certificate demanded"),
+    "no client certificate, smtps": Misfit("tls", "client_certificate", wish="smtps",
+                                           offer="client certificate demanded", there="smtps"),
+    "refused now": Misfit("starttls", "refuses TLS now",
+                          replies={"STARTTLS": "454 4.7.0 not available"}),
+    "injected": Misfit("starttls", "does not come from the server alone",
+                       replies={"STARTTLS": "220 go\r\n250 injected"}),
+}
+
+
+def test_SP51_the_connection_test_names_the_step_and_what_to_do(t):
+    papers = Papers(t)
+    papers.servers["self-signed"] = papers.ca.issue("lonely", ["IP:127.0.0.1"],
+                                                    is_self_signed=True)
+    gateway = Gateway(t, workers=1)
+    file = t.path("profile.json")
+    for what, misfit in MISFITS.items():
+        tls = papers.context(misfit.offer) if misfit.there != "clear" else None
+        server = ScriptedServer(t, tls=tls, smtps=misfit.there == "smtps", replies=misfit.replies)
+        profile = {"name": what, "type": "smtp", "servers": [uri(server, misfit.wish == "smtps")],
+                   "timeouts": {"greeting": 1, "handshake": 2}}
+        if misfit.wish != "smtps":
+            profile["encryption"] = misfit.wish
+        if misfit.ca:
+            profile["ca"] = papers.ca.pem
+        file.write_text(json.dumps(profile))
+        done = gateway.run_ctl("--json", "profile", "test", file)
+        assert done.returncode == 1, (what, done.stdout)
+        step = failed_step(json.loads(done.stdout))
+        assert step["step"] == misfit.step and misfit.words in step["text"], (what, step)
+        assert not any(c.startswith(("MAIL", "RCPT")) for c in server.commands), what
+    return f"{len(MISFITS)} misconfigurations"
+
+
+def failed_step(answer):
+    failed = [s for server in answer["test"]["servers"] for s in server["steps"] if s["result"] == "failed"]
+    assert len(failed) == 1, answer
+    return failed[0]
+
+
+def test_SP51_the_connection_test_shows_version_cipher_and_certificate(t):
+    papers = Papers(t)
+    gateway = Gateway(t, workers=1)
+    server = ScriptedServer(t, tls=papers.good.server_context())
+    smtps = ScriptedServer(t, tls=papers.good.server_context(), smtps=True)
+    file = t.path("profile.json")
+    file.write_text(json.dumps({"name": "x", "type": "smtp", "ca": papers.ca.pem,
+                                "encryption": "starttls_required",
+                                "servers": [uri(server), uri(smtps, True)]}))
+    answer = gateway.ctl_json("profile", "test", file)
+    ladders = [[s["step"] for s in one["steps"]] for one in answer["test"]["servers"]]
+    assert ladders == [["resolve", "connect", "greeting", "ehlo", "starttls", "certificate",
+                        "ehlo", "quit"],
+                       ["resolve", "connect", "tls", "certificate", "greeting", "ehlo",
+                        "quit"]], ladders
+    texts = {s["step"]: s["text"] for s in answer["test"]["servers"][0]["steps"]}
+    assert "TLSv1.3, TLS_" in texts["starttls"], texts
+    assert texts["certificate"].startswith("verified, for 127.0.0.1, ends 20"), texts
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include "worker/probe.h"
 #include "worker/resolver.h"
 #include "worker/smtp/pool.h"
+#include "worker/tls_keeper.h"
 #include "worker/stream.h"
 
 #define PEERS     6
@@ -30,6 +31,7 @@ static struct conf *conf;
 static struct resolver *resolver;
 static struct prober *prober;
 static struct smtp_pool *pool;
+static struct tls_keeper *keeper;
 static struct channel *channel, *master;
 
 static struct { /* what the master was told */
@@ -225,8 +227,9 @@ static inline void make_prober(const char *listen, unsigned resolver_timeout_s)
                    listen, names->text, resolver_timeout_s);
     cr_assert_eq(conf_parse(text, "test", &conf, &why), 0, "%s", why.text);
     cr_assert_eq(resolver_new(loop, conf, &resolver, &why), 0, "%s", why.text);
-    pool = smtp_pool_new(loop, channel, NULL);
-    prober = prober_new(loop, channel, conf, resolver, pool, NULL);
+    keeper = tls_keeper_new(conf);
+    pool = smtp_pool_new(loop, channel, keeper);
+    prober = prober_new(loop, channel, conf, resolver, pool, keeper);
     cr_assert_not_null(prober);
 }
 
@@ -235,6 +238,7 @@ static inline void free_prober(void)
     prober_free(&prober);
     cr_assert_null(prober);
     smtp_pool_free(&pool);
+    tls_keeper_free(&keeper);
     resolver_free(&resolver);
     conf_free(&conf);
 }

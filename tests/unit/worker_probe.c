@@ -240,11 +240,11 @@ Test(probe, SP17_the_gateway_itself_is_refused)
     make_prober(listen, 1);
     run("smtp", PEER, "");
     cr_assert_not(told.done.passed);
-    ASSERT_HAS(ladder(0), "resolve:ok connect:ok greeting:ok ehlo:failed");
-    ASSERT_HAS(text_of(0, PROBE_EHLO), "this gateway itself");
+    ASSERT_HAS(ladder(0), "resolve:ok connect:failed");
+    ASSERT_HAS(text_of(0, PROBE_CONNECT), "this gateway itself");
     run("smtp", at_peer("smtps://127.0.0.1"), "");
     cr_assert_not(told.done.passed);
-    cr_assert_str_eq(ladder(0), "resolve:ok connect:failed", "also where no more can be tested");
+    cr_assert_str_eq(ladder(0), "resolve:ok connect:failed", "before a byte of TLS");
     ASSERT_HAS(text_of(0, PROBE_CONNECT), "this gateway itself");
 }
 
@@ -261,20 +261,12 @@ static const struct {
     enum probe_step step;
     const char *text;
 } untested[] = {
-    { FEATURE_SMTPS, "smtp", "smtps://127.0.0.1", "",
-      "resolve:ok connect:ok tls:not tested certificate:not tested greeting:not tested", PROBE_TLS,
-      "this version has no TLS yet; its mail is deferred" },
-    { FEATURE_STARTTLS, "smtp", "127.0.0.1", ", 'encryption': 'starttls_required'",
-      "resolve:ok connect:ok starttls:not tested certificate:not tested greeting:not tested",
-      PROBE_STARTTLS, "this version has no TLS yet; its mail is deferred" },
     { FEATURE_CREDENTIALS, "smtp", "127.0.0.1", ", 'username': 'u', 'password': 'tell-nobody-1'",
       AUTH_LADDER, PROBE_AUTH, "does not log in yet; its mail is deferred" },
-    { FEATURE_SMTPS, "smtp", "smtps://127.0.0.1", ", 'username': 'u', 'password': 'tell-nobody-1'",
-      "resolve:ok connect:ok tls:not tested certificate:not tested auth:not tested", PROBE_AUTH,
+    { FEATURE_CREDENTIALS, "smtp", "smtps://127.0.0.1",
+      ", 'username': 'u', 'password': 'tell-nobody-1'", AUTH_LADDER, PROBE_AUTH,
       "does not log in yet" },
     { FEATURE_OAUTH, "smtp", "127.0.0.1", OAUTH, AUTH_LADDER, PROBE_AUTH, "does not log in yet" },
-    { FEATURE_CLIENT_CERTIFICATE, "smtp", "127.0.0.1", ", 'client_certificate': true",
-      "resolve:ok connect:ok greeting:not tested", PROBE_GREETING, "client_certificate" },
     { FEATURE_CORE, "core", "http://127.0.0.1", "", "resolve:ok connect:ok request:not tested",
       PROBE_REQUEST, "makes no requests to a core yet; its mail is deferred" },
     { FEATURE_CORE, "core", "https://127.0.0.1", ", 'api_key': 'tell-nobody-3'",
@@ -300,17 +292,6 @@ Test(probe, OP09_what_cannot_be_tested_yet_is_said_and_does_not_block)
         cr_expect_eq(peers[0]->log[0], '<', "row %u: not a word without protection: %s", i,
                      peers[0]->log);
     }
-}
-
-Test(probe, OP09_starttls_optional_goes_on_in_clear_and_says_so)
-{
-    if (features[FEATURE_STARTTLS].is_built)
-        cr_skip_test("STARTTLS is built");
-    run("smtp", PEER, ", 'encryption': 'starttls_optional'");
-    cr_assert_str_eq(ladder(0), "resolve:ok connect:ok greeting:ok ehlo:ok starttls:not tested "
-                                "quit:ok");
-    ASSERT_HAS(text_of(0, PROBE_STARTTLS), "mail goes in clear");
-    cr_assert(told.done.passed);
 }
 
 Test(probe, OP07_an_incomplete_profile_says_what_is_not_tested)

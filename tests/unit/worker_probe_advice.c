@@ -11,15 +11,24 @@
 Test(probe_advice, SP51_every_point_of_the_client_belongs_to_a_step)
 {
     static const enum probe_step steps[SMTP_POINT_COUNT] = {
-        [SMTP_AT_CONNECT] = PROBE_CONNECT, [SMTP_AT_GREETING] = PROBE_GREETING,
-        [SMTP_AT_EHLO] = PROBE_EHLO,       [SMTP_AT_HELO] = PROBE_EHLO,
-        [SMTP_AT_RSET] = PROBE_QUIT,       [SMTP_AT_MAIL] = PROBE_QUIT,
-        [SMTP_AT_RCPT] = PROBE_QUIT,       [SMTP_AT_DATA] = PROBE_QUIT,
-        [SMTP_AT_BODY] = PROBE_QUIT,       [SMTP_AT_END] = PROBE_QUIT,
+        [SMTP_AT_CONNECT] = PROBE_CONNECT,
+        [SMTP_AT_GREETING] = PROBE_GREETING,
+        [SMTP_AT_EHLO] = PROBE_EHLO,
+        [SMTP_AT_HELO] = PROBE_EHLO,
+        [SMTP_AT_STARTTLS] = PROBE_STARTTLS,
+        [SMTP_AT_TLS] = PROBE_STARTTLS,
+        [SMTP_AT_CERTIFICATE] = PROBE_CERTIFICATE,
+        [SMTP_AT_RSET] = PROBE_QUIT,
+        [SMTP_AT_MAIL] = PROBE_QUIT,
+        [SMTP_AT_RCPT] = PROBE_QUIT,
+        [SMTP_AT_DATA] = PROBE_QUIT,
+        [SMTP_AT_BODY] = PROBE_QUIT,
+        [SMTP_AT_END] = PROBE_QUIT,
     };
 
     for (unsigned point = 0; point < SMTP_POINT_COUNT; point++)
-        cr_expect_eq(probe_step_of(point), steps[point], "%s", smtp_point_name(point));
+        cr_expect_eq(probe_step_of(point, false), steps[point], "%s", smtp_point_name(point));
+    cr_expect_eq(probe_step_of(SMTP_AT_TLS, true), PROBE_TLS);
 }
 
 static const struct {
@@ -84,6 +93,43 @@ Test(probe_advice, SP51_says_what_happened_and_what_to_do)
         (void)snprintf(wanted, sizeof(wanted), "it happened; %s", rows[i].advice);
         probe_advise(&server, &failure, text, sizeof(text));
         cr_expect_str_eq(text, wanted, "row %zu: %s", i, text);
+    }
+}
+
+static const struct {
+    enum smtp_point point;
+    enum tls_fault fault;
+    enum smtp_event event;
+    bool is_smtps;
+    const char *advice;
+} tls_rows[] = {
+    { SMTP_AT_TLS, TLS_NOT_SPOKEN, SMTP_UNSAFE, true, "write smtp://" },
+    { SMTP_AT_STARTTLS, TLS_NOT_SPOKEN, SMTP_UNSAFE, false, "write smtps://" },
+    { SMTP_AT_TLS, TLS_WANTS_CLIENT_CERTIFICATE, SMTP_UNSAFE, true, "`client_certificate`" },
+    { SMTP_AT_TLS, TLS_NO_COMMON_WAY, SMTP_UNSAFE, false, "TLS 1.2" },
+    { SMTP_AT_TLS, TLS_NO_FAULT, SMTP_TIMED_OUT, true, "write smtp://" },
+    { SMTP_AT_TLS, TLS_NO_FAULT, SMTP_UNSAFE, false, "`client_certificate`" },
+    { SMTP_AT_STARTTLS, TLS_NO_FAULT, SMTP_GARBAGE, false, "does not come from the server alone" },
+    { SMTP_AT_CERTIFICATE, TLS_SELF_SIGNED, SMTP_UNSAFE, false, "into `ca`" },
+    { SMTP_AT_CERTIFICATE, TLS_UNKNOWN_ISSUER, SMTP_UNSAFE, false, "into `ca`" },
+    { SMTP_AT_CERTIFICATE, TLS_WRONG_NAME, SMTP_UNSAFE, false, "by a name that its certificate" },
+    { SMTP_AT_CERTIFICATE, TLS_EXPIRED, SMTP_UNSAFE, false, "renew" },
+    { SMTP_AT_CERTIFICATE, TLS_NOT_YET_VALID, SMTP_UNSAFE, false, "clock" },
+};
+
+Test(probe_advice, SP51_says_what_to_do_about_TLS)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tls_rows); i++) {
+        struct server_uri server = { .scheme = tls_rows[i].is_smtps ? SERVER_SMTPS : SERVER_SMTP };
+        struct smtp_failure failure = { .point = tls_rows[i].point,
+                                        .event = tls_rows[i].event,
+                                        .fault = tls_rows[i].fault,
+                                        .text = "it happened" };
+        char text[512];
+
+        probe_advise(&server, &failure, text, sizeof(text));
+        cr_expect_not_null(strstr(text, tls_rows[i].advice), "row %zu: %s", i, text);
+        cr_expect_not_null(strstr(text, "it happened; "), "row %zu: %s", i, text);
     }
 }
 

@@ -322,7 +322,7 @@ static void on_end(enum stream_end end, void *owner)
     else if (is_shortage(-stream_errno(c->stream)))
         lose(c, SMTP_SHORT, strerror(stream_errno(c->stream)));
     else if (smtp_connection_is_shaking(c))
-        smtp_connection_fail(c, SMTP_AT_TLS, SMTP_UNSAFE, why_ended(c, end));
+        smtp_connection_unsafe(c, SMTP_AT_TLS, stream_tls_fault(c->stream), why_ended(c, end));
     else if (end == STREAM_END_EOF)
         lose(c, SMTP_CUT, why_ended(c, end));
     else

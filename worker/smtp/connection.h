@@ -44,10 +44,11 @@ struct smtp_dial {
 struct smtp_failure {
     enum smtp_point point;
     enum smtp_event event;
-    unsigned code;    /* of the last address's reply, 0: none */
-    bool is_too_many; /* the same: it can mean "too many connections" */
-    bool is_busy;     /* nothing was tried: no more connections may be open */
-    const char *text; /* what happened at each address */
+    unsigned code;        /* of the last address's reply, 0: none */
+    bool is_too_many;     /* the same: it can mean "too many connections" */
+    enum tls_fault fault; /* where TLS is in the way */
+    bool is_busy;         /* nothing was tried: no more connections may be open */
+    const char *text;     /* what happened at each address */
 };
 
 struct smtp_connection_ops {

@@ -74,6 +74,7 @@ static void begin_anew(struct smtp_connection *c)
     memset(&c->extensions, 0, sizeof(c->extensions));
     smtp_reply_clear(&c->reply);
     c->is_greeted = c->is_proven = false;
+    c->fault = TLS_NO_FAULT;
     c->downgrade.text[0] = '\0';
     err = connect_on(c);
     if (err == 0)
@@ -94,6 +95,7 @@ void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point poi
     note_failure(c, &address, what);
     c->failure.point = point;
     c->failure.event = event;
+    c->failure.fault = c->fault;
     c->failure.code = event <= SMTP_SAID_NO ? c->reply.code : 0;
     c->failure.is_too_many = event <= SMTP_SAID_NO && smtp_reply_is_crowding(&c->reply);
     if (c->state > CONNECTING && c->state != SECURING && event != SMTP_CUT &&

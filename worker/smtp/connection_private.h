@@ -53,6 +53,7 @@ struct smtp_connection {
     bool is_proven;          /* the server has said something in TLS */
     bool is_clear;           /* TLS was tried with this address, and failed */
     struct reason downgrade; /* "": none */
+    enum tls_fault fault;    /* of the address at hand */
     int64_t began_ms, connected_ms, ready_ms;
     struct reason failures; /* of the addresses so far */
     struct smtp_failure failure;
@@ -71,6 +72,9 @@ enum smtp_connection_state smtp_connection_after_hello(struct smtp_connection *c
 enum smtp_connection_state smtp_connection_on_starttls(struct smtp_connection *connection);
 void smtp_connection_begin_tls(struct smtp_connection *connection);
 void smtp_connection_on_secured(void *owner);
+/* smtp_connection_fail() for want of TLS, or of trust. */
+void smtp_connection_unsafe(struct smtp_connection *connection, enum smtp_point point,
+                            enum tls_fault fault, const char *what);
 /* TLS broke before the server said a word in it: with TLS 1.3 that is how it refuses a handshake
  * which looked complete from here, for want of a client certificate for example. */
 bool smtp_connection_is_shaking(const struct smtp_connection *connection);

@@ -9,6 +9,13 @@
 #include "common/log.h"
 #include "worker/smtp/connection_private.h"
 
+void smtp_connection_unsafe(struct smtp_connection *c, enum smtp_point point, enum tls_fault fault,
+                            const char *what)
+{
+    c->fault = fault;
+    smtp_connection_fail(c, point, SMTP_UNSAFE, what);
+}
+
 static bool is_secured(const struct smtp_connection *c)
 {
     return stream_tls_facts(c->stream) != NULL;
@@ -34,7 +41,7 @@ enum smtp_connection_state smtp_connection_after_hello(struct smtp_connection *c
         note_downgrade(c, "STARTTLS is not offered");
         return READY;
     }
-    smtp_connection_fail(c, SMTP_AT_STARTTLS, SMTP_UNSAFE, "STARTTLS is not offered");
+    smtp_connection_unsafe(c, SMTP_AT_STARTTLS, TLS_NOT_SPOKEN, "STARTTLS is not offered");
     return c->state;
 }
 
@@ -99,7 +106,7 @@ void smtp_connection_on_secured(void *owner)
     c->depth++;
     tell_step(c, SMTP_AT_TLS);
     if (c->state == SECURING && c->dial.security.must_verify && !facts->is_verified) {
-        smtp_connection_fail(c, SMTP_AT_CERTIFICATE, SMTP_UNSAFE, facts->why_not);
+        smtp_connection_unsafe(c, SMTP_AT_CERTIFICATE, facts->fault, facts->why_not);
     } else {
         tell_step(c, SMTP_AT_CERTIFICATE);
         memset(&c->extensions, 0, sizeof(c->extensions));

@@ -1,0 +1,186 @@
+/* worker/probe_smtp.c: a test's session with a server, by the client that deliveries use: CONNECT,
+ * TLS with its CERTIFICATE, GREETING, EHLO, STARTTLS, QUIT. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/conf.h"
+#include "common/profile.h"
+#include "worker/probe_advice.h"
+#include "worker/probe_private.h"
+#include "worker/smtp/connection.h"
+#include "worker/smtp/pool_guest.h"
+#include "worker/smtp/reply.h"
+#include "worker/tls_keeper.h"
+
+/* ---- what is shown of a step that passed ---- */
+
+static void tell_ehlo(struct ladder *ladder)
+{
+    char offered[SMTP_EXTENSIONS_TEXT_SIZE];
+
+    (void)smtp_extension_text(smtp_connection_extensions(ladder->connection), offered);
+    ladder_tell(ladder, PROBE_EHLO, PROBE_OK, "%s %s",
+                ladder->is_secured ? "offers in TLS" : "offers",
+                offered[0] != '\0' ? offered : "nothing");
+}
+
+static void tell_connected(struct ladder *ladder)
+{
+    const struct smtp_connection *connection = ladder->connection;
+
+    if (!probe_is_ourselves(ladder->probe->prober->conf,
+                            smtp_connection_peer_address(connection))) {
+        ladder_tell(ladder, PROBE_CONNECT, PROBE_OK, "%s", smtp_connection_peer(connection));
+        return;
+    }
+    ladder_tell_ourselves(ladder, PROBE_CONNECT);
+    smtp_connection_free(&ladder->connection);
+    ladder_end(ladder);
+}
+
+static void tell_tls(struct ladder *ladder)
+{
+    const struct tls_facts *facts = smtp_connection_tls(ladder->connection);
+
+    ladder->is_secured = true;
+    ladder_tell(ladder, server_uri_is_tls(ladder->server) ? PROBE_TLS : PROBE_STARTTLS, PROBE_OK,
+                "%s, %s", facts->version, facts->cipher);
+}
+
+static void tell_certificate(struct ladder *ladder)
+{
+    const struct tls_facts *facts = smtp_connection_tls(ladder->connection);
+    const time_t ends = (time_t)facts->ends_s;
+    struct tm tm = { 0 };
+    char day[16] = "?";
+
+    (void)gmtime_r(&ends, &tm);
+    (void)strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+    if (facts->is_verified)
+        ladder_tell(ladder, PROBE_CERTIFICATE, PROBE_OK, "verified, for %s, ends %s",
+                    facts->subject, day);
+    else
+        ladder_tell(ladder, PROBE_CERTIFICATE, PROBE_OK,
+                    "not verified, which %s accepts: %s; for %s, ends %s",
+                    ladder->probe->profile->verify_certificate ? "starttls_optional"
+                                                               : "verify_certificate = false",
+                    facts->why_not, facts->subject, day);
+}
+
+/* ---- the session ---- */
+
+static void on_step(enum smtp_point point, const struct smtp_reply *reply, void *owner)
+{
+    struct ladder *ladder = owner;
+
+    if (point == SMTP_AT_CONNECT)
+        tell_connected(ladder);
+    else if (point == SMTP_AT_EHLO || point == SMTP_AT_HELO)
+        tell_ehlo(ladder);
+    else if (point == SMTP_AT_TLS)
+        tell_tls(ladder);
+    else if (point == SMTP_AT_CERTIFICATE)
+        tell_certificate(ladder);
+    else if (point != SMTP_AT_STARTTLS) /* it has passed when the handshake has */
+        ladder_tell(ladder, probe_step_of(point, false), PROBE_OK, "%s", reply->text);
+}
+
+static void on_open(void *owner)
+{
+    struct ladder *ladder = owner;
+    const char *downgrade = smtp_connection_downgrade(ladder->connection);
+
+    if (downgrade != NULL)
+        ladder_tell(ladder, PROBE_STARTTLS, PROBE_OK,
+                    "mail goes in clear, as starttls_optional allows: %s", downgrade);
+    ladder->waits_for = PROBE_QUIT;
+    smtp_connection_quit(ladder->connection);
+}
+
+static void on_failed(const struct smtp_failure *failure, void *owner)
+{
+    struct ladder *ladder = owner;
+
+    ladder->connection = NULL;
+    ladder_tell_failure(ladder, failure);
+    ladder_end(ladder);
+}
+
+static void on_lost(const char *why, void *owner)
+{
+    struct ladder *ladder = owner;
+
+    ladder->connection = NULL;
+    ladder_tell(ladder, PROBE_QUIT, PROBE_FAILED, "%s", why);
+    ladder_end(ladder);
+}
+
+void ladder_tell_farewell(struct ladder *ladder, const struct smtp_reply *reply)
+{
+    ladder_tell(ladder, PROBE_QUIT, PROBE_OK, "%s",
+                reply != NULL ? reply->text : "closed without a reply, which does no harm");
+    ladder_end(ladder);
+}
+
+static void on_farewell(const struct smtp_reply *reply, void *owner)
+{
+    struct ladder *ladder = owner;
+
+    ladder->connection = NULL;
+    ladder_tell_farewell(ladder, reply);
+}
+
+static const struct smtp_connection_ops smtp_ops = {
+    .on_step = on_step,
+    .on_open = on_open,
+    .on_failed = on_failed,
+    .on_lost = on_lost,
+    .on_farewell = on_farewell,
+};
+
+/* False: it cannot be made, which ends the ladder. */
+static bool make_tls(struct ladder *ladder, struct smtp_security *security)
+{
+    struct probe *probe = ladder->probe;
+    struct reason why = { "" };
+    int err = 0;
+
+    if (security->tls == SMTP_TLS_NEVER)
+        return true;
+    if (probe->tls == NULL)
+        err = tls_keeper_make(probe->prober->keeper, probe->profile, &probe->tls, &why);
+    security->context = probe->tls;
+    if (err == 0)
+        return true;
+    ladder_tell(ladder, PROBE_TLS, PROBE_FAILED, "%s", why.text);
+    ladder_end(ladder);
+    return false;
+}
+
+void ladder_open_smtp(struct ladder *ladder)
+{
+    const struct profile *profile = ladder->probe->profile;
+    const struct prober *prober = ladder->probe->prober;
+    struct smtp_dial dial = {
+        .loop = prober->loop,
+        .answer = ladder->answer,
+        .port = ladder->server->port,
+        .timeouts = profile->timeouts,
+        .ehlo_name = profile->ehlo_name != NULL ? profile->ehlo_name : prober->conf->top_hostname,
+        .source_address = profile->source_address,
+        .security = smtp_security_of(profile, ladder->index),
+    };
+    struct reason why = { "" };
+
+    if (!make_tls(ladder, &dial.security))
+        return;
+    if (ladder->guest != NULL)
+        smtp_guest_dial(ladder->guest, &dial);
+    if (smtp_connection_open(&dial, &smtp_ops, ladder, &ladder->connection, &why) < 0) {
+        ladder_tell(ladder, PROBE_CONNECT, PROBE_FAILED, "%s", why.text);
+        ladder_end(ladder);
+    } else if (ladder->guest != NULL) {
+        smtp_guest_opened(ladder->guest, ladder->connection);
+    }
+}
