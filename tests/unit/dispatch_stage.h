@@ -42,6 +42,7 @@ static struct fake {
     size_t probe_count;
     unsigned cancels;
     unsigned reclaimed;
+    struct ipc_server_bears bears; /* the last */
     uint64_t credit;
 } fakes[WORKERS];
 
@@ -124,6 +125,14 @@ static inline void on_reclaim(void *owner, const void *payload, int fd)
     fake->reclaimed += ((const struct ipc_reclaim *)payload)->count;
 }
 
+static inline void on_bears(void *owner, const void *payload, int fd)
+{
+    struct fake *fake = owner;
+
+    (void)fd;
+    fake->bears = *(const struct ipc_server_bears *)payload;
+}
+
 static inline void on_end(void *owner, int err)
 {
     (void)owner;
@@ -134,6 +143,7 @@ static channel_handler *const from_master[IPC_KIND_COUNT] = { [IPC_MAIL_DELIVER]
                                                               [IPC_MAIL_CANCEL] = on_cancel,
                                                               [IPC_CREDIT] = on_credit,
                                                               [IPC_RECLAIM] = on_reclaim,
+                                                              [IPC_SERVER_BEARS] = on_bears,
                                                               [IPC_HEALTH_PROBE] = on_probe };
 static channel_handler *const from_worker[IPC_KIND_COUNT];
 
