@@ -122,14 +122,22 @@ static struct lender *leases(void)
 }
 
 /* Each comes with a lease. */
-static void ask_for(uint32_t profile, uint64_t version, uint32_t server)
+static void ask_beside(uint32_t others, uint32_t profile, uint64_t version, uint32_t server)
 {
-    const struct ipc_health_probe order = {
-        .token = 77, .profile = profile, .version = version, .server = server, .leased = LEASED
-    };
+    const struct ipc_health_probe order = { .token = 77,
+                                            .profile = profile,
+                                            .version = version,
+                                            .server = server,
+                                            .leased = LEASED,
+                                            .others = others };
 
     leases()->out++;
     health_prober_ask(prober, &order);
+}
+
+static void ask_for(uint32_t profile, uint64_t version, uint32_t server)
+{
+    ask_beside(0, profile, version, server);
 }
 
 static void expect(enum ipc_server_word word, const char *text)
@@ -243,6 +251,14 @@ Test(health_probe, SP49_too_many_while_another_is_open_is_an_answer)
     ask_for(PROFILE, 1, 0);
     expect(IPC_WORD_ANSWERS, "");
     give_back(&other);
+}
+
+Test(health_probe, SP49_so_it_is_when_that_is_another_worker_s)
+{
+    put_version(1, 1, POOLED);
+    peer_on(peers[0], "greeting", "421 4.3.2 too many", -1);
+    ask_beside(1, PROFILE, 1, 0);
+    expect(IPC_WORD_ANSWERS, "");
 }
 
 Test(health_probe, SP23_what_cannot_be_asked_here_says_nothing_about_the_server)

@@ -1,4 +1,5 @@
 /* Leases as the pool sees them: used, given back, asked for, refused, called back (SP49). */
+#include "common/clock.h"
 #include "pool_world.h"
 #include "worker/smtp/pool_private.h"
 
@@ -57,6 +58,37 @@ Test(pool_leases, SP49_a_connection_keeps_its_lease_until_the_server_has_ended_i
     cr_assert_eq(lender->out, 1u);
     peer_hang_up_all(peers[0]);
     UNTIL(loop, lender->out == 0);
+}
+
+Test(pool_leases, SP49_a_reply_to_QUIT_is_not_its_end)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wish = { 0 };
+
+    peer_on(peers[0], "QUIT", "221 2.0.0 bye, in a moment", 1);
+    version = put_version(2, 0, POOLED);
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, strstr(peers[0]->log, "QUIT|") != NULL);
+    turn_a_while();
+    cr_assert_eq(lender->out, 1u);
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, lender->out == 0);
+}
+
+Test(pool_leases, SP49_nor_is_it_waited_for_longer_than_two_seconds)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wish = { 0 };
+    int64_t begun_ms;
+
+    peer_on(peers[0], "QUIT", "", 1);
+    version = put_version(2, 0, POOLED);
+    get(&wish, version, 0);
+    give_back(&wish);
+    begun_ms = clock_mono_ms();
+    UNTIL(loop, lender->out == 0);
+    cr_assert_geq(clock_mono_ms() - begun_ms, SMTP_QUIT_WAIT_MS - 20);
 }
 
 Test(pool_leases, SP49_who_has_none_asks)
