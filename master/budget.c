@@ -286,11 +286,10 @@ static void tell_bears(const struct account *account, const struct worker *worke
                                             .age_ms = account->told.age_ms,
                                             .messages = account->told.messages };
 
-    if (worker != NULL && worker->channel != NULL)
-        channel_send(worker->channel, IPC_SERVER_BEARS, &bears);
+    channel_send(worker->channel, IPC_SERVER_BEARS, &bears);
 }
 
-/* What workers should know now, told if they do not. */
+/* What workers should know now, told if they do not. One that starts hears it when it is ready. */
 static void tell_all(const struct budget *budget, struct account *account)
 {
     struct life_span now = life_using(&account->life, loop_now_ms(budget->loop), budget->raise_ms);
@@ -299,8 +298,12 @@ static void tell_all(const struct budget *budget, struct account *account)
         now.messages == account->told.messages)
         return;
     account->told = now;
-    for (unsigned slot = 0; slot < ID_SLOTS; slot++)
-        tell_bears(account, budget->workers->slots[slot]);
+    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
+        const struct worker *worker = budget->workers->slots[slot];
+
+        if (worker != NULL && worker->channel != NULL && worker->state != WORKER_STARTING)
+            tell_bears(account, worker);
+    }
 }
 
 static bool is_known(const struct life_span *span)

@@ -139,12 +139,10 @@ static inline void on_end(void *owner, int err)
     (void)err;
 }
 
-static channel_handler *const from_master[IPC_KIND_COUNT] = { [IPC_MAIL_DELIVER] = on_deliver,
-                                                              [IPC_MAIL_CANCEL] = on_cancel,
-                                                              [IPC_CREDIT] = on_credit,
-                                                              [IPC_RECLAIM] = on_reclaim,
-                                                              [IPC_SERVER_BEARS] = on_bears,
-                                                              [IPC_HEALTH_PROBE] = on_probe };
+static channel_handler *const from_master[IPC_KIND_COUNT] = {
+    [IPC_MAIL_DELIVER] = on_deliver, [IPC_MAIL_CANCEL] = on_cancel, [IPC_CREDIT] = on_credit,
+    [IPC_RECLAIM] = on_reclaim,      [IPC_SERVER_BEARS] = on_bears, [IPC_HEALTH_PROBE] = on_probe
+};
 static channel_handler *const from_worker[IPC_KIND_COUNT];
 
 static inline void count_move(void *arg)

@@ -153,6 +153,20 @@ Test(budget_learnt, SP49_what_three_ends_say_is_told_to_all_and_to_who_comes_lat
     cr_assert_eq(fakes[1].bears_count, 1u, "that is known");
 }
 
+/* Else the first that it hears would be no configuration, and it would give up. */
+Test(budget_learnt, SP49_one_that_starts_is_told_when_it_is_ready)
+{
+    set_profile(1, 1, 20);
+    workers.slots[1]->state = WORKER_STARTING;
+    for (unsigned i = 0; i < 3; i++)
+        end_one();
+    cr_assert_eq(fakes[0].bears_count, 1u);
+    cr_assert_eq(fakes[1].bears_count, 0u);
+    budget_worker_ready(budget, workers.slots[1]);
+    turns();
+    cr_assert_eq(fakes[1].bears.idle_ms, 765u);
+}
+
 Test(budget_learnt, SP49_nothing_is_told_of_servers_of_which_nothing_is_known)
 {
     end_one(); /* nor is it learnt of one that no profile has */

@@ -1,6 +1,9 @@
 /* How workers start, die, are replaced, and end. */
 #include "tests/unit/supervisor_stage.h"
 
+#include "common/server_uri.h"
+#include "master/budget.h"
+
 TestSuite(supervisor, .init = set_up, .fini = tear_down, .timeout = 60);
 
 /* ---- start and end ---- */
@@ -123,6 +126,20 @@ Test(supervisor, MQ09_a_message_that_kills_two_workers_is_held)
     WAIT_FOR(running() == 1);
     give_mail(2, 0, 1);
     WAIT_FOR(queued() == 1);
+}
+
+Test(supervisor, SP49_a_new_worker_hears_what_is_known_of_servers_when_it_is_ready)
+{
+    const struct ipc_server_ended ended = { .server = server_uri_identity("smtp://a:25"),
+                                            .profile = 1,
+                                            .idle_ms = 1000 };
+
+    start(1, "");
+    give_profile();
+    for (unsigned i = 0; i < 3; i++)
+        budget_ended(dispatch_budget(parts.dispatch), &ended);
+    WAIT_FOR(queue_group(parts.queue, BEARS_ID, 0) != NULL);
+    cr_assert_eq(workers.slots[0]->restarts, 0u);
 }
 
 Test(supervisor, a_worker_that_talks_nonsense_is_killed_and_the_others_go_on)

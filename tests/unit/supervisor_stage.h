@@ -228,6 +228,19 @@ static inline void fake_credit(void *owner, const void *payload, int fd)
         _exit(6);
 }
 
+#define BEARS_ID 6000U
+
+/* A real one gives up when it is told anything before it was configured. */
+static inline void fake_bears(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)payload;
+    (void)fd;
+    if (!fake.is_configured)
+        _exit(7);
+    fake_find(BEARS_ID, fake.slot);
+}
+
 #define REUSED_ID 3000U /* and the segment's number */
 
 static inline void fake_reuse(void *owner, const void *payload, int fd)
@@ -246,6 +259,7 @@ static channel_handler *const fake_handlers[IPC_KIND_COUNT] = {
     [IPC_CREDIT] = fake_credit,         [IPC_MAIL_DELIVER] = fake_deliver,
     [IPC_RESCAN] = fake_rescan,         [IPC_DRAIN] = fake_drain,
     [IPC_SEGMENT_GONE] = fake_ignore,   [IPC_SEGMENT_REUSE] = fake_reuse,
+    [IPC_SERVER_BEARS] = fake_bears,
 };
 
 static const int masters_signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -450,7 +464,7 @@ static inline uint64_t queued(void)
     return queue_mail_count(0, 0, parts.queue);
 }
 
-static inline void give_mail(uint64_t id, unsigned slot, uint32_t rule)
+static inline void give_profile(void)
 {
     struct server_uri server = { .text = "smtp://a:25" };
     const struct profile profile = { .id = 1,
@@ -459,11 +473,17 @@ static inline void give_mail(uint64_t id, unsigned slot, uint32_t rule)
                                      .servers = &server,
                                      .server_count = 1,
                                      .max_in_flight = 10 };
+
+    cr_assert_eq(dispatch_set_profile(parts.dispatch, &profile, NULL), 0);
+}
+
+static inline void give_mail(uint64_t id, unsigned slot, uint32_t rule)
+{
     const struct ipc_mail_queued mail = {
         .place = { .id = id, .slot = (uint16_t)slot, .segment = 1 }, .profile = 1, .rule = rule
     };
 
-    cr_assert_eq(dispatch_set_profile(parts.dispatch, &profile, NULL), 0);
+    give_profile();
     cr_assert_eq(dispatch_queued(parts.dispatch, workers.slots[slot], &mail), 0);
 }
 
