@@ -425,6 +425,21 @@ Test(pool_leases, SP47_nothing_is_kept_of_a_deleted_profile)
               LIST_EMPTY(&pool->slots) && LIST_EMPTY(&pool->connections));
 }
 
+Test(pool_leases, SP47_nor_of_one_whose_last_was_in_use)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish busy = { 0 };
+
+    get(&busy, version, 0);
+    delete_profile();
+    turn_a_while();
+    give_back(&busy);
+    UNTIL(loop, lender->out == 0);
+    turn_a_while();
+    cr_assert(LIST_EMPTY(&pool->shelves) && LIST_EMPTY(&pool->accounts) &&
+              LIST_EMPTY(&pool->slots));
+}
+
 Test(pool_leases, SP47_nor_of_one_that_had_no_connections)
 {
     struct wish wish = { 0 };
