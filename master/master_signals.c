@@ -92,6 +92,7 @@ static void on_reload(int number, void *arg)
         log_error("master", "reload: nothing changed", LOG_STR("reason", why.text));
         return;
     }
+    supervisor_set_log(master->supervisor, master->log_fd);
     name_what_waits(master->first_conf, conf);
     master->conf = conf;
     control_reload(master->control, conf);

@@ -50,11 +50,15 @@ struct supervisor_parts {
 
 typedef void supervisor_cb(void *arg);
 
-/* `worker_path` is copied; `log_fd` becomes the workers' standard error. */
+/* `worker_path` is copied; `log_fd` becomes the workers' standard error, and stays open as long as
+ * no other was set. */
 int supervisor_new(struct loop *loop, const struct conf *conf, const char *worker_path, int log_fd,
                    const struct supervisor_parts *parts, struct supervisor **ret_supervisor,
                    struct reason *reterr_why);
 void supervisor_free(struct supervisor **supervisor); /* kills what is left */
+
+/* The log was opened anew: workers that are started from now on get this one. */
+void supervisor_set_log(struct supervisor *supervisor, int log_fd);
 
 /* Opens the listeners and starts the workers. `on_started` runs once, when all have been ready. */
 int supervisor_start(struct supervisor *supervisor, supervisor_cb *on_started, void *arg,

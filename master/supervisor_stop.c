@@ -32,9 +32,12 @@ static void send_drain(struct worker *worker)
                       worker->supervisor->conf->top_drain_time * 1000 + DRAIN_GRACE_MS);
 }
 
-/* At the end of its channel a drained worker syncs what is left and ends. */
+/* At the end of its channel a drained worker syncs what is left and ends; so does one that was
+ * still starting, and its end is as expected. */
 void supervisor_drained(struct worker *worker)
 {
+    if (worker->state == WORKER_STARTING)
+        supervisor_set_state(worker, WORKER_DRAINING);
     channel_free(&worker->channel);
     loop_timer_set_ms(worker->timer, LAST_SYNC_MS);
 }
@@ -224,6 +227,11 @@ void supervisor_grow(struct supervisor *s)
 }
 
 /* ---- reload ---- */
+
+void supervisor_set_log(struct supervisor *s, int log_fd)
+{
+    s->log_fd = log_fd;
+}
 
 static int resize(struct supervisor *s, struct reason *reterr_why)
 {

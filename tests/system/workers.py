@@ -106,6 +106,21 @@ def test_OP01_reload_changes_the_worker_count_without_losing_a_connection(t):
     return f"{len(load.acknowledged)} messages, 2 -> 4 -> 1 -> 3 workers"
 
 
+def test_OP01_workers_that_a_reload_adds_have_the_log_as_standard_error(t):
+    """It was the number of the log file that a reload had closed: another worker's listener, say, which
+    took connections that nobody greeted."""
+    gateway = start(t, [CountingSink(t)], workers=1)
+    for count in (2, 4, 6):
+        before = gateway.worker_pids()
+        gateway.log.rename(gateway.folder / f"rotated.{count}.log")
+        gateway.reload(workers=count)
+        suite.wait_for("all run", lambda: [w["state"] for w in gateway.worker_rows()] ==
+                       ["running"] * count)
+        errors = {os.readlink(f"/proc/{pid}/fd/2") for pid in gateway.worker_pids()
+                  if pid not in before}
+        assert errors == {str(gateway.log)}, errors
+
+
 @suite.deadline(180)
 def test_OP01_reloads_in_a_row_end_as_the_last_one_says(t):
     """A slot that is wanted again while its worker leaves needs no second reload."""

@@ -1,6 +1,8 @@
 /* Listeners that outlive their worker, and another number of workers. */
 #include "tests/unit/supervisor_stage.h"
 
+#include "common/log.h"
+
 TestSuite(supervisor_reload, .init = set_up, .fini = tear_down, .timeout = 60);
 
 Test(supervisor_reload, OP02_a_successor_greets_those_who_waited)
@@ -45,6 +47,36 @@ Test(supervisor_reload, OP01_a_reload_takes_workers_away_and_loses_nobody)
     cr_assert_eq(running(), 1);
     WAIT_FOR(queue_group(parts.queue, 1001, 0) != NULL &&
              queue_group(parts.queue, 1002, 0) != NULL);
+}
+
+static bool is_logged(FILE *file, const char *what)
+{
+    char line[1024];
+    bool is_there = false;
+
+    log_flush();
+    rewind(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        is_there |= strstr(line, what) != NULL;
+    return is_there;
+}
+
+Test(supervisor_reload, OP01_one_that_is_not_wanted_any_more_before_it_was_ready_has_not_died)
+{
+    FILE *file = tmpfile();
+
+    start(1, "");
+    WAIT_FOR(is_started);
+    log_open("test", fileno(file));
+    log_set_level(LOG_LEVEL_INFO);
+    reload(2);
+    cr_assert_eq(workers.slots[1]->state, WORKER_STARTING);
+    reload(1);
+    WAIT_FOR(workers.slots[1] == NULL);
+    cr_expect(is_logged(file, "worker has ended"));
+    cr_expect_not(is_logged(file, "worker has died"));
+    log_open("test", STDERR_FILENO);
+    fclose(file);
 }
 
 /* Somebody of each slot below `count` greets. */
