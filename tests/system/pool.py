@@ -10,6 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
 from peer.gateway import Gateway, Refused
+from peer.load import Load
 from peer.net import Client
 from peer.scripted import ScriptedPeer
 from peer.servers import smtp_source
@@ -388,6 +389,57 @@ def test_SP47_edits_under_load_lose_nothing_and_keep_the_limit(t):
     row = check_books(gateway, peer)
     assert row["hits"] + row["handed_over"] + row["misses"] + row["misses_off"] == 1500, row
     return f"{edits} edits, most open {report['connections']['most_open']}"
+
+
+def reloads_went_through(gateway, count):
+    suite.wait_for(f"{count} reloads", lambda: gateway.log_text().count("msg=reloaded") == count, 60)
+
+
+def check_reloads(t, pool):
+    """Workers come and go, some reloads while those before still drain, and the same number twice."""
+    gateway, peer = start(t, "every END delay 1 then usual", workers=2, pool=pool,
+                          max_connections=4)
+    load = Load(t, gateway.port, threads=3)
+    counts = (4, 1, 3, 3, 2, 4, 1, 2)
+    for number, count in enumerate(counts, 1):
+        before = len(load.acknowledged)
+        gateway.reload(workers=count)
+        reloads_went_through(gateway, number)
+        if number % 3 != 0: # what has just begun to leave is wanted again, or the other way round
+            suite.wait_for(f"{count} workers run", lambda: [
+                w["state"] for w in gateway.worker_rows()] == ["running"] * count, 60)
+            suite.wait_for("mail flows", lambda: len(load.acknowledged) >= before + 150, 60)
+    load.stop()
+    assert not load.broken, load.broken
+    wait_taken(peer, len(load.acknowledged))
+    report = peer.report()
+    assert report["messages"]["repeated"] == 0, report["messages"]
+    assert report["connections"]["most_open"] <= 4, report["connections"]
+    assert report["connections"]["most_idle"] <= 4, report["connections"]
+    suite.wait_for("the queue is empty", lambda: not gateway.queue())
+    assert not attempts_that_failed(gateway), attempts_that_failed(gateway)[0]
+    assert "worker has died" not in gateway.log_text()
+    row = check_books(gateway, peer)
+    assert len([w for w in row["workers"] if w["leases"] or w["idle_slots"]]) <= 2, row["workers"]
+    if pool["enabled"]: # all leases and slots that there are can still be had
+        peer.script("every END delay 200 then usual")
+        smtp_source(gateway.port, 12, sessions=12)
+        suite.wait_for("as many as may be are idle", lambda: gateway.rows("pool")[0]["idle"] == 4)
+        check_books(gateway, peer)
+    gateway.stop()
+    connections = report["connections"]
+    return f"{len(load.acknowledged)} messages over {connections['accepted']} connections, " \
+           f"most open {connections['most_open']}, most idle {connections['most_idle']}"
+
+
+@suite.deadline(240)
+def test_SP46_SP49_reloads_under_load_lose_nothing_and_keep_the_limits(t):
+    return check_reloads(t, {"enabled": True, "size": 4})
+
+
+@suite.deadline(240)
+def test_SP45_SP49_reloads_under_load_with_pooling_off_keep_the_limit(t):
+    return check_reloads(t, {"enabled": False})
 
 
 if __name__ == "__main__":
