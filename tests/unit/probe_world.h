@@ -14,8 +14,8 @@
 #include "worker/probe.h"
 #include "worker/resolver.h"
 #include "worker/smtp/pool.h"
-#include "worker/tls_keeper.h"
 #include "worker/stream.h"
+#include "worker/tls_keeper.h"
 
 #define PEERS     6
 #define STEPS_MAX 512
