@@ -27,6 +27,8 @@ health {{
 {health}}}
 tls {{
 {tls}}}
+pool {{
+{pool}}}
 log {{
     target = "{folder}/posternd.log"
     level = {level}
@@ -58,15 +60,18 @@ class Gateway:
     """One state directory; posternd may be started and stopped on it many times."""
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
-                 segment_size="4M", smtp=None, spool=None, health=None, tls=None, env=None):
-        """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the environment (peer.faults)."""
+                 segment_size="4M", smtp=None, spool=None, health=None, tls=None, pool=None,
+                 env=None):
+        """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the
+        environment (peer.faults)."""
         self.scratch, self.folder = scratch, scratch.path("gateway")
         self.folder.mkdir()
         self.env = dict(env or {})
         self.bin = bin_folder(build)
         self.port = free_port()
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
-                         "smtp": smtp or {}, "spool": spool or {}, "health": health or {}, "tls": tls or {}}
+                         "smtp": smtp or {}, "spool": spool or {}, "health": health or {},
+                         "tls": tls or {}, "pool": pool or {}}
         self.conf = self.folder / "postern.conf"
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
@@ -82,7 +87,7 @@ class Gateway:
         self.settings.update(changes)
         lines = {k: "".join(f"    {key} = {_conf_value(v)}\n" for key, v in
                             self.settings[k].items())
-                 for k in ("smtp", "spool", "health", "tls")}
+                 for k in ("smtp", "spool", "health", "tls", "pool")}
         self.conf.write_text(CONF.format(**{**self.settings, **lines}, folder=self.folder,
                                          port=self.port))
 

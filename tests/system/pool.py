@@ -197,6 +197,32 @@ def test_SP49_a_server_that_bears_three_is_learnt_with_pooling_off(t):
     return check_learnt(t, {"enabled": False})
 
 
+def test_SP49_what_was_learnt_rises_as_fast_as_the_configuration_says(t):
+    """Not for an hour; then, after a reload, every second; then from the start of the gateway on."""
+    peer = ScriptedPeer(t, "limit 3")
+    gateway = Gateway(t, workers=2, pool={"raise_after": 3600})
+    gateway.put_profile("relay", [peer], pool={"enabled": True}, max_connections=20)
+    gateway.put_rule("all", "relay")
+    gateway.wait_rules()
+
+    def using():
+        return gateway.rows("pool")[0]["using"]
+
+    sent = 0
+    for change in ("reload", "start"):
+        while using() == 20:
+            sent = burst(gateway, peer, 200, sent, sessions=40)
+        learnt, until = using(), time.monotonic() + (2.5 if change == "reload" else 0)
+        while time.monotonic() < until:
+            assert using() == learnt, "it rises within an hour"
+        if change == "reload":
+            gateway.reload(pool={"raise_after": "1s"})
+        suite.wait_for(f"it rises after a {change}", lambda: using() > learnt)
+        gateway.stop()
+        gateway.start()
+        suite.wait_for("nothing is known any more", lambda: using() == 20)
+
+
 # ---- leases of the connection test ----
 
 def test_SP49_SP51_the_test_of_a_profile_makes_room_among_idle_connections(t):
