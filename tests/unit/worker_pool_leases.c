@@ -156,6 +156,29 @@ static void give_up_the_other(struct wish *wish)
     smtp_pool_give_up(&other_one->ticket);
 }
 
+/* A lease has come for it, and its turn with it, when another's callback gives it up. */
+Test(pool_leases, SP49_what_came_for_one_that_is_given_up_goes_back)
+{
+    struct wish wish = { .ticket.first = 1, .then = give_up_the_other }, other = { 0 };
+
+    other_one = &other;
+    lender_at(version, 0)->limit = lender_at(version, 1)->limit = 1;
+    cr_assert(lend(lender_at(version, 0)) && lend(lender_at(version, 1)));
+    is_coming_without = true;
+    ask(&other, version, 0);
+    ask(&wish, version, 1); /* has no such address: fails when its turn comes */
+    UNTIL(loop, lender_at(version, 0)->wanted == 1 && lender_at(version, 1)->wanted == 1);
+    for (unsigned i = 0; i < 2; i++) {
+        lender_at(version, i)->out = 0;
+        serve_lender(lender_at(version, i));
+    }
+    UNTIL(loop, wish.failed == 1);
+    turn_a_while();
+    cr_assert_eq(other.got + other.failed, 0u);
+    cr_assert_eq(lender_at(version, 0)->out, 0u);
+    cr_assert_eq(lender_at(version, 1)->out, 0u);
+}
+
 Test(pool_leases, SP49_who_is_given_up_while_others_are_refused_hears_nothing)
 {
     struct wish wish = { .then = give_up_the_other }, other = { 0 };
@@ -438,6 +461,24 @@ Test(pool_leases, SP47_nor_of_one_whose_last_was_in_use)
     turn_a_while();
     cr_assert(LIST_EMPTY(&pool->shelves) && LIST_EMPTY(&pool->accounts) &&
               LIST_EMPTY(&pool->slots));
+}
+
+Test(pool_leases, SP47_nor_are_slots_that_outlived_their_version)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wish = { 0 };
+
+    get(&wish, version, 0);
+    give_back(&wish);
+    UNTIL(loop, keeper_of(PROFILE)->out == 1);
+    (void)put_version(2, 20, POOLED);
+    UNTIL(loop, lender->out == 0);
+    turn_a_while();
+    cr_assert(LIST_EMPTY(&pool->shelves));
+    cr_assert_not(LIST_EMPTY(&pool->slots), "the next version has it");
+    delete_profile();
+    turn_a_while();
+    cr_assert(LIST_EMPTY(&pool->slots));
 }
 
 Test(pool_leases, SP47_nor_of_one_that_had_no_connections)
