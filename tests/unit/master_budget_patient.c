@@ -89,6 +89,22 @@ Test(budget_patient, SP49_SP51_another_is_called_back_when_that_one_takes_long)
     cr_assert_geq(clock_mono_ms() - begun_ms, 990);
 }
 
+Test(budget_patient, SP49_SP51_that_other_one_is_called_from_who_has_most)
+{
+    int64_t begun_ms = clock_mono_ms();
+
+    set_profile(1, 1, 4);
+    want(0, 3);
+    want(1, 1);
+    want_patiently(2, 0, 1);
+    cr_assert_eq(fakes[0].reclaimed, 1u);
+    while (fakes[0].reclaimed + fakes[1].reclaimed < 2 && clock_mono_ms() - begun_ms < 5000) {
+        budget_tend(budget);
+        loop_turn(loop, 50);
+    }
+    cr_assert_eq(fakes[0].reclaimed, 2u);
+}
+
 Test(budget_patient, SP49_SP51_a_test_comes_before_deliveries_that_wait)
 {
     set_profile(1, 1, 2);

@@ -126,9 +126,9 @@ static void tell_connections(struct smtp_account *account)
 
 static void forget_unused(struct smtp_account *account)
 {
-    if (!account->is_deleted || account->users > 0 || account->leases > 0 || account->asked > 0 ||
+    if (!account->is_deleted || account->users > 0 || account->asked > 0 ||
         account->asked_for_guests > 0)
-        return;
+        return; /* of leases none is left where nobody uses it */
     LIST_REMOVE(account, link);
     free(account);
 }
