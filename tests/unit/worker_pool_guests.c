@@ -2,6 +2,7 @@
 #include "pool_world.h"
 
 #include "worker/smtp/pool_guest.h"
+#include "worker/smtp/pool_private.h"
 
 static struct worker_profile *version;
 
@@ -211,4 +212,34 @@ Test(pool_guests, SP49_a_guest_of_a_deleted_profile_has_its_account_until_it_lea
     UNTIL(loop, lender->out == 0);
     turn_a_while();
     leave(&visits[1]);
+}
+
+Test(pool_guests, SP49_an_account_goes_with_its_last_guest)
+{
+    struct visit visit = { 0 };
+    struct lender *lender = lender_at(version, 0);
+
+    come(&visit);
+    UNTIL(loop, visit.turns == 1);
+    directory_drop_profile(directory, PROFILE);
+    smtp_pool_forget_profile(pool, PROFILE);
+    turn_a_while();
+    cr_assert_not(LIST_EMPTY(&pool->accounts));
+    leave(&visit);
+    UNTIL(loop, lender->out == 0);
+    turn_a_while();
+    cr_assert(LIST_EMPTY(&pool->accounts));
+}
+
+Test(pool_guests, SP49_a_lease_that_nobody_used_is_a_guest_s)
+{
+    struct visit visit = { 0 };
+
+    cr_assert(lend(lender_at(version, 0)));
+    smtp_pool_add_lease(pool, PROFILE, identity_of(version, 0), 0);
+    come(&visit);
+    UNTIL(loop, visit.turns == 1);
+    cr_assert_eq(lender_at(version, 0)->wants, 0u);
+    leave(&visit);
+    UNTIL(loop, lender_at(version, 0)->out == 0);
 }
