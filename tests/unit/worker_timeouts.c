@@ -4,6 +4,9 @@
  * functions below in the place of what they are named after (CMakeLists.txt). */
 #include "pool_world.h"
 
+#include "common/conf.h"
+#include "worker/tls_keeper.h"
+
 #define BIG (64U << 20) /* more than the sockets take */
 
 /* ---- what is armed ---- */
@@ -34,17 +37,37 @@ void __wrap_stream_deadline_ms(struct stream *stream, int64_t from_now_ms)
 static struct worker_profile *version;
 static struct wish wish;
 static char *big;
+static struct conf *conf;
+static struct tls_keeper *keeper;
+
+/* The world's pool speaks no TLS. */
+static void setup(void)
+{
+    struct reason why = { "" };
+
+    world_setup();
+    cr_assert_eq(conf_parse("hostname = \"gw.test\"\n", "test", &conf, &why), 0, "%s", why.text);
+    keeper = tls_keeper_new(conf);
+    smtp_pool_free(&pool);
+    pool = smtp_pool_new(loop, channel, keeper);
+}
 
 static void teardown(void)
 {
     world_teardown();
+    tls_keeper_free(&keeper);
+    conf_free(&conf);
     free(big);
 }
 
-TestSuite(timeouts, .init = world_setup, .fini = teardown, .timeout = 60);
+TestSuite(timeouts, .init = setup, .fini = teardown, .timeout = 60);
+
+#define SMTP     "smtp", "none"
+#define STARTTLS "smtp", "starttls_required"
+#define SMTPS    "smtps", "none"
 
 /* `timeouts` is JSON, or NULL: not a word on them. */
-static void put(const char *timeouts)
+static void put(const char *timeouts, const char *scheme, const char *encryption)
 {
     char input[512];
     struct reason why = { "" };
@@ -52,8 +75,10 @@ static void put(const char *timeouts)
     json_t *json;
     char *text;
 
-    (void)snprintf(input, sizeof(input), "'servers': ['127.0.0.1:%u'] %s %s", peers[0]->port,
-                   timeouts != NULL ? ", 'timeouts':" : "", timeouts != NULL ? timeouts : "");
+    (void)snprintf(input, sizeof(input),
+                   "'servers': ['%s://127.0.0.1:%u'], 'encryption': '%s' %s %s", scheme,
+                   peers[0]->port, encryption, timeouts != NULL ? ", 'timeouts':" : "",
+                   timeouts != NULL ? timeouts : "");
     profile = accept_profile(input_of("smtp", input), NULL, NULL);
     profile->id = PROFILE;
     profile->version = 1;
@@ -128,6 +153,32 @@ static void ready(void)
 {
     open_it();
     turn_a_while();
+}
+
+static void starttls(void)
+{
+    peers[0]->extensions = "250-STARTTLS\r\n250 SIZE 10485760\r\n";
+    open_until("STARTTLS", "STARTTLS");
+}
+
+static void on_starttls(struct peer *peer, const char *line)
+{
+    peer->is_deaf |= strcmp(line, "STARTTLS") == 0;
+}
+
+/* The server is ready to begin with TLS, and does not. */
+static void securing(void)
+{
+    peers[0]->extensions = "250-STARTTLS\r\n250 SIZE 10485760\r\n";
+    peers[0]->on_line = on_starttls;
+    peer_on(peers[0], "STARTTLS", "220 2.0.0 go ahead", -1);
+    ask(&wish, version, 0);
+    hears("STARTTLS");
+}
+
+static void securing_at_once(void)
+{
+    greeting();
 }
 
 static void mail(void)
@@ -210,33 +261,37 @@ static void quitting(void)
 /* ---- the tests ---- */
 
 /* phase, the default, and what it is changed to, in ms */
-#define PHASES(X)                   \
-    X(connecting, 30000, 11000)     \
-    X(greeting, 60000, 12000)       \
-    X(ehlo, 60000, 13000)           \
-    X(helo, 60000, 13000)           \
-    X(mail, 300000, 14000)          \
-    X(rcpt, 300000, 14000)          \
-    X(data, 300000, 14000)          \
-    X(rset, 300000, 14000)          \
-    X(pipelined, 300000, 14000)     \
-    X(content, 180000, 15000)       \
-    X(end_of_data, 600000, 16000)   \
-    X(empty_content, 600000, 16000) \
-    X(ready, 0, 0)                  \
-    X(quitting, 2000, 2000)
+#define PHASES(X)                            \
+    X(connecting, 30000, 11000, SMTP)        \
+    X(greeting, 60000, 12000, SMTP)          \
+    X(ehlo, 60000, 13000, SMTP)              \
+    X(helo, 60000, 13000, SMTP)              \
+    X(starttls, 60000, 13000, STARTTLS)      \
+    X(securing, 60000, 13000, STARTTLS)      \
+    X(securing_at_once, 60000, 13000, SMTPS) \
+    X(mail, 300000, 14000, SMTP)             \
+    X(rcpt, 300000, 14000, SMTP)             \
+    X(data, 300000, 14000, SMTP)             \
+    X(rset, 300000, 14000, SMTP)             \
+    X(pipelined, 300000, 14000, SMTP)        \
+    X(content, 180000, 15000, SMTP)          \
+    X(end_of_data, 600000, 16000, SMTP)      \
+    X(empty_content, 600000, 16000, SMTP)    \
+    X(ready, 0, 0, SMTP)                     \
+    X(quitting, 2000, 2000, SMTP)
 
-#define X(phase, by_default, changed)                                         \
+#define X(phase, by_default, changed, server)                                 \
     Test(timeouts, SP11_SP22_##phase##_by_default)                            \
     {                                                                         \
-        put(NULL);                                                            \
+        put(NULL, server);                                                    \
         phase();                                                              \
         cr_assert_eq(armed_ms, (by_default), "%ld ms", (long)armed_ms);       \
     }                                                                         \
     Test(timeouts, SP11_SP22_##phase##_as_the_profile_says)                   \
     {                                                                         \
         put("{'connect': 11, 'greeting': 12, 'handshake': 13, 'command': 14," \
-            " 'data_block': 15, 'end_of_data': 16}");                         \
+            " 'data_block': 15, 'end_of_data': 16}",                          \
+            server);                                                          \
         phase();                                                              \
         cr_assert_eq(armed_ms, (changed), "%ld ms", (long)armed_ms);          \
     }

@@ -158,7 +158,7 @@ static const struct row {
     [GREETING] = { "greeting", SMTP_AT_GREETING, NULL, on_greeting, LIMIT(greeting_s) },
     [EHLO] = { "ehlo", SMTP_AT_EHLO, send_ehlo, on_ehlo, LIMIT(handshake_s) },
     [HELO] = { "helo", SMTP_AT_HELO, send_helo, on_helo, LIMIT(handshake_s) },
-    [STARTTLS] = { "starttls", SMTP_AT_STARTTLS, send_starttls, on_starttls, LIMIT(command_s) },
+    [STARTTLS] = { "starttls", SMTP_AT_STARTTLS, send_starttls, on_starttls, LIMIT(handshake_s) },
     [SECURING] = { "securing", SMTP_AT_TLS, smtp_connection_begin_tls, NULL, LIMIT(handshake_s) },
     [READY] = { "ready", SMTP_AT_MAIL, tell_open, NULL, NO_LIMIT },
     [LENT] = { "lent", SMTP_AT_MAIL, NULL, on_lent, NO_LIMIT },
