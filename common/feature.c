@@ -3,7 +3,7 @@
 const struct feature_row features[FEATURE_COUNT] = {
     [FEATURE_STARTTLS] = { "starttls", true, true },
     [FEATURE_SMTPS] = { "smtps", true, true },
-    [FEATURE_CREDENTIALS] = { "credentials", false, true },
+    [FEATURE_CREDENTIALS] = { "credentials", true, true },
     [FEATURE_OAUTH] = { "oauth", false, true },
     [FEATURE_CLIENT_CERTIFICATE] = { "client_certificate", true, true },
     [FEATURE_CORE] = { "core", false, true },

@@ -17,6 +17,7 @@ enum probe_step probe_step_of(enum smtp_point point, bool is_smtps)
     case SMTP_AT_STARTTLS: return PROBE_STARTTLS;
     case SMTP_AT_TLS: return is_smtps ? PROBE_TLS : PROBE_STARTTLS;
     case SMTP_AT_CERTIFICATE: return PROBE_CERTIFICATE;
+    case SMTP_AT_AUTH: return PROBE_AUTH;
     case SMTP_AT_RSET:
     case SMTP_AT_MAIL:
     case SMTP_AT_RCPT:
@@ -64,6 +65,33 @@ static const char *advice_on_tls(const struct server_uri *server,
     return "does the server want a client certificate (`client_certificate`), or is it broken?";
 }
 
+static const char *advice_on_login(const struct smtp_failure *failure)
+{
+    switch (failure->login) {
+    case SMTP_LOGIN_NOT_OFFERED:
+        return "if the server needs no login, remove `username` and `password`; else its "
+               "administrator must allow it here";
+    case SMTP_LOGIN_ONLY_IN_TLS:
+        return "it may be offered after STARTTLS: set `encryption` to starttls_required";
+    case SMTP_LOGIN_NO_COMMON_WAY: return "have its administrator allow one of these";
+    case SMTP_LOGIN_IN_CLEAR:
+        return "set `encryption` to starttls_required; or to none, if the password may be read on "
+               "the way";
+    case SMTP_LOGIN_TO_ANYONE:
+        return "paste its CA into `ca` and set `encryption` to starttls_required; or set "
+               "`verify_certificate` to false, if anyone may be given the password";
+    case SMTP_LOGIN_UNPROVEN: return "is it the server that it should be?";
+    case SMTP_LOGIN_FINE:
+    default: break;
+    }
+    if (failure->code == 535)
+        return "the server does not know this name with this password: check `username` and "
+               "`password`";
+    if (failure->event == SMTP_GARBAGE)
+        return "the server does AUTH wrong, or is not the one that it should be";
+    return "the server does not log us in now: try again, or ask its administrator";
+}
+
 static const char *advice_for(const struct server_uri *server, const struct smtp_failure *failure)
 {
     bool is_silent = failure->event == SMTP_TIMED_OUT || failure->event == SMTP_CUT;
@@ -86,6 +114,8 @@ static const char *advice_for(const struct server_uri *server, const struct smtp
     if (failure->point == SMTP_AT_STARTTLS || failure->point == SMTP_AT_TLS ||
         failure->point == SMTP_AT_CERTIFICATE)
         return advice_on_tls(server, failure);
+    if (failure->point == SMTP_AT_AUTH)
+        return advice_on_login(failure);
     if (failure->event == SMTP_GARBAGE)
         return "it is no SMTP server";
     if (failure->code / 100 == 5)
@@ -118,6 +148,7 @@ void probe_advise_late(const struct server_uri *server, enum probe_step step, un
                     : step == PROBE_GREETING ? SMTP_AT_GREETING
                     : step == PROBE_TLS      ? SMTP_AT_TLS
                     : step == PROBE_STARTTLS ? SMTP_AT_STARTTLS
+                    : step == PROBE_AUTH     ? SMTP_AT_AUTH
                                              : SMTP_AT_EHLO;
     probe_advise(server, &failure, out, bytes);
 }

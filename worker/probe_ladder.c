@@ -35,9 +35,9 @@ static enum probe_step step_after(const struct ladder *ladder, enum probe_step s
     case PROBE_TLS: return PROBE_GREETING;
     case PROBE_GREETING: return PROBE_EHLO;
     case PROBE_EHLO:
-        return tls == SMTP_TLS_NEVER || tls == SMTP_TLS_AT_ONCE || ladder->is_secured
-                   ? PROBE_QUIT
-                   : PROBE_STARTTLS;
+        if (tls != SMTP_TLS_NEVER && tls != SMTP_TLS_AT_ONCE && !ladder->is_secured)
+            return PROBE_STARTTLS;
+        return ladder->probe->profile->username != NULL ? PROBE_AUTH : PROBE_QUIT;
     case PROBE_STARTTLS:
     case PROBE_CERTIFICATE: return tls == SMTP_TLS_AT_ONCE ? PROBE_GREETING : PROBE_EHLO;
     case PROBE_AUTH:

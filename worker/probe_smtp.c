@@ -82,6 +82,9 @@ static void on_step(enum smtp_point point, const struct smtp_reply *reply, void 
         tell_tls(ladder);
     else if (point == SMTP_AT_CERTIFICATE)
         tell_certificate(ladder);
+    else if (point == SMTP_AT_AUTH)
+        ladder_tell(ladder, PROBE_AUTH, PROBE_OK, "%s: %s",
+                    smtp_connection_login(ladder->connection), reply->text);
     else if (point != SMTP_AT_STARTTLS) /* it has passed when the handshake has */
         ladder_tell(ladder, probe_step_of(point, false), PROBE_OK, "%s", reply->text);
 }

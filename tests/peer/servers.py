@@ -1,5 +1,7 @@
 """Receiving servers: one that counts fast, one that says what a test wants."""
 import asyncio
+import base64
+import hmac
 import logging
 import os
 import re
@@ -89,6 +91,40 @@ HANG = object() # as a reply: none, ever
 DROP = object() # as a reply: the connection is closed instead
 
 
+class Login:
+    """What a server knows of names and passwords, and how it asks for them."""
+
+    def __init__(self, name, password, mechanisms=("PLAIN", "LOGIN", "CRAM-MD5"),
+                 only_in_tls=False, broken=()):
+        """`broken`: mechanisms that are offered and then refused with 504."""
+        self.name, self.password = name, password
+        self.mechanisms, self.only_in_tls, self.broken = mechanisms, only_in_tls, broken
+        self.used = [] # mechanisms by which somebody got in
+
+    async def talk(self, argument, reader, writer):
+        mechanism, _, first = argument.partition(" ")
+        if mechanism in self.broken or mechanism not in self.mechanisms:
+            return b"504 5.5.4 not that one\r\n"
+
+        async def ask(question):
+            writer.write(b"334 " + base64.b64encode(question) + b"\r\n")
+            return base64.b64decode((await reader.readuntil(b"\n")).strip())
+        if mechanism == "PLAIN":
+            said = base64.b64decode(first) if first else await ask(b"")
+            is_right = said == f"\0{self.name}\0{self.password}".encode()
+        elif mechanism == "LOGIN":
+            said = (await ask(b"Username:"), await ask(b"Password:"))
+            is_right = said == (self.name.encode(), self.password.encode())
+        else:
+            question = b"<1896.697170952@sink.test>"
+            proof = hmac.new(self.password.encode(), question, "md5").hexdigest()
+            is_right = await ask(question) == f"{self.name} {proof}".encode()
+        if not is_right:
+            return b"535 5.7.8 wrong\r\n"
+        self.used.append(mechanism)
+        return b"235 2.7.0 in\r\n"
+
+
 class ScriptedServer:
     """An SMTP server whose every reply can be set, before or during a test.
 
@@ -103,11 +139,12 @@ class ScriptedServer:
              "NOOP": "250 2.0.0 ok", "QUIT": "221 2.0.0 bye"}
 
     def __init__(self, scratch, name="sink.test", port=None, journal=None, replies=None,
-                 extensions=("PIPELINING", "8BITMIME", "SIZE 0"), tls=None, smtps=False):
+                 extensions=("PIPELINING", "8BITMIME", "SIZE 0"), tls=None, smtps=False,
+                 login=None):
         """`tls`: a server context; it is offered with STARTTLS, or with `smtps` there from the
-        first byte."""
+        first byte. `login`: a Login, whose mechanisms are offered."""
         self.name, self.extensions = name, extensions
-        self.tls, self.smtps = tls, smtps
+        self.tls, self.smtps, self.login = tls, smtps, login
         self.handshakes, self.resumed = 0, 0
         self.port = port or free_port()
         self.journal = journal if journal is not None else []
@@ -169,6 +206,8 @@ class ScriptedServer:
             lines = [self.name, *self.extensions]
             if self.tls and not is_secured:
                 lines.append("STARTTLS")
+            if self.login and (is_secured or not self.login.only_in_tls):
+                lines.append("AUTH " + " ".join(self.login.mechanisms))
             return "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{line}"
                                for i, line in enumerate(lines))
         return self.USUAL.get(verb, "500 5.5.2 what?").format(name=self.name)
@@ -218,7 +257,10 @@ class ScriptedServer:
             line = (await reader.readuntil(b"\n")).rstrip(b"\r\n").decode("utf-8", "replace")
             verb, _, argument = line.partition(" ")
             verb = verb.upper()
-            self.commands.append(line)
+            self.commands.append(line if verb != "AUTH" else " ".join(line.split()[:2]))
+            if verb == "AUTH" and self.login and verb not in self.replies:
+                writer.write(await self.login.talk(argument, reader, writer))
+                continue
             if verb == "RCPT" and sender is None:
                 writer.write(b"503 5.5.1 MAIL first\r\n")
                 continue

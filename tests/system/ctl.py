@@ -288,7 +288,9 @@ def test_OP08_status_tells_what_stands_in_the_way(t):
 def test_OP09_protection_that_is_not_built_defers_the_mail(t):
     sink = ScriptedServer(t, extensions=("PIPELINING", "AUTH PLAIN"))
     gateway = Gateway(t, workers=1, build="asan")
-    gateway.put_profile("relay", [sink], username="gateway", password="tell-nobody")
+    gateway.put_profile("relay", [sink], oauth={
+        "grant": "client_credentials", "client_id": "gateway", "client_secret": "tell-nobody",
+        "token_url": "https://login.test/token", "user": "gateway@example.test"})
     gateway.put_rule("all", "relay")
     gateway.wait_rules()
     from peer.net import Client
@@ -296,7 +298,7 @@ def test_OP09_protection_that_is_not_built_defers_the_mail(t):
         assert client.deliver().code == 250
     row = suite.wait_for("deferred", lambda: next(
         (r for r in gateway.queue() if r["state"] == "deferred"), None))
-    assert "credentials" in gateway.ctl("queue", "show", row["id"])
+    assert "oauth" in gateway.ctl("queue", "show", row["id"])
     assert not sink.messages and not any(c.startswith("MAIL") for c in sink.commands)
 
 

@@ -6,9 +6,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
-from peer.certificates import Authority
 from peer.gateway import Gateway
-from peer.net import Client
+from peer.secured import Papers, log_of, put, send, uri
 from peer.servers import DROP, HANG, ScriptedServer
 
 OFFERS = ("good", "not offered", "bad CA", "wrong name", "expired", "client certificate demanded")
@@ -34,43 +33,6 @@ EXPECTED = {
 
 def expected(wish, offer):
     return EXPECTED.get((wish, offer)) or EXPECTED.get((wish, None)) or EXPECTED[(None, offer)]
-
-
-class Papers:
-    def __init__(self, t):
-        self.ca, self.other = Authority(t), Authority(t, "other-ca")
-        self.good = self.ca.issue("good", ["IP:127.0.0.1"])
-        self.client = self.ca.issue("gateway", ["gateway.test"])
-        self.servers = {
-            "good": self.good,
-            "bad CA": self.other.issue("stranger", ["IP:127.0.0.1"]),
-            "wrong name": self.ca.issue("wrong", ["other.test"]),
-            "expired": self.ca.issue("expired", ["IP:127.0.0.1"], days=-1),
-        }
-
-    def context(self, offer):
-        if offer == "client certificate demanded":
-            return self.good.server_context(client_ca=self.ca)
-        return self.servers[offer].server_context() if offer in self.servers else None
-
-
-def send(gateway, recipient):
-    with Client(gateway.port) as client:
-        reply = client.deliver(recipients=[recipient])
-        assert reply.code == 250, reply
-
-
-def uri(server, smtps=False):
-    return f"{'smtps' if smtps else 'smtp'}://127.0.0.1:{server.port}"
-
-
-def put(gateway, name, uris, **properties):
-    gateway.put_profile(name, uris, retry={"first": 600, "max": 600}, **properties)
-    gateway.put_rule(name, name, [f"*@{name}.test"])
-
-
-def log_of(gateway, profile):
-    return "\n".join(l for l in gateway.log_text().splitlines() if f"profile={profile} " in l)
 
 
 def test_SP30_SP31_SP32_every_wish_with_every_offer(t):

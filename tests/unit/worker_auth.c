@@ -136,6 +136,28 @@ Test(auth, SP34_a_challenge_that_makes_no_sense_is_an_error_with_the_mechanisms_
     smtp_auth_free(&auth);
 }
 
+/* r=<what we said>, s=c2FsdA==, i=2147483647 */
+Test(auth, SP34_no_server_makes_us_hash_for_hours)
+{
+    struct smtp_auth *auth = NULL;
+    struct reason why = { "" };
+    char *ours = NULL, *text = NULL, *plain = NULL, *challenge = NULL, first[300];
+    size_t bytes;
+
+    cr_assert_eq(smtp_auth_new(SMTP_AUTH_SCRAM_SHA_256, "tim", "tanstaaftanstaaf", &auth), 0);
+    cr_assert_eq(smtp_auth_begin(auth, &ours, &why), 0);
+    cr_assert_eq(gsasl_base64_from(ours, strlen(ours), &plain, &bytes), GSASL_OK);
+    snprintf(first, sizeof(first), "r=%.*sx,s=c2FsdA==,i=2147483647",
+             (int)(bytes - (size_t)(strstr(plain, "r=") + 2 - plain)), strstr(plain, "r=") + 2);
+    cr_assert_eq(gsasl_base64_to(first, strlen(first), &challenge, &bytes), GSASL_OK);
+    cr_expect_eq(smtp_auth_answer(auth, challenge, &text, &why), -EBADMSG);
+    cr_expect_not_null(strstr(why.text, "2147483647 rounds"), "%s", why.text);
+    gsasl_free(plain);
+    gsasl_free(challenge);
+    smtp_auth_wipe(ours);
+    smtp_auth_free(&auth);
+}
+
 Test(auth, SP34_the_strongest_that_is_offered_and_not_refused)
 {
     static const unsigned all = (1U << SMTP_MECHANISM_COUNT) - 1;

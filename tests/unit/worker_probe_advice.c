@@ -18,6 +18,7 @@ Test(probe_advice, SP51_every_point_of_the_client_belongs_to_a_step)
         [SMTP_AT_STARTTLS] = PROBE_STARTTLS,
         [SMTP_AT_TLS] = PROBE_STARTTLS,
         [SMTP_AT_CERTIFICATE] = PROBE_CERTIFICATE,
+        [SMTP_AT_AUTH] = PROBE_AUTH,
         [SMTP_AT_RSET] = PROBE_QUIT,
         [SMTP_AT_MAIL] = PROBE_QUIT,
         [SMTP_AT_RCPT] = PROBE_QUIT,

@@ -7,6 +7,7 @@
 
 #include <event2/buffer.h>
 
+#include "worker/smtp/auth.h"
 #include "worker/smtp/extension.h"
 #include "worker/smtp/reply.h"
 
@@ -214,8 +215,11 @@ Test(reply, EHLO_lines_tell_what_a_server_can_do)
     cr_assert_eq(extensions.size_max, 10485760u);
     cr_assert_eq(extensions.mail_max, 20u);
     cr_assert_eq(extensions.rcpt_max, 100u);
-    cr_assert_str_eq(smtp_extension_text(&extensions, text),
-                     "PIPELINING SIZE 8BITMIME ENHANCEDSTATUSCODES CHUNKING SMTPUTF8 LIMITS");
+    cr_assert_str_eq(
+        smtp_extension_text(&extensions, text),
+        "PIPELINING SIZE 8BITMIME ENHANCEDSTATUSCODES CHUNKING SMTPUTF8 LIMITS AUTH (PLAIN, "
+        "LOGIN)");
+    cr_assert_eq(extensions.auth, 1U << SMTP_AUTH_PLAIN | 1U << SMTP_AUTH_LOGIN);
 }
 
 Test(reply, EHLO_lines_that_look_like_extensions_but_are_none)

@@ -115,9 +115,34 @@ int smtp_auth_begin(struct smtp_auth *auth, char **ret_text, struct reason *rete
     return rows[auth->mechanism].begins ? step(auth, "", ret_text, reterr_why) : 0;
 }
 
+/* "r=...,s=...,i=4096" in base64. 0: it says no such thing. */
+static unsigned long rounds_asked(const char *challenge)
+{
+    unsigned long rounds = 0;
+    const char *found;
+    char *text, *copy;
+    size_t bytes;
+
+    if (gsasl_base64_from(challenge, strlen(challenge), &text, &bytes) != GSASL_OK)
+        return 0;
+    copy = strndup(text, bytes);
+    gsasl_free(text);
+    found = copy != NULL ? strstr(copy, ",i=") : NULL;
+    if (found != NULL)
+        rounds = strtoul(found + 3, NULL, 10);
+    free(copy);
+    return rounds;
+}
+
 int smtp_auth_answer(struct smtp_auth *auth, const char *challenge, char **ret_text,
                      struct reason *reterr_why)
 {
+    unsigned long rounds = auth->mechanism == SMTP_AUTH_SCRAM_SHA_256 ? rounds_asked(challenge) : 0;
+
+    if (rounds > SMTP_SCRAM_ROUNDS_MAX)
+        return reason_set(reterr_why, -EBADMSG,
+                          "SCRAM-SHA-256: the server asks for %lu rounds; %u are the most", rounds,
+                          SMTP_SCRAM_ROUNDS_MAX);
     return step(auth, challenge, ret_text, reterr_why);
 }
 

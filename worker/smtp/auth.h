@@ -25,6 +25,10 @@ enum smtp_mechanism smtp_mechanism_of(const char *name, size_t bytes);
 
 struct smtp_auth;
 
+/* SCRAM has the client hash the password as often as the server likes: more often than this is
+ * refused, as the loop would stand still meanwhile. */
+#define SMTP_SCRAM_ROUNDS_MAX 20000U
+
 /* The strongest of those offered (bit = mechanism) that are not refused yet. COUNT: none is left.
  */
 enum smtp_mechanism smtp_auth_choose(unsigned offered, unsigned refused);

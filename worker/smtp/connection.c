@@ -124,6 +124,11 @@ static enum smtp_connection_state on_starttls(struct smtp_connection *c)
     return smtp_connection_on_starttls(c);
 }
 
+static enum smtp_connection_state on_auth(struct smtp_connection *c)
+{
+    return smtp_connection_on_auth(c);
+}
+
 static enum smtp_connection_state on_lent(struct smtp_connection *c)
 {
     smtp_transaction_reply(c->borrower, &c->reply);
@@ -160,6 +165,7 @@ static const struct row {
     [HELO] = { "helo", SMTP_AT_HELO, send_helo, on_helo, LIMIT(handshake_s) },
     [STARTTLS] = { "starttls", SMTP_AT_STARTTLS, send_starttls, on_starttls, LIMIT(handshake_s) },
     [SECURING] = { "securing", SMTP_AT_TLS, smtp_connection_begin_tls, NULL, LIMIT(handshake_s) },
+    [AUTH] = { "auth", SMTP_AT_AUTH, smtp_connection_begin_login, on_auth, LIMIT(command_s) },
     [READY] = { "ready", SMTP_AT_MAIL, tell_open, NULL, NO_LIMIT },
     [LENT] = { "lent", SMTP_AT_MAIL, NULL, on_lent, NO_LIMIT },
     [QUITTING] = { "quitting", SMTP_AT_MAIL, send_quit, on_quit, NO_LIMIT },
@@ -195,6 +201,7 @@ void smtp_connection_leave(struct smtp_connection *c)
     if (--c->depth > 0 || c->state != CLOSED)
         return;
     resolver_answer_release(c->dial.answer);
+    smtp_connection_forget_login(c);
     free(c);
 }
 
@@ -234,7 +241,8 @@ static void lose(struct smtp_connection *c, enum smtp_event event, const char *w
     case EHLO:
     case HELO:
     case STARTTLS:
-    case SECURING: smtp_connection_fail(c, rows[c->state].point, event, what); break;
+    case SECURING:
+    case AUTH: smtp_connection_fail(c, rows[c->state].point, event, what); break;
     case READY:
         smtp_connection_close(c);
         c->ops->on_lost(what, c->owner);

@@ -15,6 +15,7 @@
 
 #include "common/profile.h"
 #include "common/reason.h"
+#include "worker/smtp/auth.h"
 #include "worker/smtp/extension.h"
 #include "worker/smtp/outcome.h"
 #include "worker/smtp/security.h"
@@ -41,19 +42,31 @@ struct smtp_dial {
     void *on_gone_arg;
 };
 
+/* What stands in the way of logging in, as far as it can be told apart: for advice. */
+enum smtp_login_trouble {
+    SMTP_LOGIN_FINE, /* or refused by the server, which has its own words */
+    SMTP_LOGIN_NOT_OFFERED,
+    SMTP_LOGIN_ONLY_IN_TLS, /* not offered, but STARTTLS is */
+    SMTP_LOGIN_NO_COMMON_WAY,
+    SMTP_LOGIN_IN_CLEAR,  /* it would be, and must not (SP33) */
+    SMTP_LOGIN_TO_ANYONE, /* the certificate does not check out (SP33) */
+    SMTP_LOGIN_UNPROVEN,  /* the server let us in without proof of its own */
+};
+
 struct smtp_failure {
     enum smtp_point point;
     enum smtp_event event;
-    unsigned code;        /* of the last address's reply, 0: none */
-    bool is_too_many;     /* the same: it can mean "too many connections" */
-    enum tls_fault fault; /* where TLS is in the way */
-    bool is_busy;         /* nothing was tried: no more connections may be open */
-    const char *text;     /* what happened at each address */
+    unsigned code;                 /* of the last address's reply, 0: none */
+    bool is_too_many;              /* the same: it can mean "too many connections" */
+    enum tls_fault fault;          /* where TLS is in the way */
+    enum smtp_login_trouble login; /* the same for AUTH */
+    bool is_busy;                  /* nothing was tried: no more connections may be open */
+    const char *text;              /* what happened at each address */
 };
 
 struct smtp_connection_ops {
-    /* The point was passed: connected (no reply), TLS and certificate (none), greeted, EHLO or HELO
-     * and STARTTLS accepted; EHLO comes again in TLS. May be NULL. */
+    /* The point was passed: connected (no reply), TLS and certificate (none), greeted, EHLO or
+     * HELO, STARTTLS and AUTH accepted; EHLO comes again in TLS. May be NULL. */
     void (*on_step)(enum smtp_point point, const struct smtp_reply *reply, void *owner);
     void (*on_open)(void *owner);
     /* No address of the answer led to a session. */
@@ -93,6 +106,8 @@ unsigned smtp_connection_transactions(const struct smtp_connection *connection);
 void *smtp_connection_counted_by(const struct smtp_connection *connection);      /* on_gone_arg */
 const char *smtp_connection_peer(const struct smtp_connection *connection);
 const struct sockaddr *smtp_connection_peer_address(const struct smtp_connection *connection);
+/* The mechanism by which we logged in, NULL: we did not. */
+const char *smtp_connection_login(const struct smtp_connection *connection);
 /* NULL: it is in clear. */
 const struct tls_facts *smtp_connection_tls(const struct smtp_connection *connection);
 /* Why it is in clear although TLS would have been liked (SP31), NULL: it is as it should be. */

@@ -73,8 +73,11 @@ static void begin_anew(struct smtp_connection *c)
     stream_free(&c->stream);
     memset(&c->extensions, 0, sizeof(c->extensions));
     smtp_reply_clear(&c->reply);
-    c->is_greeted = c->is_proven = false;
+    c->is_greeted = c->is_proven = c->is_logged_in = false;
     c->fault = TLS_NO_FAULT;
+    c->login = SMTP_LOGIN_FINE;
+    c->refused = 0;
+    smtp_connection_forget_login(c);
     c->downgrade.text[0] = '\0';
     err = connect_on(c);
     if (err == 0)
@@ -96,6 +99,7 @@ void smtp_connection_next_address(struct smtp_connection *c, enum smtp_point poi
     c->failure.point = point;
     c->failure.event = event;
     c->failure.fault = c->fault;
+    c->failure.login = c->login;
     c->failure.code = event <= SMTP_SAID_NO ? c->reply.code : 0;
     c->failure.is_too_many = event <= SMTP_SAID_NO && smtp_reply_is_crowding(&c->reply);
     if (c->state > CONNECTING && c->state != SECURING && event != SMTP_CUT &&

@@ -37,6 +37,11 @@ const struct sockaddr *smtp_connection_peer_address(const struct smtp_connection
     return stream_peer(c->stream);
 }
 
+const char *smtp_connection_login(const struct smtp_connection *c)
+{
+    return c->is_logged_in ? smtp_mechanism_name(c->mechanism) : NULL;
+}
+
 const struct tls_facts *smtp_connection_tls(const struct smtp_connection *c)
 {
     return c->stream != NULL ? stream_tls_facts(c->stream) : NULL;

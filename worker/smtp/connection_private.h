@@ -17,7 +17,7 @@ struct smtp_transaction;
  *       (smtps)   +-> SECURING -+---------+ +- STARTTLS +           |
  *                        ^  |_______________________|___|___________|
  *                        +--------------------------+   |
- *                                           READY <-----+      lend() / return()
+ *                                 (AUTH ->) READY <-----+      lend() / return()
  *                                              |  ^--------------> LENT
  *                          CLOSED <- QUITTING <+ */
 enum smtp_connection_state {
@@ -27,6 +27,7 @@ enum smtp_connection_state {
     HELO,
     STARTTLS,
     SECURING,
+    AUTH,
     READY,
     LENT,
     QUITTING,
@@ -54,6 +55,13 @@ struct smtp_connection {
     bool is_clear;           /* TLS was tried with this address, and failed */
     struct reason downgrade; /* "": none */
     enum tls_fault fault;    /* of the address at hand */
+    struct smtp_auth *auth;  /* under way */
+    char *said;              /* in it last, NULL: nothing: no reply that repeats it is shown */
+    char *first;             /* of it: what the server has yet to ask for */
+    enum smtp_mechanism mechanism;
+    unsigned refused; /* mechanisms (bits) */
+    enum smtp_login_trouble login;
+    bool is_logged_in;
     int64_t began_ms, connected_ms, ready_ms;
     struct reason failures; /* of the addresses so far */
     struct smtp_failure failure;
@@ -80,6 +88,16 @@ void smtp_connection_unsafe(struct smtp_connection *connection, enum smtp_point 
 bool smtp_connection_is_shaking(const struct smtp_connection *connection);
 /* The handshake failed. True: the talk goes on in clear, over another connection (SP31). */
 bool smtp_connection_goes_on_in_clear(struct smtp_connection *connection, const char *what);
+
+/* connection_login.c */
+
+/* All that TLS is to bring is there, or not wanted: AUTH, READY, or where it is because it cannot
+ * go on. */
+enum smtp_connection_state smtp_connection_before_ready(struct smtp_connection *connection);
+void smtp_connection_begin_login(struct smtp_connection *connection);
+enum smtp_connection_state smtp_connection_on_auth(struct smtp_connection *connection);
+/* What is under way of it goes, overwritten. */
+void smtp_connection_forget_login(struct smtp_connection *connection);
 
 /* connection.c: the talk ends here, because of what was found, not of a reply. */
 void smtp_connection_fail(struct smtp_connection *connection, enum smtp_point point,

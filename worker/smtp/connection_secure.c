@@ -34,12 +34,12 @@ enum smtp_connection_state smtp_connection_after_hello(struct smtp_connection *c
     const enum smtp_tls wish = c->dial.security.tls;
 
     if (is_secured(c) || wish == SMTP_TLS_NEVER || c->is_clear)
-        return READY;
+        return smtp_connection_before_ready(c);
     if ((c->extensions.flags & SMTP_HAS_STARTTLS) != 0)
         return STARTTLS;
     if (wish == SMTP_TLS_IF_OFFERED) {
         note_downgrade(c, "STARTTLS is not offered");
-        return READY;
+        return smtp_connection_before_ready(c);
     }
     smtp_connection_unsafe(c, SMTP_AT_STARTTLS, TLS_NOT_SPOKEN, "STARTTLS is not offered");
     return c->state;
@@ -74,7 +74,7 @@ enum smtp_connection_state smtp_connection_on_starttls(struct smtp_connection *c
     if (c->dial.security.tls == SMTP_TLS_IF_OFFERED && event != SMTP_SAID_CLOSING &&
         smtp_judge(SMTP_AT_STARTTLS, event, &fresh) == SMTP_FAILED) {
         note_downgrade(c, what);
-        return READY;
+        return smtp_connection_before_ready(c);
     }
     smtp_connection_fail(c, SMTP_AT_STARTTLS, event, what);
     return c->state;

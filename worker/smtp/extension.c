@@ -4,14 +4,21 @@
 #include <string.h>
 #include <strings.h>
 
+#include "worker/smtp/auth.h"
+
 static const struct {
     const char *keyword;
     enum smtp_extension flag;
 } rows[] = {
-    { "PIPELINING", SMTP_HAS_PIPELINING }, { "SIZE", SMTP_HAS_SIZE },
-    { "8BITMIME", SMTP_HAS_8BITMIME },     { "ENHANCEDSTATUSCODES", SMTP_HAS_ENHANCED_CODES },
-    { "CHUNKING", SMTP_HAS_CHUNKING },     { "SMTPUTF8", SMTP_HAS_SMTPUTF8 },
-    { "STARTTLS", SMTP_HAS_STARTTLS },     { "LIMITS", SMTP_HAS_LIMITS },
+    { "PIPELINING", SMTP_HAS_PIPELINING },
+    { "SIZE", SMTP_HAS_SIZE },
+    { "8BITMIME", SMTP_HAS_8BITMIME },
+    { "ENHANCEDSTATUSCODES", SMTP_HAS_ENHANCED_CODES },
+    { "CHUNKING", SMTP_HAS_CHUNKING },
+    { "SMTPUTF8", SMTP_HAS_SMTPUTF8 },
+    { "STARTTLS", SMTP_HAS_STARTTLS },
+    { "LIMITS", SMTP_HAS_LIMITS },
+    { "AUTH", SMTP_HAS_AUTH },
 };
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
@@ -57,6 +64,14 @@ static void add_limit(struct smtp_extensions *extensions, const char *word, size
         extensions->rcpt_max = (uint32_t)read_number(word + key, bytes - key, UINT32_MAX);
 }
 
+static void add_mechanism(struct smtp_extensions *extensions, const char *word, size_t bytes)
+{
+    enum smtp_mechanism mechanism = smtp_mechanism_of(word, bytes);
+
+    if (mechanism != SMTP_MECHANISM_COUNT)
+        extensions->auth |= 1U << mechanism;
+}
+
 void smtp_extension_add(struct smtp_extensions *extensions, const char *line, size_t bytes)
 {
     const char *at = line, *end = line + bytes, *word;
@@ -77,6 +92,9 @@ void smtp_extension_add(struct smtp_extensions *extensions, const char *line, si
     while (flag == SMTP_HAS_LIMITS && (word = next_word(&at, end, &word_bytes)) != NULL &&
            word_bytes > 0)
         add_limit(extensions, word, word_bytes);
+    while (flag == SMTP_HAS_AUTH && (word = next_word(&at, end, &word_bytes)) != NULL &&
+           word_bytes > 0)
+        add_mechanism(extensions, word, word_bytes);
 }
 
 const char *smtp_extension_text(const struct smtp_extensions *extensions,
@@ -91,5 +109,13 @@ const char *smtp_extension_text(const struct smtp_extensions *extensions,
         used += (size_t)snprintf(out + used, SMTP_EXTENSIONS_TEXT_SIZE - used, "%s%s",
                                  used > 0 ? " " : "", rows[i].keyword);
     }
+    for (unsigned i = 0; i < SMTP_MECHANISM_COUNT; i++) {
+        if ((extensions->auth >> i & 1) != 0)
+            used += (size_t)snprintf(out + used, SMTP_EXTENSIONS_TEXT_SIZE - used, "%s%s",
+                                     (extensions->auth & ((1U << i) - 1)) == 0 ? " (" : ", ",
+                                     smtp_mechanism_name((enum smtp_mechanism)i));
+    }
+    if (extensions->auth != 0)
+        (void)snprintf(out + used, SMTP_EXTENSIONS_TEXT_SIZE - used, ")");
     return out;
 }

@@ -14,6 +14,7 @@ enum smtp_extension {
     SMTP_HAS_SMTPUTF8 = 1 << 5,
     SMTP_HAS_STARTTLS = 1 << 6,
     SMTP_HAS_LIMITS = 1 << 7, /* RFC 9422 */
+    SMTP_HAS_AUTH = 1 << 8,
 };
 
 struct smtp_extensions {
@@ -21,13 +22,14 @@ struct smtp_extensions {
     uint64_t size_max; /* bytes of a message, 0: not said */
     uint32_t mail_max; /* transactions per connection, 0: not said */
     uint32_t rcpt_max; /* recipients per transaction, 0: not said */
+    unsigned auth;     /* mechanisms that we know (bit = enum smtp_mechanism) */
 };
 
 /* One line after the first, without its code. Unknown ones are passed over. */
 void smtp_extension_add(struct smtp_extensions *extensions, const char *line, size_t bytes);
 
-/* "PIPELINING SIZE 8BITMIME", for people. */
-#define SMTP_EXTENSIONS_TEXT_SIZE 128
+/* "PIPELINING SIZE AUTH(PLAIN,LOGIN)", for people. */
+#define SMTP_EXTENSIONS_TEXT_SIZE 200
 const char *smtp_extension_text(const struct smtp_extensions *extensions,
                                 char out[SMTP_EXTENSIONS_TEXT_SIZE]);
 

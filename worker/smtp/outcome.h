@@ -19,6 +19,7 @@ enum smtp_point {
     SMTP_AT_STARTTLS,
     SMTP_AT_TLS, /* the handshake */
     SMTP_AT_CERTIFICATE,
+    SMTP_AT_AUTH,
     SMTP_AT_RSET, /* clears away an earlier transaction */
     SMTP_AT_MAIL,
     SMTP_AT_RCPT,

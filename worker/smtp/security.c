@@ -15,6 +15,9 @@ struct smtp_security smtp_security_of(const struct profile *profile, unsigned se
     struct smtp_security security = {
         .tls = server_uri_is_tls(uri) ? SMTP_TLS_AT_ONCE : wishes[profile->encryption],
         .server = { .host = uri->host, .index = server },
+        .username = profile->username,
+        .password = profile->secrets[SECRET_PASSWORD],
+        .may_be_anyone = !profile->verify_certificate,
     };
 
     security.must_verify = security.tls >= SMTP_TLS_REQUIRED && profile->verify_certificate;

@@ -1,4 +1,5 @@
-/* worker/smtp/security.h: how a session with a server is protected (SP05, SP30 to SP32). */
+/* worker/smtp/security.h: how a session with a server is protected, and who we say we are (SP05,
+ * SP06, SP30 to SP33). */
 #ifndef WORKER_SMTP_SECURITY_H
 #define WORKER_SMTP_SECURITY_H
 
@@ -22,6 +23,9 @@ struct smtp_security {
     bool must_verify;            /* a certificate that does not check out is a failure */
     struct tls_context *context; /* borrowed while the session is opened; NULL: none is needed */
     struct tls_server server;    /* its host, too */
+    const char *username;        /* borrowed like the context, as the next; NULL: no login */
+    const char *password;
+    bool may_be_anyone; /* the password may go to a certificate that does not check out */
 };
 
 /* What the profile asks for at this server; without the context. */
