@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         5
+#define IPC_VERSION         6
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_PROBES_MAX      64 /* connection tests under way at a time */
@@ -214,6 +214,9 @@ struct ipc_health_probed {
     X(handed_over, "got one straight from another delivery: no handshake") \
     X(misses, "none was idle: opened a fresh one")                         \
     X(misses_off, "opened a fresh one: pooling is off")                    \
+    X(secured, "fresh ones in TLS")                                        \
+    X(resumed, "of these, with a session from before")                     \
+    X(downgraded, "fresh ones in clear for want of TLS (SP31)")            \
     X(stale, "one that was used again turned out to be dead (SP48)")       \
     X(expired, "closed after its idle time (SP44)")                        \
     X(lost, "the server ended an idle one")                                \

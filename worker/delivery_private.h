@@ -19,6 +19,7 @@
 
 #include "common/cell.h"
 #include "worker/delivery.h"
+#include "worker/smtp/connection.h"
 #include "worker/smtp/pool.h"
 #include "worker/smtp/transaction.h"
 #include "worker/trail.h"
@@ -92,7 +93,8 @@ struct job {
     char why[400];      /* the last that happened, in words */
     json_t *note;       /* the one that earlier attempts left, NULL: none */
     int64_t began_ms, server_began_ms, asked_ms, talk_ms;
-    enum trail_pool came_by; /* the connection at hand */
+    enum trail_pool came_by;               /* the connection at hand */
+    char protection[SMTP_PROTECTION_SIZE]; /* of it, "": it is in clear, as it should be */
     struct trail_times times;
     bool has_changed;   /* recipients' states, since the cell was written */
     bool is_final;      /* the cell says DONE or FAILED */

@@ -144,6 +144,7 @@ static void log_delivered(const struct job *job, const struct smtp_reply *reply)
              LOG_STR("reply", reply != NULL ? reply->text : NULL),
              LOG_INT("recipients", job->transaction.counts.accepted),
              LOG_STR("pool", trail_pool_name(job->came_by)),
+             LOG_STR("tls", job->protection[0] != '\0' ? job->protection : NULL),
              LOG_INT("age_ms", clock_wall_ms() - job->message->received_ms),
              ms_field("lookup_ms", times->lookup_ms), ms_field("wait_ms", times->wait_ms),
              ms_field("connect_ms", times->connect_ms),
@@ -315,6 +316,7 @@ void job_talk(struct job *job)
     if (extensions->rcpt_max > 0 && extensions->rcpt_max < most)
         most = extensions->rcpt_max;
     job->stage = JOB_TALKING;
+    (void)smtp_connection_protection(job->connection, job->protection);
     job->talk_ms = loop_now_ms(job->delivery->loop);
     job->next_address = smtp_connection_address(job->connection) + 1;
     job->address_count = smtp_connection_address_count(job->connection);

@@ -27,6 +27,7 @@ void job_trail(struct job *job, enum trail_result result, unsigned code, const c
         .result = result,
         .pool = job->server >= 0 ? job->came_by : TRAIL_POOL_NONE,
         .code = code,
+        .tls = job->protection,
         .times = job->times,
         .took_ms =
             job->server >= 0 && job->server_began_ms != 0 ? now_ms(job) - job->server_began_ms : -1,
@@ -105,12 +106,14 @@ void job_time_server(struct job *job)
 {
     job->server_began_ms = job->asked_ms = now_ms(job);
     job->came_by = TRAIL_POOL_NONE;
+    job->protection[0] = '\0';
     job->times = (struct trail_times){ 0 };
 }
 
 void job_time_again(struct job *job)
 {
     job->asked_ms = now_ms(job);
+    job->protection[0] = '\0';
     job->times = (struct trail_times){ .lookup_ms = job->times.lookup_ms };
 }
 

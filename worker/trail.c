@@ -47,6 +47,11 @@ static bool make_room(struct trail *trail)
     return true;
 }
 
+static char *copy(const char *text)
+{
+    return text != NULL && text[0] != '\0' ? strdup(text) : NULL;
+}
+
 void trail_add(struct trail *trail, const struct trail_step *step)
 {
     struct trail_step *kept;
@@ -55,13 +60,16 @@ void trail_add(struct trail *trail, const struct trail_step *step)
         return;
     kept = &trail->steps[trail->count++];
     *kept = *step;
-    kept->text = step->text != NULL && step->text[0] != '\0' ? strdup(step->text) : NULL;
+    kept->text = copy(step->text);
+    kept->tls = copy(step->tls);
 }
 
 void trail_clear(struct trail *trail)
 {
-    for (size_t i = 0; i < trail->count; i++)
+    for (size_t i = 0; i < trail->count; i++) {
         free((char *)trail->steps[i].text);
+        free((char *)trail->steps[i].tls);
+    }
     free(trail->steps);
     *trail = (struct trail){ 0 };
 }
@@ -125,6 +133,7 @@ static json_t *step_json(const struct trail_step *step, const struct profile *pr
     if (step->took_ms >= 0)
         (void)json_object_set_new(entry, "ms", json_integer(step->took_ms));
     set_text(entry, "pool", trail_pool_name(step->pool));
+    set_text(entry, "tls", step->tls);
     set_number(entry, "lookup_ms", step->times.lookup_ms);
     set_number(entry, "wait_ms", step->times.wait_ms);
     set_number(entry, "connect_ms", step->times.connect_ms);

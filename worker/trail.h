@@ -61,6 +61,7 @@ struct trail_step {
     unsigned code; /* of the reply that decided, 0: none */
     struct trail_times times;
     int64_t took_ms;  /* at this server, -1: it was not asked */
+    const char *tls;  /* how the connection was protected, NULL or "": not; in a trail its own */
     const char *text; /* what was said or happened, NULL: nothing to add; in a trail its own */
 };
 

@@ -91,6 +91,22 @@ static void print_life(FILE *out, const json_t *server)
     }
 }
 
+/* Of the fresh connections: how many were in TLS, or should have been. */
+static void print_protection(FILE *out, const json_t *server)
+{
+    json_int_t secured = json_integer_value(json_object_get(server, "secured"));
+    json_int_t resumed = json_integer_value(json_object_get(server, "resumed"));
+    json_int_t downgraded = json_integer_value(json_object_get(server, "downgraded"));
+    AUTO(free) char *name = text_clean(show_text(server, "server"));
+
+    if (secured > 0)
+        fprintf(out, "%s: %lld connections in TLS, %lld of them resumed\n", name,
+                (long long)secured, (long long)resumed);
+    if (downgraded > 0)
+        fprintf(out, "%s: %lld connections in clear for want of TLS\n", name,
+                (long long)downgraded);
+}
+
 static int show_once(struct ctl *ctl, const char *target)
 {
     struct transport_reply reply;
@@ -109,8 +125,10 @@ static int show_once(struct ctl *ctl, const char *target)
             add_server(table, server);
         table_print(table, ctl->out, 0);
         table_free(&table);
-        json_array_foreach (json_object_get(reply.body, "servers"), i, server)
+        json_array_foreach (json_object_get(reply.body, "servers"), i, server) {
+            print_protection(ctl->out, server);
             print_life(ctl->out, server);
+        }
     }
     ctl_reply_done(&reply);
     return CTL_DONE;

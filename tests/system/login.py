@@ -120,6 +120,7 @@ def test_SP23_a_refused_password_is_not_tried_again_until_it_is_changed(t):
     put(gateway, "relay", [server], encryption="starttls_required", ca=papers.ca.pem,
         username=NAME, password=PASSWORD)
     suite.wait_for("all arrive", lambda: len(server.messages) == 20)
+    suite.wait_for("the log has how", lambda: "login by CRAM-MD5" in gateway.log_text())
     return f"{tries} tries for 20 messages"
 
 

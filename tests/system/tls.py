@@ -79,6 +79,11 @@ def test_SP31_each_downgrade_is_logged_and_says_why(t):
     assert len(lines) == 2, lines
     assert sum("STARTTLS is not offered" in l for l in lines) == 1, lines
     assert sum("the TLS handshake failed" in l for l in lines) == 1, lines
+    for name in ("broken", "without"):
+        suite.wait_for("it is counted", lambda: [
+            s["downgraded"] for s in gateway.ctl_json("pool", name)["servers"]] == [1])
+    delivered = [l for l in gateway.log_text().splitlines() if "msg=delivered" in l]
+    assert all('tls="in clear: ' in l for l in delivered), delivered
     assert broken.connections == 2, "over a new connection to the same server"
 
 
@@ -90,6 +95,10 @@ def test_SP31_after_STARTTLS_all_is_said_anew(t):
     gateway.wait_rules("x@relay.test")
     send(gateway, "x@relay.test")
     suite.wait_for("it arrives", lambda: server.messages)
+    (line,) = [l for l in gateway.log_text().splitlines() if "msg=delivered" in l]
+    assert 'tls="TLSv1.3 TLS_' in line and ', verified"' in line, line
+    (row,) = gateway.ctl_json("pool", "relay")["servers"]
+    assert (row["secured"], row["resumed"], row["downgraded"]) == (1, 0, 0), row
     verbs = [c.split()[0] for c in server.commands]
     assert verbs[:4] == ["EHLO", "STARTTLS", "EHLO", "MAIL"], server.commands
 

@@ -156,7 +156,8 @@ static const char pool_body[] =
     "\"idle\":3,\"idle_slots\":4,\"leases\":6,\"max_connections\":20,\"using\":7,\"learnt\":7,"
     "\"learnt_life\":{\"idle\":118.0,\"age\":0.0,\"messages\":7},"
     "\"using_life\":{\"idle\":100.3,\"age\":0.0,\"messages\":7},"
-    "\"handshakes_saved\":4711,\"misses\":8,\"misses_off\":0,\"expired\":1,\"lost\":2,"
+    "\"handshakes_saved\":4711,\"misses\":8,\"misses_off\":0,\"secured\":8,\"resumed\":6,"
+    "\"downgraded\":1,\"expired\":1,\"lost\":2,"
     "\"stale\":0,\"full\":3,\"retired\":9,\"workers\":[{\"slot\":1,\"open\":5,\"idle\":3,"
     "\"leases\":6,\"idle_slots\":4}]}]}";
 
@@ -172,6 +173,8 @@ Test(ctl, SP49_pool)
     ASSERT_HAS(ran.out, "4711");
     ASSERT_HAS(ran.out, "smtp://10.0.0.10:25: idle time: learnt 118 s, using 100.3 s\n");
     ASSERT_HAS(ran.out, "smtp://10.0.0.10:25: messages on one connection: learnt 7, using 7\n");
+    ASSERT_HAS(ran.out, "smtp://10.0.0.10:25: 8 connections in TLS, 6 of them resumed\n");
+    ASSERT_HAS(ran.out, "smtp://10.0.0.10:25: 1 connections in clear for want of TLS\n");
     ASSERT_LACKS(ran.out, "age: learnt");
     ASSERT_HAS(strstr(ran.out, "7 (learnt)"), "5     3      4       6"); /* the worker's row */
     api_stop();

@@ -112,6 +112,11 @@ const char *smtp_connection_login(const struct smtp_connection *connection);
 const struct tls_facts *smtp_connection_tls(const struct smtp_connection *connection);
 /* Why it is in clear although TLS would have been liked (SP31), NULL: it is as it should be. */
 const char *smtp_connection_downgrade(const struct smtp_connection *connection);
+/* All of that in words: "TLSv1.3 TLS_AES_256_GCM_SHA384, verified, resumed, login by PLAIN"; "" of
+ * one in clear that is as it should be. */
+#define SMTP_PROTECTION_SIZE 320
+const char *smtp_connection_protection(const struct smtp_connection *connection,
+                                       char out[SMTP_PROTECTION_SIZE]);
 /* How long opening took. */
 int64_t smtp_connection_connect_ms(const struct smtp_connection *connection);
 int64_t smtp_connection_handshake_ms(const struct smtp_connection *connection);

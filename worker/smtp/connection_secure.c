@@ -116,6 +116,29 @@ void smtp_connection_on_secured(void *owner)
     smtp_connection_leave(c);
 }
 
+const char *smtp_connection_protection(const struct smtp_connection *c,
+                                       char out[SMTP_PROTECTION_SIZE])
+{
+    const struct tls_facts *facts = smtp_connection_tls(c);
+    const char *downgrade = smtp_connection_downgrade(c), *login = smtp_connection_login(c);
+
+    out[0] = '\0';
+    if (facts != NULL)
+        (void)snprintf(out, SMTP_PROTECTION_SIZE, "%s %s, %s%.150s%s", facts->version,
+                       facts->cipher,
+                       facts->is_verified ? "verified" : "not verified: ", facts->why_not,
+                       facts->is_resumed ? ", resumed" : "");
+    else if (downgrade != NULL)
+        (void)snprintf(out, SMTP_PROTECTION_SIZE, "in clear: %.200s", downgrade);
+    if (login != NULL) {
+        size_t used = strlen(out);
+
+        (void)snprintf(out + used, SMTP_PROTECTION_SIZE - used, "%slogin by %s",
+                       used > 0 ? ", " : "", login);
+    }
+    return out;
+}
+
 bool smtp_connection_is_shaking(const struct smtp_connection *c)
 {
     return c->state == SECURING || (c->state < READY && is_secured(c) && !c->is_proven);

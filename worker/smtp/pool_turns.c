@@ -54,11 +54,24 @@ static void on_gone(struct smtp_connection *connection, void *arg)
         loop_timer_set_ms(pool->wake, 0);
 }
 
+static void count_protection(struct smtp_account *account, const struct smtp_connection *connection)
+{
+    const struct tls_facts *facts = smtp_connection_tls(connection);
+
+    if (facts != NULL)
+        smtp_pool_count(account, &account->counts.secured);
+    if (facts != NULL && facts->is_resumed)
+        smtp_pool_count(account, &account->counts.resumed);
+    if (smtp_connection_downgrade(connection) != NULL)
+        smtp_pool_count(account, &account->counts.downgraded);
+}
+
 static void on_open(void *owner)
 {
     struct smtp_ticket *ticket = owner;
     struct smtp_connection *connection = ticket->opening->connection;
 
+    count_protection(ticket->opening->entry->account, connection);
     smtp_pool_detach(ticket);
     ticket->ops->on_connection(connection, false, ticket->owner);
 }
