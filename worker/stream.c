@@ -279,8 +279,10 @@ int stream_write(struct stream *s)
 
     if (s->tls != NULL && stream_tls_is_ready(s))
         return stream_tls_write(s);
-    err = write_plain(s);
-    if (err == 0 && s->tls != NULL && evbuffer_get_length(s->out) == 0)
+    if (s->tls == NULL || stream_tls_is_waiting(s))
+        err = write_plain(s);
+    if (err == 0 && s->tls != NULL &&
+        (evbuffer_get_length(s->out) == 0 || !stream_tls_is_waiting(s)))
         stream_tls_shake(s);
     return err;
 }

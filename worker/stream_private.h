@@ -95,6 +95,7 @@ void stream_took(struct stream *stream, struct evbuffer_iovec *room, size_t byte
 /* Begins as soon as the output in clear has left; goes on while there is no session. */
 void stream_tls_shake(struct stream *stream);
 bool stream_tls_is_ready(const struct stream *stream);
+bool stream_tls_is_waiting(const struct stream *stream); /* for the output in clear to leave */
 /* What one readiness brings; ends it when the peer has. */
 void stream_tls_read(struct stream *stream);
 /* Decrypted, or about to be, and not read yet: no readiness of the socket will tell. */

@@ -180,6 +180,8 @@ void stream_tls_shake(struct stream *s)
     struct stream_tls *tls = s->tls;
     int done, ssl_error, err;
 
+    if (tls->state == BROKEN)
+        return;
     tls->state = SHAKING;
     s->is_blocked = false;
     ERR_clear_error();
@@ -196,6 +198,11 @@ void stream_tls_shake(struct stream *s)
         stream_finish(s, STREAM_END_TLS, ssl_error == SSL_ERROR_SYSCALL && err != 0 ? err : EPROTO);
     }
     stream_update_watch(s);
+}
+
+bool stream_tls_is_waiting(const struct stream *s)
+{
+    return s->tls->state == WAITING;
 }
 
 bool stream_tls_is_ready(const struct stream *s)

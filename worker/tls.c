@@ -154,6 +154,13 @@ int tls_server_new(const struct tls_identity *identity, struct tls_context **ret
     return 0;
 }
 
+int64_t tls_ends_s(const struct tls_context *context)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(context->ssl_ctx);
+
+    return certificate != NULL ? tls_certificate_ends_s(certificate) : 0;
+}
+
 struct tls_context *tls_hold(struct tls_context *context)
 {
     context->holders++;

@@ -33,6 +33,9 @@ int tls_client_new(const struct tls_trust *trust, const struct tls_identity *ide
 int tls_server_new(const struct tls_identity *identity, struct tls_context **ret_context,
                    struct reason *reterr_why);
 
+/* Unix time at which its own certificate ends, 0: it has none. */
+int64_t tls_ends_s(const struct tls_context *context);
+
 struct tls_context *tls_hold(struct tls_context *context);
 void tls_release(struct tls_context *context); /* NULL is allowed */
 

@@ -62,7 +62,7 @@ static void read_names(const X509 *certificate, char out[TLS_WHY_SIZE])
     }
 }
 
-static int64_t end_of(const X509 *certificate)
+int64_t tls_certificate_ends_s(const X509 *certificate)
 {
     struct tm tm = { 0 };
 
@@ -110,7 +110,7 @@ void tls_read_facts(const SSL *ssl, const struct tls_server *server, struct tls_
     };
     if (certificate != NULL) {
         read_names(certificate, facts->subject);
-        facts->ends_s = end_of(certificate);
+        facts->ends_s = tls_certificate_ends_s(certificate);
         X509_free(certificate);
     }
     if (server == NULL || facts->is_verified)

@@ -22,6 +22,7 @@ void tls_offer_session(struct tls_context *context, SSL *ssl, unsigned server);
 void tls_forget_session(struct tls_context *context, unsigned server);
 /* New tickets of sessions made with `ssl` are kept for this server. */
 int tls_keep_sessions(struct tls_context *context, SSL *ssl, unsigned server);
+int64_t tls_certificate_ends_s(const X509 *certificate);
 /* What the session turned out to be. */
 void tls_read_facts(const SSL *ssl, const struct tls_server *server, struct tls_facts *ret_facts);
 /* Once, when a context is made. */

@@ -140,7 +140,7 @@ Test(command, verbs_in_any_case_with_their_arguments)
         { "QUIT", COMMAND_QUIT, "" },
         { "VRFY postmaster", COMMAND_VRFY, "postmaster" },
         { "EXPN list", COMMAND_KNOWN, "list" },
-        { "STARTTLS", COMMAND_KNOWN, "" },
+        { "STARTTLS", COMMAND_STARTTLS, "" },
         { "AUTH PLAIN", COMMAND_KNOWN, "PLAIN" },
         { "BDAT 1", COMMAND_KNOWN, "1" },
         { "HELP", COMMAND_KNOWN, "" },

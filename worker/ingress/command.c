@@ -9,16 +9,16 @@ static const struct verb {
     const char *name;
     const char *keyword; /* must follow the verb */
 } verbs[COMMAND_VERB_COUNT] = {
-    [COMMAND_EHLO] = { "EHLO", NULL },       [COMMAND_HELO] = { "HELO", NULL },
-    [COMMAND_MAIL] = { "MAIL", "FROM:" },    [COMMAND_RCPT] = { "RCPT", "TO:" },
-    [COMMAND_DATA] = { "DATA", NULL },       [COMMAND_RSET] = { "RSET", NULL },
-    [COMMAND_NOOP] = { "NOOP", NULL },       [COMMAND_QUIT] = { "QUIT", NULL },
-    [COMMAND_VRFY] = { "VRFY", NULL },       [COMMAND_KNOWN] = { "other", NULL },
-    [COMMAND_UNKNOWN] = { "unknown", NULL },
+    [COMMAND_EHLO] = { "EHLO", NULL },    [COMMAND_HELO] = { "HELO", NULL },
+    [COMMAND_MAIL] = { "MAIL", "FROM:" }, [COMMAND_RCPT] = { "RCPT", "TO:" },
+    [COMMAND_DATA] = { "DATA", NULL },    [COMMAND_RSET] = { "RSET", NULL },
+    [COMMAND_NOOP] = { "NOOP", NULL },    [COMMAND_QUIT] = { "QUIT", NULL },
+    [COMMAND_VRFY] = { "VRFY", NULL },    [COMMAND_STARTTLS] = { "STARTTLS", NULL },
+    [COMMAND_KNOWN] = { "other", NULL },  [COMMAND_UNKNOWN] = { "unknown", NULL },
 };
 
-static const char *const known[] = { "EXPN", "HELP", "TURN", "ETRN", "SEND",     "SOML",
-                                     "SAML", "AUTH", "BDAT", "LHLO", "STARTTLS", "ATRN" };
+static const char *const known[] = { "EXPN", "HELP", "TURN", "ETRN", "SEND", "SOML",
+                                     "SAML", "AUTH", "BDAT", "LHLO", "ATRN" };
 
 /* The beginning of the input in one piece: *ret_bytes of it, up to the longest line. */
 static const char *first_piece(struct evbuffer *input, size_t *ret_bytes)
@@ -75,11 +75,9 @@ bool command_skip_line(struct evbuffer *input)
 
 static enum command_verb find_verb(const char *text, size_t bytes)
 {
-    if (bytes == 4) {
-        for (int verb = 0; verb < COMMAND_KNOWN; verb++) {
-            if (strncasecmp(text, verbs[verb].name, bytes) == 0)
-                return (enum command_verb)verb;
-        }
+    for (int verb = 0; verb < COMMAND_KNOWN; verb++) {
+        if (strlen(verbs[verb].name) == bytes && strncasecmp(text, verbs[verb].name, bytes) == 0)
+            return (enum command_verb)verb;
     }
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strlen(known[i]) == bytes && strncasecmp(text, known[i], bytes) == 0)

@@ -34,6 +34,7 @@ enum command_verb {
     COMMAND_NOOP,
     COMMAND_QUIT,
     COMMAND_VRFY,
+    COMMAND_STARTTLS,
     COMMAND_KNOWN,   /* a verb of SMTP that this server does not have */
     COMMAND_UNKNOWN, /* no verb */
     COMMAND_VERB_COUNT

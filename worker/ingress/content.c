@@ -104,6 +104,7 @@ static void write_received(struct session *s)
         .client = s->client_text,
         .hostname = s->ingress->conf->top_hostname,
         .is_esmtp = s->is_esmtp,
+        .is_secured = s->is_secured,
         .id = content->id,
         .wall_ms = clock_wall_ms(),
     };

@@ -16,6 +16,7 @@
 #include "worker/ingress/listeners.h"
 #include "worker/spooler.h"
 #include "worker/stream.h"
+#include "worker/tls.h"
 
 #define CREDIT_LINE_EVERY_MS 60000
 
@@ -141,8 +142,7 @@ static char *make_ehlo_reply(const struct conf *conf)
                  "250-%s\r\n"
                  "250-PIPELINING\r\n"
                  "250-SIZE %" PRId64 "\r\n"
-                 "250-8BITMIME\r\n"
-                 "250 ENHANCEDSTATUSCODES",
+                 "250-8BITMIME",
                  conf->top_hostname, conf->smtp_max_message_size) < 0)
         return NULL;
     return text;
@@ -162,15 +162,18 @@ struct ingress *ingress_new(struct loop *loop, const struct conf *conf,
     LIST_INIT(&ingress->sessions);
     TAILQ_INIT(&ingress->fresh);
     ingress->ehlo_reply = make_ehlo_reply(conf);
+    ingress->watch_timer = loop_timer_new(loop, ingress_watch_identity, ingress);
     ingress->clients = clients_new();
     ingress->listeners = listeners_new(loop, on_accepted, ingress);
     ingress->greet_timer = loop_timer_new(loop, on_greet, ingress);
     ingress->drained_timer = loop_timer_new(loop, on_drained, ingress);
     if (ingress->ehlo_reply == NULL || ingress->clients == NULL || ingress->listeners == NULL ||
-        ingress->greet_timer == NULL || ingress->drained_timer == NULL) {
+        ingress->watch_timer == NULL || ingress->greet_timer == NULL ||
+        ingress->drained_timer == NULL) {
         ingress_free(&ingress);
         return NULL;
     }
+    ingress_load_identity(ingress, conf);
     spooler_watch_credit(spooler, on_credit_changed, ingress);
     return ingress;
 }
@@ -201,6 +204,9 @@ void ingress_free(struct ingress **ingress)
         loop_timer_free(&in->greet_timer);
     if (in->drained_timer != NULL)
         loop_timer_free(&in->drained_timer);
+    if (in->watch_timer != NULL)
+        loop_timer_free(&in->watch_timer);
+    tls_release(in->tls);
     free(in->ehlo_reply);
     free(in);
 }
@@ -214,6 +220,7 @@ int ingress_configure(struct ingress *ingress, const struct conf *conf)
     free(ingress->ehlo_reply);
     ingress->ehlo_reply = reply;
     ingress->conf = conf;
+    ingress_load_identity(ingress, conf);
     update_listeners(ingress);
     return 0;
 }

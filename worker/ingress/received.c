@@ -34,7 +34,8 @@ size_t received_write(const struct received *r, char *out)
     p = append(p, r->client);
     p = append(p, "])\r\n\tby ");
     p = append(p, r->hostname);
-    p = append(p, r->is_esmtp ? " (Postern) with ESMTP id " : " (Postern) with SMTP id ");
+    p = append(p, r->is_esmtp ? " (Postern) with ESMTP" : " (Postern) with SMTP");
+    p = append(p, r->is_secured && r->is_esmtp ? "S id " : " id "); /* RFC 3848 */
     p = append(p, id_text(r->id, id));
     if (r->recipient != NULL) {
         p = append(p, "\r\n\tfor <");

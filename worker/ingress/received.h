@@ -15,6 +15,7 @@ struct received {
     const char *hostname;
     const char *recipient; /* NULL: more than one (none of the others' business), or a long one */
     bool is_esmtp;
+    bool is_secured; /* in TLS */
     uint64_t id;
     int64_t wall_ms;
 };

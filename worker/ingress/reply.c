@@ -13,7 +13,7 @@
 
 void session_reply(struct session *s, const char *line)
 {
-    if (s->stream == NULL)
+    if (s->stream == NULL || s->state == SESSION_SECURING) /* no word in clear any more */
         return;
     stream_add(s->stream, line, strlen(line));
     stream_add(s->stream, "\r\n", 2);

@@ -34,6 +34,7 @@ static const struct row {
     [SESSION_RCPT] = { "rcpt", session_take_command, PATIENCE_COMMAND, true, "a command" },
     [SESSION_BODY] = { "body", session_take_content, PATIENCE_DATA, true, "the message" },
     [SESSION_STORING] = { "storing", NULL, PATIENCE_NONE, true, "the disk" },
+    [SESSION_SECURING] = { "securing", NULL, PATIENCE_COMMAND, false, "a handshake" },
     [SESSION_CLOSED] = { "closed", NULL, PATIENCE_NONE, false, "nothing" },
 };
 
@@ -146,7 +147,10 @@ static void on_end(enum stream_end end, void *owner)
     if (end == STREAM_END_TIMEOUT)
         session_replyf(s, "421 4.4.2 %s timed out waiting for %s", s->ingress->conf->top_hostname,
                        rows[s->state].waiting_for);
-    if (s->state >= SESSION_MAIL && ingress_may_log(s->ingress))
+    if (end == STREAM_END_TLS && ingress_may_log(s->ingress))
+        log_info("ingress", "no TLS with a client", LOG_STR("client", s->client_text),
+                 LOG_STR("reason", stream_tls_why(s->stream)));
+    else if (s->state >= SESSION_MAIL && ingress_may_log(s->ingress))
         log_info("ingress", "client left in the middle", LOG_STR("client", s->client_text),
                  LOG_STR("state", rows[s->state].name),
                  LOG_STR("why", end == STREAM_END_TIMEOUT ? "timeout"
@@ -156,9 +160,24 @@ static void on_end(enum stream_end end, void *owner)
     leave(s);
 }
 
+/* All that the client said in clear is forgotten (RFC 3207 4.2). */
+static void on_secured(void *owner)
+{
+    struct session *s = owner;
+
+    s->depth++;
+    s->is_secured = true;
+    s->is_esmtp = false;
+    s->helo[0] = '\0';
+    go(s, SESSION_START);
+    set_deadline(s);
+    leave(s);
+}
+
 static const struct stream_callbacks callbacks = {
     .on_data = on_data,
     .on_drained = on_data, /* the client reads its replies again */
+    .on_secured = on_secured,
     .on_end = on_end,
 };
 

@@ -5,6 +5,7 @@
  *    |                        ^  \____RSET, EHLO____________/                 |
  *    | spoke too early        |                                               | CRLF.CRLF
  *    v                        +----------- stored, or not <------------- STORING
+ *  START <-- handshake -- SECURING <-- STARTTLS -- READY
  *  CLOSED <--- QUIT, end of file, deadline, too many errors: from anywhere
  *
  * What a state waits for and for how long is in one table (session.c), what a verb may do where in
@@ -27,13 +28,14 @@ struct ingress;
 struct stream;
 
 enum session_state {
-    SESSION_NEW,     /* not greeted yet: who speaks now is no mail server (early talker) */
-    SESSION_START,   /* greeted */
-    SESSION_READY,   /* introduced, between transactions */
-    SESSION_MAIL,    /* a sender */
-    SESSION_RCPT,    /* and at least one recipient */
-    SESSION_BODY,    /* 354 was sent */
-    SESSION_STORING, /* the spooler has the message; its word is waited for */
+    SESSION_NEW,      /* not greeted yet: who speaks now is no mail server (early talker) */
+    SESSION_START,    /* greeted, or secured: not introduced */
+    SESSION_READY,    /* introduced, between transactions */
+    SESSION_MAIL,     /* a sender */
+    SESSION_RCPT,     /* and at least one recipient */
+    SESSION_BODY,     /* 354 was sent */
+    SESSION_STORING,  /* the spooler has the message; its word is waited for */
+    SESSION_SECURING, /* 220 was said to STARTTLS: not a word in clear any more */
     SESSION_CLOSED,
     SESSION_STATE_COUNT
 };
@@ -49,6 +51,7 @@ struct session {
     unsigned depth; /* callbacks on the stack, see leave() in session.c */
     unsigned errors, messages;
     bool is_esmtp;    /* EHLO, not HELO */
+    bool is_secured;  /* in TLS */
     bool is_skipping; /* the rest of a line that was too long */
     bool is_waiting;  /* the spooler has no room for more of the content just now */
     bool is_storing;  /* the spooler will call: the session must not go before */
@@ -96,7 +99,8 @@ bool session_take_command(struct session *session, enum session_state *ret_next)
 /* ---- verb_*.c: one per verb; `argument` as command_parse() left it ---- */
 
 typedef enum session_state session_verb(struct session *session, const char *argument);
-session_verb do_ehlo, do_helo, do_mail, do_rcpt, do_data, do_rset, do_noop, do_quit, do_vrfy;
+session_verb do_ehlo, do_helo, do_mail, do_rcpt, do_data, do_rset, do_noop, do_quit, do_vrfy,
+    do_starttls;
 
 /* ---- content.c: the message under way ---- */
 

@@ -31,6 +31,8 @@ static const struct row {
     [COMMAND_NOOP] = { do_noop, ANYWHERE, NULL, NULL },
     [COMMAND_QUIT] = { do_quit, ANYWHERE, NULL, NULL },
     [COMMAND_VRFY] = { do_vrfy, ANYWHERE, NULL, NULL },
+    [COMMAND_STARTTLS] = { do_starttls, IN(READY), "503 5.5.1 Say EHLO first",
+                           "503 5.5.1 Not within a transaction" },
     [COMMAND_KNOWN] = { NULL, 0, "502 5.5.1 Command not implemented",
                         "502 5.5.1 Command not implemented" },
     [COMMAND_UNKNOWN] = { NULL, 0, "500 5.5.2 Command not recognized",
@@ -100,6 +102,9 @@ enum session_state do_ehlo(struct session *s, const char *argument)
         return s->state;
     s->is_esmtp = true;
     session_reply(s, s->ingress->ehlo_reply);
+    session_reply(s, ingress_offers_tls(s->ingress) && !s->is_secured
+                         ? "250-ENHANCEDSTATUSCODES\r\n250 STARTTLS"
+                         : "250 ENHANCEDSTATUSCODES");
     return SESSION_READY;
 }
 

@@ -165,7 +165,7 @@ static const struct row {
     [HELO] = { "helo", SMTP_AT_HELO, send_helo, on_helo, LIMIT(handshake_s) },
     [STARTTLS] = { "starttls", SMTP_AT_STARTTLS, send_starttls, on_starttls, LIMIT(handshake_s) },
     [SECURING] = { "securing", SMTP_AT_TLS, smtp_connection_begin_tls, NULL, LIMIT(handshake_s) },
-    [AUTH] = { "auth", SMTP_AT_AUTH, smtp_connection_begin_login, on_auth, LIMIT(command_s) },
+    [AUTH] = { "auth", SMTP_AT_AUTH, smtp_connection_begin_login, on_auth, LIMIT(handshake_s) },
     [READY] = { "ready", SMTP_AT_MAIL, tell_open, NULL, NO_LIMIT },
     [LENT] = { "lent", SMTP_AT_MAIL, NULL, on_lent, NO_LIMIT },
     [QUITTING] = { "quitting", SMTP_AT_MAIL, send_quit, on_quit, NO_LIMIT },
