@@ -59,10 +59,12 @@ Test(pool_guests, SP49_a_guest_s_lease_counts_until_it_has_left)
     come(&visit);
     UNTIL(loop, visit.turns == 1);
     UNTIL(loop, is_told(0, 0, 1));
+    cr_assert_eq(smtp_pool_open_count(pool), 1u);
     ask(&wish, version, 0);
     turn_a_while();
     cr_assert_eq(wish.got, 0u);
     leave(&visit);
+    cr_assert_eq(smtp_pool_open_count(pool), 0u);
     UNTIL(loop, wish.got == 1);
     cr_assert_eq(lender_at(version, 0)->out, 1u, "the lease stayed for who waits here");
 }
