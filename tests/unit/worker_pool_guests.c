@@ -245,3 +245,21 @@ Test(pool_guests, SP49_a_lease_that_nobody_used_is_a_guest_s)
     leave(&visit);
     UNTIL(loop, lender_at(version, 0)->out == 0);
 }
+
+Test(pool_guests, SP49_what_comes_for_a_guest_of_a_deleted_profile_goes_back)
+{
+    struct visit visit = { 0 };
+    struct lender *lender = lender_at(version, 0);
+
+    lender->out = 1; /* elsewhere */
+    come(&visit);
+    UNTIL(loop, lender->wanted == 1);
+    leave(&visit);
+    directory_drop_profile(directory, PROFILE);
+    smtp_pool_forget_profile(pool, PROFILE);
+    turn_a_while();
+    lender->out = 0;
+    serve_lender(lender);
+    cr_assert_eq(lender->out, 1u);
+    UNTIL(loop, lender->out == 0);
+}
