@@ -263,3 +263,65 @@ Test(pool_guests, SP49_what_comes_for_a_guest_of_a_deleted_profile_goes_back)
     cr_assert_eq(lender->out, 1u);
     UNTIL(loop, lender->out == 0);
 }
+
+/* ---- with a connection ---- */
+
+static unsigned opened;
+
+static void count_opened(void *owner)
+{
+    (void)owner;
+    opened++;
+}
+
+static void ignore_lost(const char *why, void *owner)
+{
+    (void)why;
+    (void)owner;
+}
+
+/* Its turn has come. */
+static void open_one(struct visit *visit)
+{
+    static const struct smtp_connection_ops ops = { .on_open = count_opened,
+                                                    .on_lost = ignore_lost };
+    struct smtp_connection *connection;
+    struct reason why = { "" };
+    struct smtp_dial dial = { .loop = loop,
+                              .answer = answer,
+                              .port = peers[0]->port,
+                              .timeouts = version->profile->timeouts,
+                              .ehlo_name = "gw.test" };
+
+    smtp_guest_dial(visit->guest, &dial);
+    cr_assert_eq(smtp_connection_open(&dial, &ops, NULL, &connection, &why), 0, "%s", why.text);
+    smtp_guest_opened(visit->guest, connection);
+    UNTIL(loop, opened == 1);
+}
+
+Test(pool_guests, SP49_the_lease_of_one_that_has_left_goes_back_when_its_connection_has_ended)
+{
+    struct visit visit = { 0 };
+
+    come(&visit);
+    UNTIL(loop, visit.turns == 1);
+    open_one(&visit);
+    leave(&visit);
+    turn_a_while();
+    cr_assert_eq(lender_at(version, 0)->out, 1u);
+    peer_hang_up_all(peers[0]);
+    UNTIL(loop, lender_at(version, 0)->out == 0);
+}
+
+Test(pool_guests, the_pool_s_end_cuts_what_those_that_have_left_had_open)
+{
+    struct visit visit = { 0 };
+
+    come(&visit);
+    UNTIL(loop, visit.turns == 1);
+    open_one(&visit);
+    leave(&visit);
+    smtp_pool_free(&pool);
+    UNTIL(loop, peers[0]->open == 0);
+    directory_watch(directory, NULL, NULL);
+}
