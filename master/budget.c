@@ -397,17 +397,21 @@ static void call_back_another(const struct budget *budget, struct account *accou
         reclaim(budget, account, best, 1);
 }
 
-/* One idle connection of somebody who does not wait himself. */
+/* One idle connection, rather of somebody who does not wait himself. What others have wanted may be
+ * wanted no more: their deliveries got connections from each other. */
 void budget_want_idle(struct budget *budget, struct account *account)
 {
+    unsigned best = ID_SLOTS;
+
     for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
         const struct share *share = &account->shares[slot];
 
-        if (share->wanted == 0 && share->idle > share->reclaimed) {
-            reclaim(budget, account, slot, 1);
-            return;
-        }
+        if (share->idle > share->reclaimed &&
+            (best == ID_SLOTS || (share->wanted == 0 && account->shares[best].wanted > 0)))
+            best = slot;
     }
+    if (best < ID_SLOTS)
+        reclaim(budget, account, best, 1);
 }
 
 void budget_tend(struct budget *budget)

@@ -328,6 +328,25 @@ Test(budget, SP49_who_was_served_can_wait_again)
     cr_assert_geq(clock_mono_ms() - begun_ms, 990);
 }
 
+/* His deliveries got connections from each other since: nobody waits there, only the want is left.
+ */
+Test(budget, SP49_what_somebody_once_wanted_does_not_keep_his_idle_connections_from_who_waits)
+{
+    int64_t begun_ms = clock_mono_ms();
+
+    set_profile(1, 1, 2);
+    want(0, 1);
+    want(1, 1);
+    want(1, 1);
+    want(0, 1);
+    (void)say_idle(1, 1);
+    while (fakes[1].reclaimed == 0 && clock_mono_ms() - begun_ms < 5000) {
+        budget_tend(budget);
+        loop_turn(loop, 50);
+    }
+    cr_assert_eq(fakes[1].reclaimed, 1u);
+}
+
 /* Whoever waits gives up his own by himself. */
 Test(budget, SP49_idle_ones_are_ended_where_nobody_waits)
 {
