@@ -102,13 +102,16 @@ static void on_open(void *owner)
     smtp_connection_quit(probe->connection);
 }
 
-static void on_farewell(const struct smtp_reply *reply, void *owner)
+/* A server that has said 221 may count it still: its lease goes back when its end was seen (SP49).
+ */
+static void on_gone(struct smtp_connection *connection, void *arg)
 {
-    struct health_probe *probe = owner;
+    struct health_probe *probe = arg;
 
-    (void)reply;
+    (void)connection;
     probe->connection = NULL;
-    loop_timer_set_ms(probe->limit, 0);
+    if (probe->is_answered)
+        loop_timer_set_ms(probe->limit, 0);
 }
 
 static void on_failed(const struct smtp_failure *failure, void *owner)
@@ -118,7 +121,6 @@ static void on_failed(const struct smtp_failure *failure, void *owner)
     bool is_crowded = probe->order.others > 0 ||
                       smtp_pool_open_to(prober->pool, probe->profile, probe->order.server) > 0;
 
-    probe->connection = NULL;
     if (failure->event == SMTP_SHORT)
         answer(probe, IPC_WORD_UNDECIDED, failure->text);
     else if (failure->is_too_many && is_crowded)
@@ -131,7 +133,6 @@ static void on_failed(const struct smtp_failure *failure, void *owner)
 static const struct smtp_connection_ops probe_ops = {
     .on_open = on_open,
     .on_failed = on_failed,
-    .on_farewell = on_farewell,
 };
 
 /* One of the server's max_connections like any other (SP49): its lease came with the order, and
@@ -147,6 +148,8 @@ static void open_connection(struct health_probe *probe)
         .ehlo_name =
             profile->ehlo_name != NULL ? profile->ehlo_name : probe->prober->conf->top_hostname,
         .source_address = profile->source_address,
+        .on_gone = on_gone,
+        .on_gone_arg = probe,
     };
     struct reason why = { "" };
     int err = smtp_security_get(probe->prober->keeper, probe->profile, probe->order.server,

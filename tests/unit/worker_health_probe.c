@@ -163,16 +163,25 @@ Test(health_probe, SP23_a_server_that_answers_is_left_with_quit_and_sent_no_mail
     cr_expect_eq(told.messages, 0u, "the pool has nothing to do with it");
 }
 
-Test(health_probe, SP49_its_lease_is_kept_until_the_server_has_ended_it)
+static void expect_lease_until_the_end(const char *farewell)
 {
-    put_version(1, 0, POOLED);
-    peer_on(peers[0], "QUIT", "", -1);
+    heard = 0;
+    peers[0]->log[0] = '\0';
+    peers[0]->rule_count = 0;
+    peer_on(peers[0], "QUIT", farewell, -1);
     ask_for(PROFILE, 1, 0);
     UNTIL(loop, strstr(peers[0]->log, "QUIT|") != NULL && heard == 1);
     turn_a_while();
-    cr_assert_eq(leases()->out, 1u);
+    cr_expect_eq(leases()->out, 1u, "'%s' is no end", farewell);
     peer_hang_up_all(peers[0]);
     UNTIL(loop, leases()->out == 0);
+}
+
+Test(health_probe, SP49_its_lease_is_kept_until_the_server_has_ended_it)
+{
+    put_version(1, 0, POOLED);
+    expect_lease_until_the_end("");
+    expect_lease_until_the_end("221 2.0.0 bye");
 }
 
 static const struct {
