@@ -8,13 +8,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
 from peer.gateway import Gateway
 from peer.secured import Papers, log_of, put, send, uri
-from peer.servers import DROP, HANG, ScriptedServer
+from peer.servers import DROP, HANG, Login, ScriptedServer
 
 OFFERS = ("good", "not offered", "bad CA", "wrong name", "expired", "client certificate demanded")
 WISHES = ("none", "starttls_optional", "starttls_required", "smtps")
 
 # What becomes of the mail: "tls", "clear", or None: the server fails, with these words.
 CLEAR, TLS = "clear", "tls"
+NAME, PASSWORD = "gateway", "tell-nobody-of-it"
 EXPECTED = {
     ("none", None): CLEAR,
     ("starttls_optional", "not offered"): CLEAR,
@@ -185,9 +186,13 @@ class Misfit:
     """What is set, what is there, and what the connection test says at which step."""
 
     def __init__(self, step, words, offer="good", wish="starttls_required", there="starttls",
-                 ca=True, replies=None):
+                 ca=True, replies=None, login=None, more=None):
+        """`login`: what the server knows; the profile then has a name and a password."""
         self.step, self.words, self.offer, self.wish = step, words, offer, wish
         self.there, self.ca, self.replies = there, ca, replies
+        self.login, self.more = login, dict(more or {})
+        if login is not None:
+            self.more.update(username=NAME, password=PASSWORD)
 
 
 MISFITS = {
@@ -208,6 +213,32 @@ MISFITS = {
                           replies={"STARTTLS": "454 4.7.0 not available"}),
     "injected": Misfit("starttls", "does not come from the server alone",
                        replies={"STARTTLS": "220 go\r\n250 injected"}),
+    "dropped": Misfit("starttls", "closed the connection", replies={"STARTTLS": DROP}),
+    "wrong password": Misfit("auth", "check `username` and `password`",
+                             login=Login(NAME, "another")),
+    "no AUTH": Misfit("auth", "remove `username` and `password`", login=Login(NAME, PASSWORD, ()),
+                      replies={"EHLO": "250-sink.test\r\n250 STARTTLS"}),
+    "AUTH only in TLS": Misfit("auth", "set `encryption` to starttls_required", wish="none",
+                               login=Login(NAME, PASSWORD, only_in_tls=True)),
+    "AUTH in clear after all": Misfit("auth", "set `encryption` to starttls_required",
+                                      wish="starttls_optional", there="clear",
+                                      login=Login(NAME, PASSWORD)),
+    "AUTH to anyone": Misfit("auth", "paste its CA into `ca`", wish="starttls_optional",
+                             offer="bad CA", login=Login(NAME, PASSWORD)),
+    "no mechanism of ours": Misfit("auth", "allow one of these",
+                                   login=Login(NAME, PASSWORD, ("GSSAPI", "NTLM"))),
+    "AUTH not now": Misfit("auth", "try again, or ask its administrator",
+                           login=Login(NAME, PASSWORD), replies={"AUTH": "454 4.7.0 not now"}),
+    "greeting 554": Misfit("greeting", "let its administrator allow our address",
+                           replies={"CONNECT": "554 5.7.1 not you"}),
+    "greeting 421": Misfit("greeting", "try again, or ask its administrator",
+                           replies={"CONNECT": "421 4.3.2 busy"}),
+    "no greeting": Misfit("greeting", "sent no greeting", replies={"CONNECT": HANG}),
+    "not SMTP": Misfit("greeting", "no SMTP server",
+                       replies={"CONNECT": "HTTP/1.1 400 Bad Request"}),
+    "our name refused": Misfit("ehlo", "set `ehlo_name`",
+                               replies={"EHLO": "550 5.7.1 no", "HELO": "550 5.7.1 no"}),
+    "nobody there": Misfit("connect", "does the server listen on this port?", there="nowhere"),
 }
 
 
@@ -219,9 +250,12 @@ def test_SP51_the_connection_test_names_the_step_and_what_to_do(t):
     file = t.path("profile.json")
     for what, misfit in MISFITS.items():
         tls = papers.context(misfit.offer) if misfit.there != "clear" else None
-        server = ScriptedServer(t, tls=tls, smtps=misfit.there == "smtps", replies=misfit.replies)
+        server = ScriptedServer(t, tls=tls, smtps=misfit.there == "smtps", replies=misfit.replies,
+                                login=misfit.login)
+        if misfit.there == "nowhere":
+            server.stop()
         profile = {"name": what, "type": "smtp", "servers": [uri(server, misfit.wish == "smtps")],
-                   "timeouts": {"greeting": 1, "handshake": 2}}
+                   "timeouts": {"greeting": 1, "handshake": 2}, **misfit.more}
         if misfit.wish != "smtps":
             profile["encryption"] = misfit.wish
         if misfit.ca:
@@ -232,6 +266,7 @@ def test_SP51_the_connection_test_names_the_step_and_what_to_do(t):
         step = failed_step(json.loads(done.stdout))
         assert step["step"] == misfit.step and misfit.words in step["text"], (what, step)
         assert not any(c.startswith(("MAIL", "RCPT")) for c in server.commands), what
+        assert PASSWORD not in done.stdout + done.stderr
     return f"{len(MISFITS)} misconfigurations"
 
 
