@@ -422,3 +422,25 @@ Test(connection, quitting_while_it_opens_ends_it)
     cr_assert_eq(seen.farewells, 0u);
     cr_assert_eq(seen.failed + seen.lost + seen.opened, 0u);
 }
+
+/* ---- TLS ---- */
+
+/* A reload makes contexts anew: the profile's own hold on the old one ends meanwhile. */
+Test(connection, SP30_its_context_outlives_a_reload_while_it_connects)
+{
+    const struct tls_trust trust = { .ca_file = "" };
+    const struct tls_identity none = { "", "" };
+    struct tls_context *context = NULL;
+    struct reason why = { "" };
+    struct seen seen = { 0 };
+    struct smtp_dial with = dial(&seen);
+
+    cr_assert_eq(tls_client_new(&trust, &none, 1, &context, &why), 0, "%s", why.text);
+    with.security = (struct smtp_security){ .tls = SMTP_TLS_AT_ONCE,
+                                            .context = context,
+                                            .server = { .host = "127.0.0.1" } };
+    open_with(&seen, &with);
+    tls_release(context);
+    UNTIL(loop, seen.failed == 1);
+    cr_assert_eq(seen.opened, 0u, "the server does not speak TLS");
+}

@@ -202,6 +202,7 @@ void smtp_connection_leave(struct smtp_connection *c)
         return;
     resolver_answer_release(c->dial.answer);
     smtp_connection_forget_login(c);
+    tls_release(c->dial.security.context);
     free(c);
 }
 

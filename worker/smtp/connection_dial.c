@@ -127,6 +127,8 @@ int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connect
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     c->dial = *dial;
     resolver_answer_hold(dial->answer);
+    if (dial->security.context != NULL)
+        tls_hold(dial->security.context); /* a reload may replace it before it is needed */
     c->ops = ops;
     c->owner = owner;
     c->address = dial->first;
@@ -140,6 +142,7 @@ int smtp_connection_open(const struct smtp_dial *dial, const struct smtp_connect
     (void)reason_set(reterr_why, err, "%s",
                      c->failures.text[0] != '\0' ? c->failures.text : "no further address");
     resolver_answer_release(c->dial.answer);
+    tls_release(c->dial.security.context);
     free(c);
     return err;
 }

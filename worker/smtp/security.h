@@ -21,9 +21,9 @@ enum smtp_tls {
 struct smtp_security {
     enum smtp_tls tls;
     bool must_verify;            /* a certificate that does not check out is a failure */
-    struct tls_context *context; /* borrowed while the session is opened; NULL: none is needed */
+    struct tls_context *context; /* a connection holds it; NULL: none is needed */
     struct tls_server server;    /* its host, too */
-    const char *username;        /* borrowed like the context, as the next; NULL: no login */
+    const char *username;        /* borrowed while the session is opened, as the next; NULL: none */
     const char *password;
     bool may_be_anyone; /* the password may go to a certificate that does not check out */
 };
