@@ -63,6 +63,7 @@ struct lane {
     uint32_t profile;
     TAILQ_ENTRY(lane) turn; /* among those that have something ready */
     struct group_list ready[READY_CLASS_COUNT];
+    struct group *put_back[READY_CLASS_COUNT]; /* the last in front that was; NULL: none is left */
     uint64_t ready_count;
     uint64_t counts[QUEUE_STATE_COUNT];
     unsigned in_flight;
@@ -95,7 +96,9 @@ void queue_set_complete(struct queue *queue, bool is_complete);
 
 /* ---- states ---- */
 
-void queue_set_ready(struct queue *queue, struct group *group, bool at_head);
+/* `in_front`: it was in line before, so it stands before all that was not, behind what came back
+ * earlier. */
+void queue_set_ready(struct queue *queue, struct group *group, bool in_front);
 void queue_set_out(struct queue *queue, struct group *group);
 void queue_set_held(struct queue *queue, struct group *group);
 void queue_set_failed(struct queue *queue, struct group *group);

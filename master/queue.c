@@ -202,7 +202,7 @@ int64_t queue_wake(struct queue *queue, size_t max)
     while ((group = due_heap_first(&queue->waiting)) != NULL && group->due_ms <= now_ms) {
         if (max-- == 0)
             return 0;
-        queue_set_ready(queue, group, false);
+        queue_set_ready(queue, group, group->has_kept_turn); /* one that found no room, say */
     }
     if (!TAILQ_EMPTY(&queue->forgettable))
         return 0;

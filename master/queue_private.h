@@ -28,7 +28,7 @@ struct queue {
 /* Takes it out of the list of its state; the state stays. */
 void queue_leave(struct queue *queue, struct group *group);
 void queue_count(struct queue *queue, struct group *group, enum queue_state state, int by);
-/* The one setter of states. `at_head` is for QUEUE_READY. */
-void queue_move(struct queue *queue, struct group *group, enum queue_state state, bool at_head);
+/* The one setter of states. `in_front` is for QUEUE_READY. */
+void queue_move(struct queue *queue, struct group *group, enum queue_state state, bool in_front);
 
 #endif

@@ -46,30 +46,45 @@ void queue_leave(struct queue *queue, struct group *group)
     } else if (group->state == QUEUE_READY && group->ready_class == READY_CLASS_COUNT) {
         TAILQ_REMOVE(&queue->suspects, group, link);
     } else if (group->state == QUEUE_READY) {
+        if (lane->put_back[group->ready_class] == group) /* all before it were put back, too */
+            lane->put_back[group->ready_class] = TAILQ_PREV(group, group_list, link);
         TAILQ_REMOVE(&lane->ready[group->ready_class], group, link);
         if (--lane->ready_count == 0)
             TAILQ_REMOVE(&queue->turns, lane, turn);
     }
 }
 
-static void enter_ready(struct queue *queue, struct group *group, bool at_head)
+/* Many come back one after the other, from a segment that was emptied, say: they keep their order.
+ */
+static void put_in_front(struct lane *lane, struct group *group)
+{
+    struct group **last = &lane->put_back[group->ready_class];
+
+    if (*last != NULL)
+        TAILQ_INSERT_AFTER(&lane->ready[group->ready_class], *last, group, link);
+    else
+        TAILQ_INSERT_HEAD(&lane->ready[group->ready_class], group, link);
+    *last = group;
+}
+
+static void enter_ready(struct queue *queue, struct group *group, bool in_front)
 {
     struct lane *lane = group->lane;
-    struct group_list *list = &queue->suspects;
 
-    group->ready_class = READY_CLASS_COUNT;
-    if (!is_suspect(group)) {
-        group->ready_class = group->attempts == 0 ? READY_NEW : READY_DEFERRED;
-        list = &lane->ready[group->ready_class];
-        if (lane->ready_count++ == 0)
-            TAILQ_INSERT_TAIL(&queue->turns, lane, turn);
-        if (group->received_s < lane->oldest_s)
-            lane->oldest_s = group->received_s;
+    if (is_suspect(group)) {
+        group->ready_class = READY_CLASS_COUNT;
+        TAILQ_INSERT_TAIL(&queue->suspects, group, link);
+        return;
     }
-    if (at_head)
-        TAILQ_INSERT_HEAD(list, group, link);
+    group->ready_class = group->attempts == 0 ? READY_NEW : READY_DEFERRED;
+    if (lane->ready_count++ == 0)
+        TAILQ_INSERT_TAIL(&queue->turns, lane, turn);
+    if (group->received_s < lane->oldest_s)
+        lane->oldest_s = group->received_s;
+    if (in_front)
+        put_in_front(lane, group);
     else
-        TAILQ_INSERT_TAIL(list, group, link);
+        TAILQ_INSERT_TAIL(&lane->ready[group->ready_class], group, link);
 }
 
 void queue_count(struct queue *queue, struct group *group, enum queue_state state, int by)
@@ -83,14 +98,14 @@ static struct group_list *gone_list(struct queue *queue, const struct group *gro
     return group->may_be_twice ? &queue->gone_twice : &queue->gone[group->place.slot];
 }
 
-void queue_move(struct queue *queue, struct group *group, enum queue_state state, bool at_head)
+void queue_move(struct queue *queue, struct group *group, enum queue_state state, bool in_front)
 {
     queue_leave(queue, group);
     queue_count(queue, group, group->state, -1);
     group->state = (uint8_t)state;
     queue_count(queue, group, state, 1);
     if (state == QUEUE_READY)
-        enter_ready(queue, group, at_head);
+        enter_ready(queue, group, in_front);
     else if (state == QUEUE_WAITING)
         due_heap_push(&queue->waiting, group);
     else if (state == QUEUE_GONE)
@@ -99,9 +114,9 @@ void queue_move(struct queue *queue, struct group *group, enum queue_state state
 
 /* ---- the setters ---- */
 
-void queue_set_ready(struct queue *queue, struct group *group, bool at_head)
+void queue_set_ready(struct queue *queue, struct group *group, bool in_front)
 {
-    queue_move(queue, group, QUEUE_READY, at_head);
+    queue_move(queue, group, QUEUE_READY, in_front);
 }
 
 void queue_set_out(struct queue *queue, struct group *group)

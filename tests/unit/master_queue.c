@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -72,6 +73,56 @@ Test(queue, new_mail_is_ready_in_order_of_arrival)
     cr_assert_eq(TAILQ_FIRST(&lane->ready[READY_NEW])->place.id, 7);
     cr_assert_eq(TAILQ_FIRST(queue_turns(queue)), lane);
     cr_assert_eq(queue_state_count(queue, QUEUE_READY), 2);
+}
+
+/* The ids of what is ready and new, in the order in which it goes. */
+static void assert_order(const uint64_t *ids, size_t count)
+{
+    const struct lane *lane = queue_lane_known(queue, 1);
+    const struct group *group = TAILQ_FIRST(&lane->ready[READY_NEW]);
+
+    for (size_t i = 0; i < count; i++, group = TAILQ_NEXT(group, link))
+        cr_assert_eq(group->place.id, ids[i], "at %zu: %" PRIu64, i, group->place.id);
+    cr_assert_null(group);
+}
+
+#define ASSERT_ORDER(...) \
+    assert_order((uint64_t[]){ __VA_ARGS__ }, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8)
+
+/* As when the segment is emptied in which they lie: mail older than what came meanwhile goes before
+ * it, again and again, and the oldest of it first. */
+Test(queue, MQ0A_what_comes_back_from_a_check_keeps_its_order_before_what_is_new)
+{
+    struct group *groups[6];
+
+    for (uint64_t id = 0; id < 6; id++)
+        groups[id] = add(id + 1, 0, 1);
+    for (unsigned i = 0; i < 4; i++)
+        queue_set_checking(queue, groups[i]);
+    ASSERT_ORDER(5, 6);
+    for (unsigned i = 0; i < 3; i++)
+        queue_restore(queue, groups[i]);
+    ASSERT_ORDER(1, 2, 3, 5, 6);
+    queue_set_out(queue, groups[0]);
+    queue_restore(queue, groups[3]);
+    ASSERT_ORDER(2, 3, 4, 5, 6);
+    queue_set_out(queue, groups[3]); /* the last of them */
+    queue_set_checking(queue, groups[4]);
+    queue_restore(queue, groups[4]);
+    ASSERT_ORDER(2, 3, 5, 6);
+}
+
+Test(queue, MQ0A_what_found_no_room_goes_before_what_is_new)
+{
+    struct group *first = add(1, 0, 1), *second = add(2, 0, 1);
+
+    add(3, 0, 1);
+    first->has_kept_turn = second->has_kept_turn = true;
+    queue_set_waiting_ms(queue, first, -2);
+    queue_set_waiting_ms(queue, second, -1);
+    ASSERT_ORDER(3);
+    (void)queue_wake(queue, 10);
+    ASSERT_ORDER(1, 2, 3);
 }
 
 Test(queue, a_second_report_of_a_known_group_is_harmless)
