@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/auto.h"
+#include "common/clock.h"
 #include "common/spool_format.h"
 #include "common/spool_path.h"
 #include "worker/disk.h"
@@ -49,6 +51,18 @@ static int take_lock(int slot_fd)
     return err;
 }
 
+/* Whoever removed what the slot's last worker left may still be at it: that takes two syncs. */
+static int wait_for_lock(int slot_fd)
+{
+    const int64_t give_up_ms = clock_mono_ms() + SLOT_DIR_LOCK_WAIT_MS;
+    const struct timespec pause = { .tv_nsec = 5000000 };
+    int fd;
+
+    while ((fd = take_lock(slot_fd)) == -EBUSY && clock_mono_ms() < give_up_ms)
+        (void)nanosleep(&pause, NULL);
+    return fd;
+}
+
 static int open_all(const char *spool_dir, struct slot_dir *dir)
 {
     char name[16];
@@ -68,7 +82,7 @@ static int open_all(const char *spool_dir, struct slot_dir *dir)
     dir->fd = open_folder(dir->spool_fd, name);
     if (dir->fd < 0)
         return dir->fd;
-    dir->lock_fd = take_lock(dir->fd);
+    dir->lock_fd = wait_for_lock(dir->fd);
     if (dir->lock_fd < 0)
         return dir->lock_fd;
     err = disk_sync(dir->spool_fd);

@@ -10,6 +10,8 @@
 
 #include "common/reason.h"
 
+#define SLOT_DIR_LOCK_WAIT_MS 5000
+
 struct slot_dir {
     unsigned slot;
     int spool_fd; /* <state_dir>/spool */
@@ -18,10 +20,11 @@ struct slot_dir {
 };
 
 /* Makes the folders that are missing, takes the lock, and syncs all names, also those that an
- * earlier life removed. -EBUSY: another process has the lock. */
+ * earlier life removed. Waits for the lock. -EBUSY: another process kept it for all that time. */
 int slot_dir_open(const char *spool_dir, unsigned slot, struct slot_dir *ret_dir,
                   struct reason *reterr_why);
-/* Another slot's folder in the same spool, if it is there, with its lock. */
+/* Another slot's folder in the same spool, if it is there, with its lock. -EBUSY: it has a worker.
+ */
 int slot_dir_open_again(const struct slot_dir *own, unsigned slot, struct slot_dir *ret_dir);
 void slot_dir_close(struct slot_dir *dir);
 
