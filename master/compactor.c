@@ -19,6 +19,7 @@
 #define RUN_PLACES_MAX 65536U /* in one run: what more there is has another */
 #define REST_MS        10000  /* of a segment in which something had to stay */
 #define BAD_REST_MS    60000  /* the same, because of an error */
+#define READY_MS       10000
 
 static void on_timer(void *arg);
 
@@ -30,7 +31,12 @@ struct compactor *compactor_new(struct loop *loop, struct queue *queue, struct s
     if (compactor == NULL)
         return NULL;
     *compactor = (struct compactor){
-        .loop = loop, .queue = queue, .segments = segments, .workers = workers, .cells = cells
+        .loop = loop,
+        .queue = queue,
+        .segments = segments,
+        .workers = workers,
+        .cells = cells,
+        .ready_ms = READY_MS,
     };
     TAILQ_INIT(&compactor->runs);
     compactor->timer = loop_timer_new(loop, on_timer, compactor);
@@ -58,6 +64,11 @@ void compactor_free(struct compactor **compactor)
     loop_timer_free(&(*compactor)->timer);
     free(*compactor);
     *compactor = NULL;
+}
+
+void compactor_set_ready_ms(struct compactor *compactor, int64_t ready_ms)
+{
+    compactor->ready_ms = ready_ms;
 }
 
 void compactor_stop(struct compactor *compactor)
@@ -110,10 +121,10 @@ static void end_run(struct compactor *compactor, struct run *run)
     free_run(compactor, run);
 }
 
-/* What would only end like this again waits, each time longer. */
+/* What would only end like this again waits, each time longer; what is about to leave does not. */
 static void end_in_vain(struct compactor *compactor, struct run *run, int64_t rest_ms)
 {
-    segments_rest(compactor->segments, run->what.slot, run->what.segment, rest_ms, true);
+    segments_rest(compactor->segments, run->what.slot, run->what.segment, rest_ms, !run->is_young);
     end_run(compactor, run);
 }
 
@@ -137,6 +148,12 @@ static bool add_place(struct run *run, const struct group *group)
     return true;
 }
 
+/* A backlog that moves on would be copied again and again, and what came later would go first. */
+static bool is_about_to_leave(const struct run *run, const struct group *group)
+{
+    return run->is_young && group->state == QUEUE_READY;
+}
+
 /* What is out, or being looked at, stays, and with it all of its record: its cell says that it is
  * alive, and it is not listed. */
 static void look_at(struct compactor *compactor, struct run *run, struct group *group)
@@ -147,7 +164,7 @@ static void look_at(struct compactor *compactor, struct run *run, struct group *
         group->note_segment == run->what.segment && group->note_slot == run->what.slot;
 
     if ((!is_record && !is_note) || group->state == QUEUE_GONE || group->state == QUEUE_OUT ||
-        group->state == QUEUE_CHECKING)
+        group->state == QUEUE_CHECKING || is_about_to_leave(run, group))
         return;
     run->is_cut = run->is_cut || run->count == RUN_PLACES_MAX;
     if (!run->is_cut && add_place(run, group))
@@ -227,6 +244,8 @@ static bool begin_run(struct compactor *compactor)
         return false;
     run->what = what;
     run->worker = worker_for(compactor, what.slot)->slot;
+    run->is_young =
+        segments_age_ms(compactor->segments, what.slot, what.segment) < compactor->ready_ms;
     segments_set_compacting(compactor->segments, run->worker, true);
     TAILQ_INSERT_TAIL(&compactor->runs, run, link);
     return true;

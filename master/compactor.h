@@ -24,6 +24,9 @@ struct workers;
 struct compactor *compactor_new(struct loop *loop, struct queue *queue, struct segments *segments,
                                 struct workers *workers, struct cells *cells);
 void compactor_free(struct compactor **compactor);
+/* Mail that is ready stays for so long after its segment was sealed: it is about to leave by
+ * itself. At first 10 s. */
+void compactor_set_ready_ms(struct compactor *compactor, int64_t ready_ms);
 void compactor_stop(struct compactor *compactor); /* begins nothing more */
 
 /* A segment was sealed: perhaps hardly anything in it is alive any more. */

@@ -31,6 +31,7 @@ struct run {
     uint32_t next;            /* group to be looked at */
     struct ipc_place *places; /* `reserved` is the group's number */
     size_t count, room;
+    bool is_young; /* what is ready there is about to leave by itself */
     bool is_cut;   /* there are more than one run takes */
     bool is_short; /* of memory */
 };
@@ -45,6 +46,7 @@ struct compactor {
     struct cells *cells;
     struct loop_timer *timer;
     struct run_list runs;
+    int64_t ready_ms;
     bool is_stopped;
 };
 

@@ -129,6 +129,7 @@ void scans_own_began(struct scans *scans, struct worker *worker)
     scans->slots[worker->slot].is_wanted = false;
     worker->is_recovering = true;
     queue_scan_began(scans->queue, worker->slot);
+    segments_read_anew(scans->segments, worker->slot);
     update_hold(scans);
 }
 

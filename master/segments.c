@@ -110,6 +110,14 @@ static void hand_back(struct segments *segments, struct segment_entry *entry)
         entry->phase = IN_USE;
         return;
     }
+    if (!entry->is_sealed) { /* its slot has been read anew since: whether it is there is unknown */
+        forget(segments, entry);
+        return;
+    }
+    if (segments->holds > 0) { /* it may be being read */
+        entry->phase = RELEASED;
+        return;
+    }
     if (owner == NULL)
         owner = workers_least_loaded(segments->workers); /* a surplus slot: whoever is there */
     entry->phase = RELEASED;
@@ -291,8 +299,29 @@ void segments_unhold(struct segments *segments)
     if (--segments->holds > 0)
         return;
     /* From the end: what is handed back leaves the array, and a later one takes its place. */
+    segments_workers_changed(segments);
     for (size_t i = segments->count; i-- > 0;)
         consider(segments, segments->items[i]);
+}
+
+/* A number is given to another file when no file has it any more, so what was said of it, by a scan
+ * while the file was being removed perhaps, must not be taken for what is said of the next. */
+void segments_read_anew(struct segments *segments, unsigned slot)
+{
+    for (size_t i = segments->count; i-- > 0;) {
+        struct segment_entry *entry = segments->items[i];
+
+        if (entry->slot != slot)
+            continue;
+        if (entry->phase == POSTPONED) {
+            TAILQ_REMOVE(&segments->postponed, entry, link);
+            entry->phase = IN_USE;
+        }
+        entry->is_sealed = false;
+        entry->bytes = 0;
+        if (entry->pins == 0 && entry->phase != ANNOUNCED)
+            forget(segments, entry);
+    }
 }
 
 void segments_worker_gone(struct segments *segments, const struct worker *worker)
@@ -309,7 +338,7 @@ void segments_worker_gone(struct segments *segments, const struct worker *worker
 void segments_workers_changed(struct segments *segments)
 {
     for (size_t i = segments->count; i-- > 0;) {
-        if (segments->items[i]->phase == RELEASED)
+        if (segments->items[i]->phase == RELEASED) /* it may stay so */
             hand_back(segments, segments->items[i]);
     }
 }

@@ -48,6 +48,8 @@ void segments_retire(struct segments *segments, unsigned slot, uint32_t number);
 typedef bool segments_may(unsigned slot, void *arg);
 bool segments_choose(const struct segments *segments, int64_t now_ms, segments_may *may, void *arg,
                      struct ipc_segment *ret_segment);
+/* For how long it has been sealed; INT64_MAX if its disk has refused it: nothing may stay there. */
+int64_t segments_age_ms(const struct segments *segments, unsigned slot, uint32_t number);
 /* Not chosen again for so long; in vain once more, for twice as long as the last time. */
 void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms,
                    bool is_in_vain);
@@ -58,6 +60,10 @@ int segments_released(struct segments *segments, const struct worker *worker, un
 /* Not all that pins is known for the moment. Each hold ends with one segments_unhold(). */
 void segments_hold(struct segments *segments);
 void segments_unhold(struct segments *segments);
+
+/* The slot's own worker begins to read all of it: what is sealed there it will say again, and what
+ * was said before counts no more. */
+void segments_read_anew(struct segments *segments, unsigned slot);
 
 /* A worker's process ended: it has let go of all. */
 void segments_worker_gone(struct segments *segments, const struct worker *worker);

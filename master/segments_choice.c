@@ -57,6 +57,15 @@ bool segments_choose(const struct segments *segments, int64_t now_ms, segments_m
     return true;
 }
 
+int64_t segments_age_ms(const struct segments *segments, unsigned slot, uint32_t number)
+{
+    const struct segment_entry *entry = segments_find(segments, slot, number);
+
+    return entry == NULL || entry->is_retired
+               ? INT64_MAX
+               : loop_now_ms(segments->workers->loop) - entry->sealed_ms;
+}
+
 void segments_rest(struct segments *segments, unsigned slot, uint32_t number, int64_t for_ms,
                    bool is_in_vain)
 {

@@ -13,7 +13,7 @@ enum segment_phase {
     IN_USE,    /* written to, or pinned, or held */
     POSTPONED, /* a job that may have left a note in it is still under way */
     ANNOUNCED, /* SEGMENT_GONE is out: some worker has not answered yet */
-    RELEASED,  /* its slot's worker was not there to be told SEGMENT_REUSE */
+    RELEASED,  /* its slot's worker was not there to be told SEGMENT_REUSE, or scans went on */
 };
 
 struct segment_entry {

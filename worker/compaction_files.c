@@ -43,6 +43,8 @@ int compaction_open(struct compaction *c, const struct spool_disk *disk)
 {
     int err;
 
+    if (c->slot == disk->dir->slot && spool_disk_is_writing(disk, c->segment))
+        return -EBUSY; /* the copies would be written to where they come from */
     qsort(c->places, c->count, sizeof(*c->places), compare_places);
     c->slot_fd = spool_disk_open_slot(disk, c->slot);
     if (c->slot_fd < 0)

@@ -99,7 +99,7 @@ static void on_chunk(struct sync_job *job)
 
 /* ---- RESCAN ---- */
 
-static void rescan_work(struct sync_job *job, void *arg)
+static void rescan_later(struct sync_job *job, void *arg)
 {
     struct order *order = (struct order *)job;
     struct spool_disk *disk = arg;
@@ -111,6 +111,15 @@ static void rescan_work(struct sync_job *job, void *arg)
     if (order->err == 0)
         disk->recoveries[disk->recovery_count++] = recovery;
     sync_list_add(&disk->out, job);
+}
+
+/* After the segments that were given back before: they are to be found gone. */
+static void rescan_work(struct sync_job *job, void *arg)
+{
+    struct spool_disk *disk = arg;
+
+    job->work = rescan_later;
+    sync_list_add(&disk->later, job);
 }
 
 static void rescan_done(struct sync_job *job)

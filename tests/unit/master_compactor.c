@@ -29,6 +29,27 @@ Test(compactor, all_that_rests_is_handed_over_and_goes_on_at_its_new_place)
     WAIT_FOR(gone == 1); /* nothing needs it any more */
 }
 
+/* It would be copied again and again, and what came later would go first. */
+Test(compactor, MQ0A_what_is_ready_is_not_moved_out_of_a_young_segment)
+{
+    const struct ipc_segment_sealed sealed = { .segment = OLD, .bytes = 100000 };
+    struct group *ready = add(1, 0), *held = add(2, 0);
+
+    compactor_set_ready_ms(compactor, 500);
+    queue_set_held(queue, held);
+    segments_sealed(segments, &sealed);
+    WAIT_FOR(orders == 1);
+    cr_assert_eq(order.count, 1);
+    cr_assert_eq(places[0].id, held->place.id);
+    cr_assert_eq(ready->state, QUEUE_READY);
+    cr_assert_eq(say_moved(&places[0], NEW), 0);
+    cr_assert_eq(say_ended(1, 0), 0);
+    compactor_set_ready_ms(compactor, 0); /* as when it has grown old */
+    WAIT_FOR(orders == 2);
+    cr_assert_eq(order.count, 1);
+    cr_assert_eq(places[0].id, ready->place.id);
+}
+
 /* The worker sees that its cell is alive, and leaves the record. */
 Test(compactor, a_group_that_is_out_is_not_handed_over)
 {

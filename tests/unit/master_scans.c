@@ -85,6 +85,13 @@ static void say_rescanned(unsigned by, unsigned slot, int err)
     cr_assert_eq(scans_rescanned(scans, workers.slots[by], &rescanned), 0);
 }
 
+static bool may_be_any(unsigned slot, void *arg)
+{
+    (void)slot;
+    (void)arg;
+    return true;
+}
+
 Test(scans, no_segment_is_used_again_before_all_slots_are_scanned)
 {
     scans_expect(scans, 0);
@@ -96,6 +103,20 @@ Test(scans, no_segment_is_used_again_before_all_slots_are_scanned)
         say_rescanned(slot, slot, 0);
     }
     cr_assert_not(segments_is_held(segments));
+}
+
+Test(scans, MQ02_what_was_said_of_a_slot_counts_no_more_when_its_worker_reads_it)
+{
+    const struct ipc_segment_sealed sealed = { .segment = 5, .bytes = 100000 };
+    struct ipc_segment chosen;
+
+    segments_pin(segments, 0, 5, 100);
+    segments_sealed(segments, &sealed);
+    cr_assert(segments_choose(segments, loop_now_ms(loop), may_be_any, NULL, &chosen));
+    scans_own_began(scans, workers.slots[0]);
+    cr_assert_not(segments_choose(segments, loop_now_ms(loop), may_be_any, NULL, &chosen));
+    segments_sealed(segments, &sealed);
+    cr_assert(segments_choose(segments, loop_now_ms(loop), may_be_any, NULL, &chosen));
 }
 
 Test(scans, MQ03_what_is_finished_stays_known_as_long_as_a_copy_may_be_found)

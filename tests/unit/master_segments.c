@@ -227,6 +227,60 @@ Test(segments, nothing_is_recycled_while_not_all_mail_is_known)
     cr_assert_eq(heard[0].gone, 2);
 }
 
+Test(segments, MQ02_none_is_used_again_while_it_may_be_being_read)
+{
+    seal(1, 5);
+    segments_hold(segments);
+    for (unsigned slot = 0; slot < 3; slot++)
+        release(slot);
+    settle();
+    cr_assert_eq(heard[1].reuse, 0);
+    segments_workers_changed(segments);
+    settle();
+    cr_assert_eq(heard[1].reuse, 0);
+    segments_unhold(segments);
+    settle();
+    cr_assert_eq(heard[1].reuse, 1);
+}
+
+/* Its file may be gone, and another have its number by now. */
+Test(segments, MQ02_what_was_said_before_the_slot_is_read_anew_does_not_count)
+{
+    segments_hold(segments);
+    seal(1, 5);
+    segments_pin(segments, 1, 6, 100);
+    seal(1, 6);
+    seal(2, 7);
+    segments_read_anew(segments, 1);
+    segments_unpin(segments, 1, 6, 100);
+    segments_unhold(segments);
+    settle();
+    cr_assert_eq(heard[0].gone, 1);
+    cr_assert_eq(heard[0].last.slot, 2, "the other slot's");
+    segments_pin(segments, 1, 5, 100);
+    cr_assert_eq(segments_pins(segments, 1, 5), 1, "mail in the new one");
+    segments_unpin(segments, 1, 5, 100);
+    settle();
+    cr_assert_eq(heard[0].gone, 1, "which is being written");
+    seal(1, 5);
+    settle();
+    cr_assert_eq(heard[0].gone, 2);
+}
+
+Test(segments, MQ02_what_all_let_go_after_its_slot_is_read_anew_is_not_used_again_by_that)
+{
+    seal(1, 5);
+    release(0);
+    segments_read_anew(segments, 1);
+    release(1);
+    release(2);
+    settle();
+    cr_assert_eq(heard[1].reuse, 0);
+    seal(1, 5);
+    settle();
+    cr_assert_eq(heard[0].gone, 2, "it is there, and announced afresh");
+}
+
 Test(segments, an_answer_that_nobody_asked_for_is_refused)
 {
     cr_assert_eq(segments_released(segments, workers.slots[0], 1, 5), -EBADMSG);

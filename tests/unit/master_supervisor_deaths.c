@@ -43,7 +43,8 @@ Test(supervisor_deaths, what_it_was_asked_to_let_go_of_it_has_let_go_of)
     cr_assert_eq(segments_released(parts.segments, workers.slots[1], 1, 5), 0);
 }
 
-Test(supervisor_deaths, what_nobody_needs_is_handed_to_its_successor)
+/* Which finds it in its scan: who was to hand it back, or had been told to use it, is gone. */
+Test(supervisor_deaths, MQ02_what_nobody_needs_is_handed_to_its_successor_when_that_has_said_so)
 {
     const struct ipc_segment_sealed sealed = { .slot = 0, .segment = 5, .bytes = 4096 };
 
@@ -51,6 +52,11 @@ Test(supervisor_deaths, what_nobody_needs_is_handed_to_its_successor)
     WAIT_FOR(is_started && !segments_is_held(parts.segments));
     segments_sealed(parts.segments, &sealed);
     kill_first(); /* who was the last to be asked */
+    WAIT_FOR(running() == 1 && !segments_is_held(parts.segments));
+    cr_assert_eq(segments_released(parts.segments, workers.slots[0], 0, 5), -EBADMSG);
+    cr_assert_null(queue_group(parts.queue, REUSED_ID + 5, 0));
+    segments_sealed(parts.segments, &sealed);
+    cr_assert_eq(segments_released(parts.segments, workers.slots[0], 0, 5), 0);
     WAIT_FOR(queue_group(parts.queue, REUSED_ID + 5, 0) != NULL);
 }
 

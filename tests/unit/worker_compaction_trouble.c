@@ -67,6 +67,21 @@ Test(compaction_trouble, orders_that_cannot_be_carried_out_are_answered)
     cr_assert_eq(world->compacted.err, -EBADMSG);
 }
 
+/* The copies would be written to where they come from, again and again. */
+Test(compaction_trouble, MQ02_the_segment_that_is_being_written_is_not_emptied)
+{
+    struct ipc_segment_compact order = { .slot = 0, .count = 1 };
+    struct ipc_place place;
+
+    store(1, SMALL, 1);
+    place = world->queued[0].place;
+    order.segment = place.segment;
+    spooler_compact(world->spooler, &order, memfd_seal("places", &place, sizeof(place)));
+    WORLD_WAIT(world, world->compacted_count == 1);
+    cr_assert_eq(world->compacted.err, -EBUSY);
+    cr_assert_eq(world->compacted.moved, 0);
+}
+
 Test(compaction_trouble, may_be_cut_short_at_any_time)
 {
     struct ipc_place place;
