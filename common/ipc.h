@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         6
+#define IPC_VERSION         7
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_PROBES_MAX      64 /* connection tests under way at a time */
@@ -249,6 +249,14 @@ struct ipc_lease_want { /* that many more are waited for */
     uint32_t reserved;
 };
 
+struct ipc_lease_unwant { /* that many are not waited for any more; and so many were not given */
+    uint64_t server;
+    uint32_t profile;
+    uint32_t count;
+    uint32_t is_patient;
+    uint32_t reserved;
+};
+
 struct ipc_lease { /* the answer, to some or all that were asked for */
     uint64_t server;
     uint32_t profile;
@@ -446,6 +454,8 @@ struct ipc_alert {
     X(CONNECTIONS, WORKER, MASTER, IPC_NO_FD, struct ipc_connections)             \
     X(LEASE_WANT, WORKER, MASTER, IPC_NO_FD, struct ipc_lease_want)               \
     X(LEASE, MASTER, WORKER, IPC_NO_FD, struct ipc_lease)                         \
+    X(LEASE_UNWANT, WORKER, MASTER, IPC_NO_FD, struct ipc_lease_unwant)           \
+    X(LEASE_UNWANTED, MASTER, WORKER, IPC_NO_FD, struct ipc_lease_unwant)         \
     X(LEASE_BACK, WORKER, MASTER, IPC_NO_FD, struct ipc_lease_back)               \
     X(RECLAIM, MASTER, WORKER, IPC_NO_FD, struct ipc_reclaim)                     \
     X(SERVER_ENDED, WORKER, MASTER, IPC_NO_FD, struct ipc_server_ended)           \

@@ -208,6 +208,22 @@ static void wait_for_more(const struct budget *budget, struct account *account, 
     budget_call_back(budget, account);
 }
 
+/* Returns how many were still waited for. */
+static unsigned withdraw(struct account *account, struct share *share, unsigned count,
+                         bool is_patient)
+{
+    unsigned there = is_patient ? share->patient : share->wanted - share->patient;
+
+    count = count < there ? count : there;
+    share->wanted -= count;
+    account->wanted -= count;
+    if (is_patient) {
+        share->patient -= count;
+        account->patient -= count;
+    }
+    return count;
+}
+
 int budget_want(struct budget *budget, struct worker *worker, const struct ipc_lease_want *want)
 {
     struct account *account = budget_account(budget, want->profile, want->server);
@@ -236,6 +252,32 @@ int budget_want(struct budget *budget, struct worker *worker, const struct ipc_l
     return 0;
 }
 
+/* Always answered: until then the worker counts what it takes back as asked for. */
+int budget_unwant(struct budget *budget, struct worker *worker,
+                  const struct ipc_lease_unwant *unwant)
+{
+    struct account *account = budget_account(budget, unwant->profile, unwant->server);
+    struct ipc_lease_unwant answer = *unwant;
+
+    if (unwant->count == 0 || unwant->count > WANT_MAX)
+        return -EBADMSG;
+    answer.count = account == NULL ? 0
+                                   : withdraw(account, &account->shares[worker->slot],
+                                              unwant->count, unwant->is_patient != 0);
+    channel_send(worker->channel, IPC_LEASE_UNWANTED, &answer);
+    return 0;
+}
+
+/* What it waits for, and may wait long for: those who have some keep them while they have work. */
+static void refuse_without(const struct budget *budget, struct account *account,
+                           const struct worker *worker)
+{
+    struct share *share = &account->shares[worker->slot];
+
+    if (share->leases == 0 && share->wanted > share->patient)
+        answer(budget, account, worker, 0, withdraw(account, share, WANT_MAX, false));
+}
+
 int budget_back(struct budget *budget, struct worker *worker, const struct ipc_lease_back *back)
 {
     struct account *account = budget_account(budget, back->profile, back->server);
@@ -255,6 +297,7 @@ int budget_back(struct budget *budget, struct worker *worker, const struct ipc_l
         learn(budget, account, account->out > refused ? account->out - refused : 0);
     }
     budget_serve_wants(budget, account);
+    refuse_without(budget, account, worker);
     budget_look_whether_needed(budget, account);
     return 0;
 }
@@ -276,71 +319,7 @@ int budget_connections(struct budget *budget, const struct worker *worker,
     return change;
 }
 
-/* ---- how long connections live ---- */
-
-static void tell_bears(const struct account *account, const struct worker *worker)
-{
-    const struct ipc_server_bears bears = { .server = account->server,
-                                            .profile = account->profile,
-                                            .idle_ms = account->told.idle_ms,
-                                            .age_ms = account->told.age_ms,
-                                            .messages = account->told.messages };
-
-    channel_send(worker->channel, IPC_SERVER_BEARS, &bears);
-}
-
-/* What workers should know now, told if they do not. One that starts hears it when it is ready. */
-static void tell_all(const struct budget *budget, struct account *account)
-{
-    struct life_span now = life_using(&account->life, loop_now_ms(budget->loop), budget->raise_ms);
-
-    if (now.idle_ms == account->told.idle_ms && now.age_ms == account->told.age_ms &&
-        now.messages == account->told.messages)
-        return;
-    account->told = now;
-    for (unsigned slot = 0; slot < ID_SLOTS; slot++) {
-        const struct worker *worker = budget->workers->slots[slot];
-
-        if (worker != NULL && worker->channel != NULL && worker->state != WORKER_STARTING)
-            tell_bears(account, worker);
-    }
-}
-
-static bool is_known(const struct life_span *span)
-{
-    return span->idle_ms != 0 || span->age_ms != 0 || span->messages != 0;
-}
-
-void budget_ended(struct budget *budget, const struct ipc_server_ended *ended)
-{
-    struct account *account = budget_account(budget, ended->profile, ended->server);
-    const struct life_span end = { ended->idle_ms, ended->age_ms, ended->messages };
-    bool was_known;
-
-    if (account == NULL)
-        return;
-    was_known = is_known(&account->life.learnt);
-    if (!life_ended(&account->life, &end, loop_now_ms(budget->loop)))
-        return;
-    tell_all(budget, account);
-    if (!was_known)
-        log_info("budget", "how long a server lets connections live is known now",
-                 LOG_INT("profile", account->profile), LOG_STR("server", account->text),
-                 LOG_INT("idle_ms", account->life.learnt.idle_ms),
-                 LOG_INT("age_ms", account->life.learnt.age_ms),
-                 LOG_INT("messages", account->life.learnt.messages));
-}
-
-void budget_worker_ready(const struct budget *budget, const struct worker *worker)
-{
-    const struct account *account;
-
-    LIST_FOREACH(account, &budget->accounts, link)
-    {
-        if (is_known(&account->told))
-            tell_bears(account, worker);
-    }
-}
+/* ---- the end of a worker ---- */
 
 void budget_add_counts(struct ipc_pool_counts *sum, const struct ipc_pool_counts *counts)
 {
@@ -423,8 +402,7 @@ void budget_tend(struct budget *budget)
     {
         if (account->is_news)
             tell_learnt(account);
-        if (is_known(&account->life.learnt))
-            tell_all(budget, account);
+        budget_tell_life(budget, account);
         if (account->wanted == 0)
             continue;
         budget_serve_wants(budget, account);

@@ -8,8 +8,10 @@
  *
  * One travels with each delivery that will probably need it. A worker that lacks one asks
  * (LEASE_WANT). Whoever has leases of that account already waits for the next to come free; whoever
- * has none is refused, so that its delivery comes back and goes to a worker that has some. What is
- * not used comes back (LEASE_BACK). What a worker had comes free with the end of its process.
+ * has none, or none any more, is refused, so that its delivery comes back and goes to a worker that
+ * has some. What is not used comes back (LEASE_BACK), and what is not wanted any more, because a
+ * delivery took over another's connection, is withdrawn (LEASE_UNWANT): nobody's connection is
+ * ended for it. What a worker had comes free with the end of its process.
  *
  * A test of connections (SP51) has no other worker to go to: its want is patient. It waits wherever
  * it is, is served first, and calls connections back, idle ones or else the next that a delivery
@@ -68,6 +70,8 @@ void budget_use_idle(struct account *account, unsigned slot);
 
 /* What workers say. -EBADMSG: no sane worker says that. */
 int budget_want(struct budget *budget, struct worker *worker, const struct ipc_lease_want *want);
+int budget_unwant(struct budget *budget, struct worker *worker,
+                  const struct ipc_lease_unwant *unwant);
 int budget_back(struct budget *budget, struct worker *worker, const struct ipc_lease_back *back);
 /* Returns by how many the worker's idle connections to that server have changed. */
 int budget_connections(struct budget *budget, const struct worker *worker,

@@ -1,6 +1,6 @@
 /* master/budget_private.h: what the budget's files share: budget.c (leases: who has some, who
- * waits, what a server bears), budget_accounts.c (which accounts there are), pool_shown.c (for
- * people). */
+ * waits, what a server bears), budget_accounts.c (which accounts there are), budget_life.c (how
+ * long connections live), pool_shown.c (for people). */
 #ifndef MASTER_BUDGET_PRIVATE_H
 #define MASTER_BUDGET_PRIVATE_H
 
@@ -59,6 +59,11 @@ void budget_call_back(const struct budget *budget, struct account *account);
 void budget_add_counts(struct ipc_pool_counts *sum, const struct ipc_pool_counts *counts);
 /* Those that wait get what is free. */
 void budget_serve_wants(struct budget *budget, struct account *account);
+
+/* ---- budget_life.c ---- */
+
+/* What workers should know now, told if they do not. One that starts hears it when it is ready. */
+void budget_tell_life(const struct budget *budget, struct account *account);
 
 /* ---- budget_accounts.c ---- */
 

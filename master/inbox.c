@@ -136,6 +136,17 @@ static void on_lease_want(void *owner, const void *payload, int fd)
               "LEASE_WANT");
 }
 
+static void on_lease_unwant(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker,
+              budget_unwant(dispatch_budget(worker->supervisor->parts.dispatch), worker, payload),
+              "LEASE_UNWANT");
+}
+
 static void on_lease_back(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -325,6 +336,7 @@ channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_HEALTH_PROBED] = on_probed,
     [IPC_CONNECTIONS] = on_connections,
     [IPC_LEASE_WANT] = on_lease_want,
+    [IPC_LEASE_UNWANT] = on_lease_unwant,
     [IPC_LEASE_BACK] = on_lease_back,
     [IPC_SERVER_ENDED] = on_server_ended,
     [IPC_SLOT_WANT] = on_slot_want,

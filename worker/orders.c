@@ -162,6 +162,14 @@ static void on_lease(void *owner, const void *payload, int fd)
         smtp_pool_lease(worker->pool, payload);
 }
 
+static void on_unwanted(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        smtp_pool_unwanted(worker->pool, payload);
+}
+
 static void on_reclaim(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -287,6 +295,7 @@ channel_handler *const worker_orders[IPC_KIND_COUNT] = {
     [IPC_MAIL_DELIVER] = on_deliver,
     [IPC_MAIL_CANCEL] = on_cancel,
     [IPC_LEASE] = on_lease,
+    [IPC_LEASE_UNWANTED] = on_unwanted,
     [IPC_RECLAIM] = on_reclaim,
     [IPC_SERVER_BEARS] = on_server_bears,
     [IPC_SLOTS] = on_slots,

@@ -58,6 +58,17 @@ static inline void want(unsigned slot, unsigned count)
     turns();
 }
 
+static inline void unwant(unsigned slot, unsigned count, bool is_patient)
+{
+    const struct ipc_lease_unwant order = { .server = server_uri_identity(uris[0]),
+                                            .profile = 1,
+                                            .count = count,
+                                            .is_patient = is_patient };
+
+    cr_assert_eq(budget_unwant(budget, workers.slots[slot], &order), 0);
+    turns();
+}
+
 static inline int back_from(unsigned slot, unsigned count, unsigned too_many)
 {
     const struct ipc_lease_back back = {

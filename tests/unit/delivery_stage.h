@@ -11,6 +11,7 @@ static void stage_on_outcome(void *owner, const void *payload, int fd);
 static void stage_on_failed(void *owner, const void *payload, int fd);
 static void stage_on_connections(void *owner, const void *payload, int fd);
 static void stage_on_lease_want(void *owner, const void *payload, int fd);
+static void stage_on_lease_unwant(void *owner, const void *payload, int fd);
 static void stage_on_lease_back(void *owner, const void *payload, int fd);
 static void stage_on_lease(void *owner, const void *payload, int fd);
 static void stage_on_slot_want(void *owner, const void *payload, int fd);
@@ -19,7 +20,7 @@ static void stage_on_slots(void *owner, const void *payload, int fd);
     [IPC_MAIL_OUTCOME] = stage_on_outcome, [IPC_SERVER_FAILED] = stage_on_failed,     \
     [IPC_CONNECTIONS] = stage_on_connections, [IPC_LEASE_WANT] = stage_on_lease_want, \
     [IPC_LEASE_BACK] = stage_on_lease_back, [IPC_SLOT_WANT] = stage_on_slot_want,     \
-    [IPC_SERVER_ENDED] = stage_on_connections
+    [IPC_LEASE_UNWANT] = stage_on_lease_unwant, [IPC_SERVER_ENDED] = stage_on_connections
 #define WORLD_MORE_AT_WORKER [IPC_LEASE] = stage_on_lease, [IPC_SLOTS] = stage_on_slots
 
 #include "spool_world.h"
@@ -239,6 +240,14 @@ static void stage_on_lease_want(void *owner, const void *payload, int fd)
     }
     if (lease.granted + lease.refused > 0)
         channel_send(stage.world->master, IPC_LEASE, &lease);
+}
+
+/* What it has not granted it has forgotten. */
+static void stage_on_lease_unwant(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)payload;
+    (void)fd;
 }
 
 static void stage_on_lease_back(void *owner, const void *payload, int fd)

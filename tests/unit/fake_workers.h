@@ -19,10 +19,11 @@ static struct workers workers;
 static struct fake { /* what this worker heard */
     struct channel *channel;
     unsigned granted, refused; /* leases or slots */
-    unsigned unneeded;         /* leases */
-    unsigned others, limit;    /* of leases, as it heard last */
-    unsigned reclaimed;        /* leases */
-    unsigned taken, forced;    /* slots */
+    unsigned unwanted;
+    unsigned unneeded;      /* leases */
+    unsigned others, limit; /* of leases, as it heard last */
+    unsigned reclaimed;     /* leases */
+    unsigned taken, forced; /* slots */
     unsigned bears_count;
     struct ipc_server_bears bears; /* the last */
 } fakes[WORKERS];
@@ -59,6 +60,15 @@ static inline void on_bears(void *owner, const void *payload, int fd)
     fake->bears_count++;
 }
 
+static inline void on_unwanted(void *owner, const void *payload, int fd)
+{
+    const struct ipc_lease_unwant *said = payload;
+    struct fake *fake = owner;
+
+    (void)fd;
+    fake->unwanted += said->count;
+}
+
 static inline void on_slots(void *owner, const void *payload, int fd)
 {
     const struct ipc_slots *said = payload;
@@ -91,7 +101,7 @@ static inline void set_up_workers(void)
 {
     static channel_handler *const from_master[IPC_KIND_COUNT] = {
         [IPC_LEASE] = on_lease, [IPC_RECLAIM] = on_reclaim, [IPC_SERVER_BEARS] = on_bears,
-        [IPC_SLOTS] = on_slots, [IPC_SLOT_TAKE] = on_take,
+        [IPC_SLOTS] = on_slots, [IPC_SLOT_TAKE] = on_take,  [IPC_LEASE_UNWANTED] = on_unwanted,
     };
     static channel_handler *const from_worker[IPC_KIND_COUNT];
 

@@ -75,6 +75,41 @@ Test(budget, SP49_who_has_some_waits_and_is_served_in_turn)
     cr_assert_eq(fakes[0].granted, 3u, "then the next");
 }
 
+/* Others may keep theirs for as long as they have work. */
+Test(budget, SP49_who_has_none_left_is_refused_what_he_waits_for)
+{
+    struct account *account = set_profile(1, 1, 3);
+
+    want(0, 2);
+    want(1, 1);
+    want(0, 5);
+    want(1, 2);
+    give_back(1, 1, 0); /* called back, say: the other's turn */
+    cr_assert_eq(fakes[0].granted, 3u);
+    cr_assert_eq(fakes[1].refused, 2u);
+    give_back(0, 3, 0);
+    cr_assert_eq(fakes[1].granted, 1u, "it waits no more");
+    cr_assert_eq(budget_leases(account, 0), 3u, "the other does");
+}
+
+/* Its deliveries have taken over each other's connections. */
+Test(budget, SP49_what_is_withdrawn_is_not_waited_for)
+{
+    set_profile(1, 1, 1);
+    want(0, 1);
+    want(0, 3);
+    unwant(0, 2, false);
+    cr_assert_eq(fakes[0].unwanted, 2u);
+    unwant(0, 5, true);
+    cr_assert_eq(fakes[0].unwanted, 2u, "of the patient kind there is none");
+    unwant(0, 5, false);
+    cr_assert_eq(fakes[0].unwanted, 3u, "all that was left");
+    give_back(0, 1, 0);
+    cr_assert_eq(fakes[0].granted, 1u);
+    want(1, 1);
+    cr_assert_eq(fakes[1].granted, 1u);
+}
+
 Test(budget, SP49_what_a_dead_worker_had_or_waited_for_is_free)
 {
     struct account *account = set_profile(1, 1, 2);

@@ -36,6 +36,21 @@ Test(budget_patient, SP49_SP51_a_test_waits_where_no_lease_is)
     cr_assert_eq(fakes[1].granted, 1u);
 }
 
+Test(budget_patient, SP49_SP51_a_test_that_was_given_up_waits_no_more)
+{
+    struct account *account = set_profile(1, 1, 1);
+
+    want(0, 1);
+    want_patiently(1, 0, 2);
+    unwant(1, 1, true);
+    cr_assert_eq(fakes[1].unwanted, 1u);
+    unwant(1, 5, true);
+    cr_assert_eq(fakes[1].unwanted, 2u);
+    give_back(0, 1, 0);
+    cr_assert_eq(fakes[1].granted, 0u);
+    cr_assert_eq(take_all(account, 0, 9), 1u);
+}
+
 Test(budget_patient, SP49_SP51_an_idle_connection_makes_room_for_a_test_at_once)
 {
     set_profile(1, 1, 2);

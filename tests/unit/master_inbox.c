@@ -123,6 +123,7 @@ Test(inbox, SP49_what_a_server_has_ended_is_learnt_from)
 Test(inbox, nonsense_is_held_against_who_says_it)
 {
     const struct ipc_lease_want want = { .profile = 1 };
+    const struct ipc_lease_unwant unwant = { .profile = 1 };
     const struct ipc_lease_back back = { .profile = 1, .count = 1 };
     const struct ipc_slot_want slot_want = { .profile = 1 };
     const struct ipc_slot_given slot_given = { .profile = 1, .asked = 1 };
@@ -131,6 +132,7 @@ Test(inbox, nonsense_is_held_against_who_says_it)
         const void *payload;
         const char *what;
     } rows[] = { { IPC_LEASE_WANT, &want, "LEASE_WANT" },
+                 { IPC_LEASE_UNWANT, &unwant, "LEASE_UNWANT" },
                  { IPC_LEASE_BACK, &back, "LEASE_BACK" },
                  { IPC_SLOT_WANT, &slot_want, "SLOT_WANT" },
                  { IPC_SLOT_GIVEN, &slot_given, "SLOT_GIVEN" } };

@@ -32,8 +32,9 @@ static struct lender {
     uint64_t server;
     unsigned limit; /* 0: none */
     unsigned out, wanted, too_many;
-    unsigned wants;  /* that were ever asked for */
-    unsigned others; /* that the next answers tell of */
+    unsigned wants;   /* that were ever asked for */
+    unsigned unwants; /* times that some were withdrawn */
+    unsigned others;  /* that the next answers tell of */
 } lenders[ACCOUNTS];
 
 static struct keeper { /* the same for slots */
@@ -101,6 +102,22 @@ static inline void on_lease_want(void *owner, const void *payload, int fd)
     }
     lender->wanted += want->count;
     serve_lender(lender);
+}
+
+static inline void on_lease_unwant(void *owner, const void *payload, int fd)
+{
+    struct ipc_lease_unwant answer;
+    struct lender *lender;
+
+    (void)owner;
+    (void)fd;
+    memcpy(&answer, payload, sizeof(answer));
+    lender = lender_of(answer.profile, answer.server);
+    if (answer.count > lender->wanted)
+        answer.count = lender->wanted;
+    lender->wanted -= answer.count;
+    lender->unwants++;
+    channel_send(master, IPC_LEASE_UNWANTED, &answer);
 }
 
 static inline void on_lease_back(void *owner, const void *payload, int fd)
@@ -239,13 +256,10 @@ static inline void on_channel_end(void *owner, int err)
 static inline void open_master(struct loop *loop, int fd)
 {
     static channel_handler *const from_worker[IPC_KIND_COUNT] = {
-        [IPC_CONNECTIONS] = on_connections,
-        [IPC_LEASE_WANT] = on_lease_want,
-        [IPC_LEASE_BACK] = on_lease_back,
-        [IPC_SLOT_WANT] = on_slot_want,
-        [IPC_SERVER_ENDED] = on_server_ended,
-        [IPC_SLOT_GIVEN] = on_slot_given,
-        POOL_MORE_AT_MASTER,
+        [IPC_CONNECTIONS] = on_connections,   [IPC_LEASE_WANT] = on_lease_want,
+        [IPC_LEASE_UNWANT] = on_lease_unwant, [IPC_LEASE_BACK] = on_lease_back,
+        [IPC_SLOT_WANT] = on_slot_want,       [IPC_SERVER_ENDED] = on_server_ended,
+        [IPC_SLOT_GIVEN] = on_slot_given,     POOL_MORE_AT_MASTER,
     };
 
     master = channel_new(loop, fd, IPC_MASTER, from_worker, on_channel_end, NULL);

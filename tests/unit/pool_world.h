@@ -304,6 +304,14 @@ static inline void on_slot_take(void *owner, const void *payload, int fd)
         smtp_pool_slot_take(pool, payload);
 }
 
+static inline void on_unwanted(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    if (pool != NULL)
+        smtp_pool_unwanted(pool, payload);
+}
+
 static inline void on_server_bears(void *owner, const void *payload, int fd)
 {
     (void)owner;
@@ -324,11 +332,9 @@ static inline void turn_a_while(void)
 static inline void open_channel(void)
 {
     static channel_handler *const from_master[IPC_KIND_COUNT] = {
-        [IPC_LEASE] = on_lease,
-        [IPC_RECLAIM] = on_reclaim,
-        [IPC_SLOTS] = on_slots,
-        [IPC_SLOT_TAKE] = on_slot_take,
-        [IPC_SERVER_BEARS] = on_server_bears,
+        [IPC_LEASE] = on_lease,         [IPC_LEASE_UNWANTED] = on_unwanted,
+        [IPC_RECLAIM] = on_reclaim,     [IPC_SLOTS] = on_slots,
+        [IPC_SLOT_TAKE] = on_slot_take, [IPC_SERVER_BEARS] = on_server_bears,
     };
     int ends[2];
 

@@ -95,11 +95,19 @@ static inline void on_channel_end(void *owner, int err)
     (void)err;
 }
 
+static inline void on_lease_unwant(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)payload;
+    (void)fd;
+}
+
 static inline void open_channel(void)
 {
     static channel_handler *const from_worker[IPC_KIND_COUNT] = {
         [IPC_PROBE_STEP] = on_probe_step,
         [IPC_PROBE_DONE] = on_probe_done,
+        [IPC_LEASE_UNWANT] = on_lease_unwant,
         PROBE_MORE_AT_MASTER,
     };
     static channel_handler *const from_master[IPC_KIND_COUNT] = { [IPC_LEASE] = on_lease };

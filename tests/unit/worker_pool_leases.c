@@ -115,6 +115,28 @@ Test(pool_leases, SP49_who_waits_is_served_by_a_lease_that_comes_with_another)
     UNTIL(loop, wish.got == 1);
 }
 
+/* Others' connections would be ended for it. */
+Test(pool_leases, SP49_what_nobody_waits_for_any_more_is_withdrawn)
+{
+    struct lender *lender = lender_at(version, 0);
+    struct wish wishes[3] = { 0 };
+
+    lender->limit = 1;
+    get(&wishes[0], version, 0);
+    ask_without(&wishes[1]);
+    ask_without(&wishes[2]);
+    UNTIL(loop, lender->wanted == 2);
+    give_back(&wishes[0]);
+    UNTIL(loop, wishes[1].got == 1);
+    UNTIL(loop, lender->wanted == 1);
+    cr_assert_eq(lender->unwants, 1u, "the other's still is waited for");
+    give_back(&wishes[1]);
+    UNTIL(loop, wishes[2].got == 1);
+    UNTIL(loop, lender->wanted == 0);
+    cr_assert_eq(lender->unwants, 2u);
+    cr_assert_eq(lender->out, 1u);
+}
+
 Test(pool_leases, SP49_who_is_refused_fails_and_nothing_was_tried)
 {
     struct wish wishes[2] = { 0 };

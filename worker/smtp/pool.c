@@ -282,7 +282,10 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
     pool->keeper = keeper;
     TAILQ_INIT(&pool->guests);
     pool->wake = loop_timer_new(loop, smtp_pool_on_wake, pool);
-    if (pool->wake == NULL) {
+    pool->unwant = loop_timer_new(loop, smtp_pool_on_unwant, pool);
+    if (pool->wake == NULL || pool->unwant == NULL) {
+        loop_timer_free(&pool->wake);
+        loop_timer_free(&pool->unwant);
         free(pool);
         return NULL;
     }
@@ -317,6 +320,7 @@ void smtp_pool_free(struct smtp_pool **pool)
         free(slots);
     }
     loop_timer_free(&p->wake);
+    loop_timer_free(&p->unwant);
     free(p);
 }
 

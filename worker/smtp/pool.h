@@ -54,6 +54,7 @@ void smtp_pool_add_lease(struct smtp_pool *pool, uint32_t profile, uint64_t serv
                          unsigned others);
 /* What the master says. */
 void smtp_pool_lease(struct smtp_pool *pool, const struct ipc_lease *lease);
+void smtp_pool_unwanted(struct smtp_pool *pool, const struct ipc_lease_unwant *said);
 void smtp_pool_bears(struct smtp_pool *pool, const struct ipc_server_bears *bears);
 void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order);
 void smtp_pool_slots(struct smtp_pool *pool, const struct ipc_slots *said);

@@ -9,6 +9,8 @@
 #include "worker/smtp/connection.h"
 #include "worker/smtp/pool_private.h"
 
+#define UNWANT_MS 200 /* well before the master becomes impatient for those that it counts */
+
 struct smtp_account *smtp_pool_account(const struct smtp_pool *pool, uint32_t profile,
                                        uint64_t server)
 {
@@ -107,6 +109,42 @@ static void ask_for_more(struct smtp_account *account)
     ask(account, account->waiting, spare > guests ? spare - guests : 0, &account->asked, false);
 }
 
+static bool is_too_much_asked(const struct smtp_account *account)
+{
+    return (account->asked > account->waiting && !account->is_unwanting) ||
+           (account->asked_for_guests > account->guests_waiting &&
+            !account->is_unwanting_for_guests);
+}
+
+static void unwant(struct smtp_account *account, unsigned asked, unsigned waiting,
+                   bool *is_under_way, bool is_patient)
+{
+    const struct ipc_lease_unwant order = { .server = account->server,
+                                            .profile = account->profile,
+                                            .count = asked - waiting,
+                                            .is_patient = is_patient };
+
+    if (asked <= waiting || *is_under_way)
+        return;
+    *is_under_way = true;
+    channel_send(account->pool->channel, IPC_LEASE_UNWANT, &order);
+}
+
+/* Deliveries take over each other's connections: what they asked for, the next may want. Left to
+ * itself, an old want would end others' idle connections for nobody. */
+void smtp_pool_on_unwant(void *arg)
+{
+    struct smtp_pool *pool = arg;
+    struct smtp_account *account;
+
+    LIST_FOREACH(account, &pool->accounts, link)
+    {
+        unwant(account, account->asked, account->waiting, &account->is_unwanting, false);
+        unwant(account, account->asked_for_guests, account->guests_waiting,
+               &account->is_unwanting_for_guests, true);
+    }
+}
+
 static void tell_connections(struct smtp_account *account)
 {
     const struct ipc_connections counts = { .server = account->server,
@@ -158,6 +196,8 @@ void smtp_pool_settle_accounts(struct smtp_pool *pool)
         tell_connections(account); /* first: an account may go with its last lease */
         give_back_spare(account);
         ask_for_more(account);
+        if (is_too_much_asked(account) && !loop_timer_is_set(pool->unwant))
+            loop_timer_set_ms(pool->unwant, UNWANT_MS);
         forget_unused(account);
     }
 }
@@ -193,6 +233,22 @@ void smtp_pool_lease(struct smtp_pool *pool, const struct ipc_lease *lease)
         smtp_pool_refuse_line(account);
     else if (smtp_account_waits(account))
         loop_timer_set_ms(pool->wake, 0);
+}
+
+void smtp_pool_unwanted(struct smtp_pool *pool, const struct ipc_lease_unwant *said)
+{
+    struct smtp_account *account = smtp_pool_account(pool, said->profile, said->server);
+
+    if (account == NULL)
+        return;
+    if (said->is_patient != 0) {
+        account->is_unwanting_for_guests = false;
+        (void)take_off(&account->asked_for_guests, said->count);
+    } else {
+        account->is_unwanting = false;
+        (void)take_off(&account->asked, said->count);
+    }
+    smtp_pool_mark_changed(account);
 }
 
 void smtp_pool_reclaim(struct smtp_pool *pool, const struct ipc_reclaim *order)

@@ -47,10 +47,11 @@ struct smtp_account { /* a server of a profile, whatever the version: until that
     TAILQ_HEAD(, smtp_ticket) line;  /* who waits, of all versions */
     TAILQ_HEAD(, smtp_guest) guests; /* who waits, and comes first */
     unsigned guests_waiting, asked_for_guests;
-    unsigned limit;                /* as the master said last, 0: none */
-    unsigned told_open, told_idle; /* what the master knows */
-    bool is_deleted;               /* the profile: it goes with its last connection */
-    struct ipc_server_bears bears; /* what connections should stay within */
+    bool is_unwanting, is_unwanting_for_guests; /* some of those asked for, not answered yet */
+    unsigned limit;                             /* as the master said last, 0: none */
+    unsigned told_open, told_idle;              /* what the master knows */
+    bool is_deleted;                            /* the profile: it goes with its last connection */
+    struct ipc_server_bears bears;              /* what connections should stay within */
     struct ipc_pool_counts counts;
     bool is_counted; /* something has been, since the master was told */
     bool is_changed;
@@ -89,6 +90,7 @@ struct smtp_pool {
     struct channel *channel;
     const struct tls_keeper *keeper;
     struct loop_timer *wake;              /* somebody waits, and there is room now */
+    struct loop_timer *unwant;            /* more was asked for than is waited for */
     LIST_HEAD(, smtp_pool_shelf) shelves; /* the one used last first */
     LIST_HEAD(, smtp_account) accounts;
     LIST_HEAD(, smtp_slots) slots;
@@ -166,6 +168,7 @@ bool smtp_account_is_called(const struct smtp_account *account);
 /* The profile was deleted. */
 void smtp_pool_forget_accounts(struct smtp_pool *pool, uint32_t profile);
 /* The end of a turn: what changed is told, what is lacking asked for, what is left given back. */
+void smtp_pool_on_unwant(void *arg);
 void smtp_pool_settle_accounts(struct smtp_pool *pool);
 
 /* ---- pool_slots.c ---- */
