@@ -425,6 +425,8 @@ struct ipc_heartbeat {
     uint64_t sessions;   /* inbound connections accepted since the start */
     uint32_t disk_hangs; /* 1: a disk sync takes very long: not the worker is stuck */
     uint32_t rss_kib;
+    uint32_t listeners_left; /* since the start: LISTENER_CLOSE obeyed, nothing came any more */
+    uint32_t reserved;
 };
 
 /* A log line of level alert, for `status` (OP08). Cut where it does not fit; NUL-terminated. */

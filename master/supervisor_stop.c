@@ -129,8 +129,16 @@ static void leave_out(struct supervisor *s, unsigned slot)
         return;
     }
     listeners_take_back(s->parts.listeners, slot, worker->channel);
+    worker->listeners_to_leave += (unsigned)listeners_count(s->parts.listeners);
     supervisor_set_state(worker, WORKER_DRAINING);
     worker->leave_by_ms = loop_now_ms(s->loop) + SURPLUS_LIMIT_MS;
+}
+
+/* Before it has left its sockets, which it empties first, it may still get something. */
+static bool is_done(const struct worker *worker)
+{
+    return worker->figures.listeners_left >= worker->listeners_to_leave &&
+           worker->figures.connections_in == 0 && worker->job_count == 0;
 }
 
 /* A worker that is to go may finish its sessions and deliveries; then it is told to drain. */
@@ -138,8 +146,7 @@ void supervisor_heard(struct worker *worker)
 {
     if (worker->state != WORKER_DRAINING || worker->is_drain_sent)
         return;
-    if ((worker->figures.connections_in == 0 && worker->job_count == 0) ||
-        loop_now_ms(worker->supervisor->loop) >= worker->leave_by_ms)
+    if (is_done(worker) || loop_now_ms(worker->supervisor->loop) >= worker->leave_by_ms)
         send_drain(worker);
 }
 

@@ -48,8 +48,9 @@ struct worker {
     char last_exit[160]; /* "" : never ended */
     bool is_unwanted;    /* a reload left its slot out: it drains and is not replaced */
     bool is_drain_sent;
-    bool is_stuck;      /* killed because it sent no heartbeat or overran a deadline */
-    bool is_recovering; /* its own slot is being scanned before it is ready */
+    unsigned listeners_to_leave; /* since the start of its process */
+    bool is_stuck;               /* killed because it sent no heartbeat or overran a deadline */
+    bool is_recovering;          /* its own slot is being scanned before it is ready */
     struct ipc_heartbeat figures;
     uint64_t rules_version;
     struct worker_running *running;

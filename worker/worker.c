@@ -140,6 +140,7 @@ static void on_heartbeat(void *arg)
     beat.disk_hangs = spooled.disk_hangs;
     beat.sessions = in.sessions;
     beat.connections_in = in.connections;
+    beat.listeners_left = in.listeners_left;
     beat.delivered = out.delivered;
     beat.jobs = out.jobs;
     beat.connections_out = out.connections;

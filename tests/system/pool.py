@@ -444,7 +444,8 @@ def check_reloads(t, pool):
     assert report["connections"]["most_idle"] <= 4, report["connections"]
     suite.wait_for("the queue is empty", lambda: not gateway.queue())
     assert not attempts_that_failed(gateway), attempts_that_failed(gateway)[0]
-    assert "worker has died" not in gateway.log_text()
+    died = [line for line in gateway.log_text().splitlines() if "worker has died" in line]
+    assert not died, died
     row = check_books(gateway, peer)
     assert len([w for w in row["workers"] if w["leases"] or w["idle_slots"]]) <= 2, row["workers"]
     if pool["enabled"]: # all leases and slots that there are can still be had

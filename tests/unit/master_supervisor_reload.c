@@ -110,6 +110,21 @@ Test(supervisor_reload, OP01_one_that_has_not_left_yet_stays_when_it_is_wanted_a
     expect_greetings_of(3);
 }
 
+/* What it accepts last, it serves, too. */
+Test(supervisor_reload, OP01_a_worker_that_still_accepts_is_not_drained)
+{
+    int64_t beat_ms;
+
+    start(2, "accepting");
+    WAIT_FOR(is_started);
+    reload(1);
+    beat_ms = workers.slots[1]->heartbeat_ms;
+    WAIT_FOR(workers.slots[1] == NULL || workers.slots[1]->heartbeat_ms > beat_ms);
+    cr_assert_not_null(workers.slots[1], "a heartbeat that was under way says nothing");
+    cr_assert_not(workers.slots[1]->is_drain_sent);
+    WAIT_FOR(workers.slots[1] == NULL);
+}
+
 Test(supervisor_reload, OP01_one_reload_is_enough_while_a_worker_is_leaving)
 {
     pid_t pid;

@@ -46,6 +46,7 @@ static struct fake {
     int listeners[64];
     unsigned indexes[64];
     unsigned listener_count;
+    unsigned left, to_leave; /* listeners: one with each heartbeat, if it is "accepting" */
 } fake;
 
 static inline bool is_role(const char *name)
@@ -59,9 +60,11 @@ static inline void fake_beat(void *arg)
 {
     const struct ipc_heartbeat beat = { .accepted = 1,
                                         .connections_in = is_role("busy"),
+                                        .listeners_left = fake.left,
                                         .disk_hangs = is_role("hung disk") };
 
     (void)arg;
+    fake.left += fake.left < fake.to_leave;
     channel_send(fake.channel, IPC_HEARTBEAT, &beat);
     if (!is_role("silent") && !is_role("hung disk"))
         loop_timer_set_ms(fake.beat, 50);
@@ -252,13 +255,23 @@ static inline void fake_reuse(void *owner, const void *payload, int fd)
     fake_find(REUSED_ID + segment->segment, segment->slot);
 }
 
+static void fake_close(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)payload;
+    (void)fd;
+    fake.to_leave++;
+    if (!is_role("accepting"))
+        fake.left++;
+}
+
 static channel_handler *const fake_handlers[IPC_KIND_COUNT] = {
-    [IPC_CONFIGURE] = fake_configure,   [IPC_LISTENER] = fake_listener,
-    [IPC_LISTENER_CLOSE] = fake_ignore, [IPC_PROFILE] = fake_ignore,
-    [IPC_SLOTS] = fake_ignore,          [IPC_RULES] = fake_ignore,
-    [IPC_CREDIT] = fake_credit,         [IPC_MAIL_DELIVER] = fake_deliver,
-    [IPC_RESCAN] = fake_rescan,         [IPC_DRAIN] = fake_drain,
-    [IPC_SEGMENT_GONE] = fake_ignore,   [IPC_SEGMENT_REUSE] = fake_reuse,
+    [IPC_CONFIGURE] = fake_configure,  [IPC_LISTENER] = fake_listener,
+    [IPC_LISTENER_CLOSE] = fake_close, [IPC_PROFILE] = fake_ignore,
+    [IPC_SLOTS] = fake_ignore,         [IPC_RULES] = fake_ignore,
+    [IPC_CREDIT] = fake_credit,        [IPC_MAIL_DELIVER] = fake_deliver,
+    [IPC_RESCAN] = fake_rescan,        [IPC_DRAIN] = fake_drain,
+    [IPC_SEGMENT_GONE] = fake_ignore,  [IPC_SEGMENT_REUSE] = fake_reuse,
     [IPC_SERVER_BEARS] = fake_bears,
 };
 

@@ -238,4 +238,5 @@ void ingress_close_listener(struct ingress *ingress, uint32_t index)
 void ingress_figures(const struct ingress *ingress, struct ingress_figures *ret_figures)
 {
     *ret_figures = ingress->figures;
+    ret_figures->listeners_left = listeners_left(ingress->listeners);
 }

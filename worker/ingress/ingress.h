@@ -54,6 +54,7 @@ struct ingress_figures {
     uint64_t messages; /* answered 250 since the start */
     uint64_t bytes;    /* of them */
     uint32_t connections;
+    uint32_t listeners_left; /* closed by order, and empty */
 };
 void ingress_figures(const struct ingress *ingress, struct ingress_figures *ret_figures);
 

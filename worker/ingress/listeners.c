@@ -29,6 +29,7 @@ struct listener {
 
 struct listeners {
     LIST_HEAD(, listener) all;
+    unsigned left;
     struct loop *loop;
     struct loop_timer *shortage_timer;
     listeners_accepted_cb *accepted;
@@ -122,6 +123,7 @@ static void on_empty_check(void *arg)
     struct listeners *listeners = listener->listeners;
 
     if (listener->was_empty) {
+        listeners->left++;
         free_listener(listener);
         return;
     }
@@ -194,6 +196,11 @@ void listeners_remove(struct listeners *listeners, uint32_t index)
             loop_timer_set_ms(listener->empty_timer, EMPTY_WAIT_MS);
         }
     }
+}
+
+unsigned listeners_left(const struct listeners *listeners)
+{
+    return listeners->left;
 }
 
 void listeners_pause(struct listeners *listeners, bool is_paused)

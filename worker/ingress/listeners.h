@@ -20,6 +20,8 @@ void listeners_free(struct listeners **listeners);
 int listeners_add(struct listeners *listeners, uint32_t index, int fd);
 void listeners_remove(struct listeners *listeners, uint32_t index);
 
+unsigned listeners_left(const struct listeners *listeners); /* how many have been removed so far */
+
 /* At the limit, without credit, or draining. */
 void listeners_pause(struct listeners *listeners, bool is_paused);
 
