@@ -1,17 +1,15 @@
 """The two sides of the bench: Postern, and a private Postfix that is as fast as it goes without
 giving up durability. Each listens on a loopback port and relays everything to one sink."""
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import meter
 from peer.gateway import Gateway
 from peer.net import free_port, listens
-from peer.suite import wait_for
+from peer.postfix_instance import Instance
 
 
 class Folder:
@@ -63,19 +61,9 @@ class Postern:
 
 
 MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {dir}/spool
-data_directory = {dir}/data
-mail_owner = postfix
-setgid_group = postdrop
 myhostname = relay.test
 myorigin = relay.test
-mydestination =
-alias_maps =
 local_recipient_maps =
-mynetworks = 127.0.0.0/8
-inet_interfaces = loopback-only
-inet_protocols = ipv4
 smtpd_relay_restrictions = permit_mynetworks, reject
 relayhost = [127.0.0.1]:{sink}
 smtp_helo_name = client.relay.test
@@ -102,7 +90,6 @@ queue_run_delay = 5s
 # Nothing is looked up, rewritten, inspected or counted.
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
-smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0
 smtpd_recipient_restrictions =
 receive_override_options = no_address_mappings, no_header_body_checks
@@ -118,50 +105,17 @@ hash_queue_names = deferred
 hash_queue_depth = 1
 """
 
-SERVICES = """\
-127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-proxymap unix - - n - - proxymap
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-tlsmgr unix - - n 1000? 1 tlsmgr
-showq unix n - n - - showq
-"""
-
 
 class Postfix:
     name = "postfix"
 
     def __init__(self, folder, sink, _workers=0):
         self.dir, self.port = folder, free_port()
-        for name in ("etc", "spool", "data"):
-            (folder / name).mkdir(parents=True)
-        folder.chmod(0o755)
-        shutil.chown(folder / "data", "postfix")
-        (folder / "etc/main.cf").write_text(MAIN_CF.format(dir=folder, sink=sink.port))
-        (folder / "etc/master.cf").write_text(SERVICES.format(port=self.port))
-        self._command("start")
-        wait_for("postfix listens", lambda: listens(self.port), 30)
-        self.master = int((folder / "spool/pid/master.pid").read_text())
+        self._instance = Instance(folder, MAIN_CF.format(sink=sink.port),
+                                  f"127.0.0.1:{self.port} inet n - n - - smtpd\n")
+        self._instance.start(lambda: listens(self.port))
+        self.master = self._instance.master
         self._meter = meter.GroupMeter(self.master)
-
-    def _command(self, verb):
-        done = subprocess.run(["postfix", "-c", str(self.dir / "etc"), verb], text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=60,
-                              env=dict(os.environ, MAIL_CONFIG=str(self.dir / "etc")))
-        if verb == "start" and done.returncode != 0:
-            raise RuntimeError(f"postfix start: {done.stdout}")
 
     def pids(self):
         return meter.tree(self.master)
@@ -176,9 +130,7 @@ class Postfix:
     def stop(self):
         pids = self.pids()
         self._meter.close()
-        self._command("stop")
-        wait_for("postfix has ended", lambda: not any(
-            (meter.stat_fields(p) or "Z")[0] not in "ZX" for p in pids), 30)
+        self._instance.stop(pids)
         shutil.rmtree(self.dir)
 
 

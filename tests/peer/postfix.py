@@ -1,32 +1,19 @@
 """A real Postfix of one's own as the next hop: TLS and SASL as operators have them.
 
-It has its own folders, is started and stopped by its own master's pid, and throws away what it
-takes; its log says what came in which way."""
-import os
+It throws away what it takes; its log says what came in which way."""
 import pathlib
 import re
 import shutil
 import subprocess
 
 from .net import free_port, listens
-from .suite import wait_for
+from .postfix_instance import Instance
 
 MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {dir}/spool
-data_directory = {dir}/data
-mail_owner = postfix
-setgid_group = postdrop
 myhostname = next.test
-mydestination =
-alias_maps =
-mynetworks = 127.0.0.0/8
-inet_interfaces = loopback-only
-inet_protocols = ipv4
 smtpd_relay_restrictions = permit_sasl_authenticated, {others}, reject
 default_transport = discard
 relay_transport = discard
-smtpd_peername_lookup = no
 maillog_file = {dir}/mail.log
 maillog_file_prefixes = {dir}
 smtpd_sasl_path = smtpd
@@ -37,23 +24,9 @@ smtpd_tls_loglevel = 1
 smtpd_tls_session_cache_database = btree:{dir}/data/smtpd_scache
 {more}"""
 
-MASTER_CF = """\
+SERVICES = """\
 127.0.0.1:{port} inet n - n - - smtpd
 127.0.0.1:{tls_port} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes -o smtpd_tls_security_level=encrypt
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-discard unix - - n - - discard
-error unix - - n - - error
-retry unix - - n - - error
-proxymap unix - - n - - proxymap
-anvil unix - - n - 1 anvil
-tlsmgr unix - - n 1000? 1 tlsmgr
-postlog unix-dgram n - n - 1 postlogd
 """
 
 SASL_CONF = """\
@@ -64,13 +37,6 @@ mech_list: {mechanisms}
 """
 
 
-def _is_gone(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
-
-
 class Postfix:
     """`login`: (name, password), who may then send through it; `mechanisms` as SASL writes them."""
 
@@ -78,12 +44,10 @@ class Postfix:
                  offers_tls=True, login_only_in_tls=False, client_ca=None):
         self.dir = pathlib.Path(scratch.path(f"postfix-{free_port()}"))
         self.port, self.tls_port = free_port(), free_port()
-        for name in ("etc/sasl", "spool", "data"):
-            (self.dir / name).mkdir(parents=True)
+        (self.dir / "etc/sasl").mkdir(parents=True)
         for folder in (self.dir, *self.dir.parents): # its daemons are not root
             if folder.is_relative_to(scratch.folder):
                 folder.chmod(0o755)
-        shutil.chown(self.dir / "data", "postfix")
         more = [f"smtpd_tls_security_level = {'may' if offers_tls else 'none'}",
                 f"smtpd_sasl_auth_enable = {'yes' if login else 'no'}",
                 f"smtpd_tls_auth_only = {'yes' if login_only_in_tls else 'no'}"]
@@ -92,15 +56,14 @@ class Postfix:
             more[0] = "smtpd_tls_security_level = encrypt"
         for file in (paper.certificate, paper.key):
             file.chmod(0o644)
-        (self.dir / "etc/main.cf").write_text(MAIN_CF.format(
-            dir=self.dir, certificate=paper.certificate, key=paper.key,
-            others="reject" if login else "permit_mynetworks", more="\n".join(more) + "\n"))
-        (self.dir / "etc/master.cf").write_text(MASTER_CF.format(port=self.port,
-                                                                 tls_port=self.tls_port))
+        main = MAIN_CF.format(dir=self.dir, certificate=paper.certificate, key=paper.key,
+                              others="reject" if login else "permit_mynetworks",
+                              more="\n".join(more) + "\n")
+        self._instance = Instance(self.dir, main,
+                                  SERVICES.format(port=self.port, tls_port=self.tls_port))
         self._let_in(login, mechanisms)
-        self._command("start")
-        wait_for("postfix listens", lambda: listens(self.port) and listens(self.tls_port), 30)
-        self.master = int((self.dir / "spool/pid/master.pid").read_text())
+        self._instance.start(lambda: listens(self.port) and listens(self.tls_port))
+        self.stop = self._instance.stop
         scratch.on_close(self.stop)
 
     def _let_in(self, login, mechanisms):
@@ -113,16 +76,6 @@ class Postfix:
                                login[0]], input=login[1], text=True, capture_output=True)
         assert done.returncode == 0, done
         shutil.chown(database, "postfix")
-
-    def _command(self, verb):
-        done = subprocess.run(["postfix", "-c", self.dir / "etc", verb], text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
-                              env=dict(os.environ, MAIL_CONFIG=str(self.dir / "etc")))
-        assert verb != "start" or done.returncode == 0, done
-
-    def stop(self):
-        self._command("stop")
-        wait_for("postfix has ended", lambda: _is_gone(self.master), 30)
 
     @property
     def log(self):
