@@ -218,6 +218,12 @@ class Gateway:
                 **properties}
         return self._put("rule", rule)
 
+    def import_settings(self, profiles, rules):
+        """Many at a time, untested."""
+        file = self.scratch.path("import.json")
+        file.write_text(json.dumps({"profiles": profiles, "rules": rules}))
+        return self.ctl("import", file, "--no-test")
+
     def rows(self, *args):
         """A list answer: the array itself, or the one array in the object."""
         answer = self.ctl_json(*args)

@@ -15,6 +15,12 @@ class Papers:
             "expired": self.ca.issue("expired", ["IP:127.0.0.1"], days=-1),
         }
 
+    def chain(self, length):
+        """A file with the good certificate and, behind it, so many in all."""
+        path = self.good.certificate.with_name(f"chain-{length}.pem")
+        path.write_text(self.good.pem + self.ca.pem * (length - 1))
+        return path
+
     def context(self, offer):
         if offer == "client certificate demanded":
             return self.good.server_context(client_ca=self.ca)

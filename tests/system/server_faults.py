@@ -7,12 +7,11 @@ and a good one second, all time-outs set to 1 s, and one message."""
 import atexit
 import pathlib
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
+from peer.at_once import AtOnce, arrived
 from peer.gateway import Gateway
-from peer.net import Client
 from peer.scripted import ScriptedPeer
 from peer.servers import ScriptedServer
 
@@ -175,11 +174,11 @@ class Stage:
                                      pool={"enabled": FAULTS[name].before > 0})
             self.gateway.put_rule(name, name, [f"*@{name.replace('_', '-')}.test"])
         self.gateway.wait_rules(addresses(name)[0])
-        self.sent, self.seen, self.arrived = {}, {}, {}
+        self.ends = AtOnce(self.gateway)
         self._go_before([name for name in FAULTS if FAULTS[name].before > 0])
         for name in FAULTS:
             self._send(name, name)
-        suite.wait_for("all have ended one way or other", self._all_ended, 40)
+        self.ends.wait(list(FAULTS), 40)
 
     def _go_before(self, names):
         for name in names:
@@ -188,26 +187,10 @@ class Stage:
             self.bad[n].messages() == 1 for n in names))
 
     def _send(self, name, subject):
-        body = f"Subject: {subject}\r\n\r\n".encode()
-        body += b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\r\n" * \
-            (FAULTS[name].octets // 64)
-        with Client(self.gateway.port) as client:
-            reply = client.deliver(body, recipients=addresses(name))
-            assert reply.code == 250, reply
-        self.sent[name] = time.monotonic()
-
-    def _all_ended(self):
-        rows = {r["profile"]: r for r in self.gateway.queue()}
-        now = time.monotonic()
-        for name in FAULTS:
-            state = rows[name]["state"] if name in rows else "gone"
-            if state in ("gone", DEFERRED, FAILED):
-                self.seen.setdefault(name, (state, now))
-        return len(self.seen) == len(FAULTS)
+        self.ends.send(name, addresses(name), subject, FAULTS[name].octets)
 
     def at_next(self, name):
-        domain = addresses(name)[0].partition("@")[2]
-        return [m for m in self.good.messages if m.recipients[0].endswith("@" + domain)]
+        return arrived(self.good, addresses(name)[0].partition("@")[2])
 
     def log_of(self, name):
         return "\n".join(line for line in self.gateway.log_text().splitlines()
@@ -226,7 +209,7 @@ def the_stage():
 
 def check(name, fault, at):
     report = at.bad[name].report()
-    state, when = at.seen[name]
+    state, _ = at.ends.seen[name]
     found = at.at_next(name)
     recipients = sorted(r for m in found for r in m.recipients)
     here = report["messages"]
@@ -240,7 +223,7 @@ def check(name, fault, at):
     assert report["connections"]["accepted"] == fault.tries, report["connections"]
     if fault.transactions is not None:
         assert report["commands"]["MAIL"] == fault.transactions, report["commands"]
-    check_time(fault, report, found, at.sent[name])
+    check_time(fault, report, found, at.ends.sent[name])
 
 
 def check_time(fault, report, found, sent):
@@ -285,7 +268,7 @@ def test_SP22_what_may_have_arrived_is_said_to_be(_t):
 
 def test_SP22_no_fault_costs_more_than_one_time_out(_t):
     at = the_stage()
-    took = {n: at.at_next(n)[0].when - at.sent[n] for n, f in FAULTS.items() if f.ending == NEXT}
+    took = {n: at.at_next(n)[0].when - at.ends.sent[n] for n, f in FAULTS.items() if f.ending == NEXT}
     at_once = max((s, n) for n, s in took.items() if not FAULTS[n].waits)
     waited = max((s, n) for n, s in took.items() if FAULTS[n].waits)
     assert at_once[0] < SLACK_S and waited[0] < TIMEOUT_S + SLACK_S, (at_once, waited)
