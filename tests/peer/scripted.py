@@ -1,5 +1,6 @@
-"""A receiving server that does what a script says, and a network that takes its time: the programs
-smtp_peer (script.h says what a script can, report.h what a report holds) and delay_relay.
+"""A receiving server that does what a script says, a network that takes its time, and a fast receiver
+of TLS: the programs smtp_peer (script.h says what a script can, report.h what a report holds),
+delay_relay and tls_sink.
 
     peer = ScriptedPeer(t, "every MAIL 8 close 421 4.3.2 seven are enough")
     relay = DelayRelay(t, peer.port, delay_ms=20)
@@ -130,3 +131,17 @@ class DelayRelay(Program):
         super().__init__(scratch, "delay_relay", port, build, ["-t", str(target), "-d",
                                                                str(delay_ms)])
         self.start()
+
+
+class TlsSink(Program):
+    """Takes everything, over STARTTLS or with `smtps` from the first octet, and counts handshakes:
+    full ones and resumed ones. Shows `paper` (peer.certificates)."""
+
+    def __init__(self, scratch, paper, resumes=True, smtps=False, port=None, build="debug"):
+        super().__init__(scratch, "tls_sink", port, build,
+                         ["-c", paper.certificate, "-k", paper.key, *["-n"] * (not resumes),
+                          *["-i"] * smtps])
+        self.start()
+
+    def messages(self):
+        return self.report()["messages"]["taken"]
