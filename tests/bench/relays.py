@@ -33,14 +33,17 @@ class Folder:
 
 
 class Postern:
-    def __init__(self, folder, sink, workers, recipients=("*@example.test",)):
+    """`properties`: what the profile has beside the usual, or otherwise."""
+
+    def __init__(self, folder, sink, workers, recipients=("*@example.test",), **properties):
         self.name = f"postern-{workers}"
         self._folder = Folder(folder)
         self.gateway = Gateway(self._folder, workers=workers, build="release",
                                segment_size="64M", level="info")
         self.port = self.gateway.port
-        self.gateway.put_profile("sink", [sink], max_in_flight=1000, max_connections=0,
-                                 pool={"enabled": True, "size": 200, "expiry": 60})
+        self.gateway.put_profile("sink", [sink], **{
+            "max_in_flight": 1000, "max_connections": 0,
+            "pool": {"enabled": True, "size": 200, "expiry": 60}, **properties})
         self.gateway.put_rule("all", "sink", recipients)
         self.gateway.wait_rules(recipients[0].replace("*", "to"))
         pids = self.gateway.pids()
@@ -107,11 +110,12 @@ hash_queue_depth = 1
 
 
 class Postfix:
+    """`more`: lines of main.cf; they win over those above."""
     name = "postfix"
 
-    def __init__(self, folder, sink, _workers=0):
+    def __init__(self, folder, sink, _workers=0, more=""):
         self.dir, self.port = folder, free_port()
-        self._instance = Instance(folder, MAIN_CF.format(sink=sink.port),
+        self._instance = Instance(folder, MAIN_CF.format(sink=sink.port) + more,
                                   f"127.0.0.1:{self.port} inet n - n - - smtpd\n")
         self._instance.start(lambda: listens(self.port))
         self.master = self._instance.master

@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -86,14 +88,23 @@ static bool say(struct connection *c, const char *text)
     return true;
 }
 
-/* Answers leave before anything is waited for: commands that came together are answered together.
- */
+/* A client that sends two small pieces in a row, as behind its handshake, waits with the second for
+ * the ACK of the first: what is measured must not be when the kernel would give it. */
+static void ack_at_once(struct connection *c)
+{
+    int on = 1;
+
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
+/* Answers leave before anything is waited for: those to commands that came together, together. */
 static bool read_more(struct connection *c)
 {
     ssize_t count;
 
     if (!let_go(c))
         return false;
+    ack_at_once(c);
     memmove(c->in, c->in + c->begin, c->end - c->begin);
     c->end -= c->begin;
     c->begin = 0;
