@@ -9,7 +9,6 @@
 
 #include <event2/buffer.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include "common/address.h"
 #include "worker/stream_private.h"
@@ -34,21 +33,18 @@ struct stream_tls {
 
 /* ---- beginning ---- */
 
-/* A name goes into the handshake (SNI); an address does not, and is looked for among addresses. */
+/* A name goes into the handshake (SNI); an address does not. */
 static int expect_host(struct stream_tls *tls, const char *host)
 {
-    X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
+    int kind;
 
     tls->host = strdup(host);
     if (tls->host == NULL)
         return -ENOMEM;
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
-        return 0;
-    ERR_clear_error();
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(tls->ssl, host) == 1 && SSL_set_tlsext_host_name(tls->ssl, host) == 1
-               ? 0
-               : -ENOMEM;
+    kind = tls_expect(SSL_get0_param(tls->ssl), host);
+    if (kind == 1 && SSL_set_tlsext_host_name(tls->ssl, host) != 1)
+        return -ENOMEM;
+    return kind < 0 ? kind : 0;
 }
 
 static int set_up(struct stream_tls *tls, int fd, const struct tls_server *server)
@@ -110,34 +106,19 @@ void stream_tls_free(struct stream *s)
 
 /* ---- the end ---- */
 
-static enum tls_fault fault_of(int reason)
-{
-    switch (reason) {
-    case SSL_R_WRONG_VERSION_NUMBER:
-    case SSL_R_HTTP_REQUEST:
-    case SSL_R_PACKET_LENGTH_TOO_LONG: return TLS_NOT_SPOKEN;
-    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED: return TLS_WANTS_CLIENT_CERTIFICATE;
-    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-    case SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY:
-    case SSL_R_UNSUPPORTED_PROTOCOL: return TLS_NO_COMMON_WAY;
-    default: return TLS_NO_FAULT;
-    }
-}
-
 static void explain(struct stream_tls *tls, int ssl_error, int err)
 {
     if (ssl_error == SSL_ERROR_SSL)
-        tls->fault = fault_of(ERR_GET_REASON(ERR_peek_error()));
+        tls->fault = tls_error_fault(ERR_peek_error());
     if (tls->fault == TLS_NOT_SPOKEN && tls->state == SHAKING) {
         ERR_clear_error();
-        reason_format(&tls->why, "what came is not TLS");
+        reason_format(&tls->why, TLS_WORDS_NOT_SPOKEN);
     } else if (ssl_error == SSL_ERROR_SSL) {
         tls_take_error("TLS failed", &tls->why);
     } else if (ssl_error == SSL_ERROR_SYSCALL && err != 0) {
         reason_format(&tls->why, "%s", strerror(err));
     } else {
-        reason_format(&tls->why, "the connection was closed during the handshake");
+        reason_format(&tls->why, TLS_WORDS_CLOSED);
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 /* ---- errors ---- */
 
@@ -66,6 +66,15 @@ static int set_trust(SSL_CTX *ctx, const struct tls_trust *trust, struct reason 
         return fail(-EINVAL, "the CAs in", trust->ca_file, reterr_why);
     }
     return trust->ca_extra != NULL ? add_pem(store, trust->ca_extra, reterr_why) : 0;
+}
+
+int tls_expect(X509_VERIFY_PARAM *param, const char *host)
+{
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
+        return 0;
+    ERR_clear_error();
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 ? 1 : -ENOMEM;
 }
 
 /* ---- our own certificate ---- */

@@ -72,4 +72,19 @@ struct tls_facts {
     int64_t ends_s;             /* Unix time at which that certificate ends, 0: none */
 };
 
+/* ---- for a library that makes its own sessions (libcurl) ---- */
+
+struct tls_lent;
+
+/* Makes `ssl_ctx`, that library's SSL_CTX, insist on what ours do for a session with `host`: the
+ * floor, the context's trust, chain and name verified. NULL: no memory. */
+struct tls_lent *tls_lend(const struct tls_context *context, void *ssl_ctx, const char *host);
+/* What is wrong with the certificate it was shown; NULL: nothing so far. */
+const char *tls_lent_why(const struct tls_lent *lent);
+/* The library's context may live on. NULL inside is allowed. */
+void tls_lent_free(struct tls_lent **lent);
+
+/* In words: an error code of OpenSSL's that ended a handshake, 0: the peer just closed. */
+enum tls_fault tls_explain(unsigned long code, struct reason *ret_why);
+
 #endif

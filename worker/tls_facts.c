@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <openssl/asn1.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "worker/tls_private.h"
@@ -36,7 +37,7 @@ static void add_address(char out[TLS_WHY_SIZE], const ASN1_OCTET_STRING *address
     ASN1_OCTET_STRING_free(copy);
 }
 
-static void read_names(const X509 *certificate, char out[TLS_WHY_SIZE])
+void tls_read_subject(const X509 *certificate, char out[TLS_WHY_SIZE])
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     int count = names != NULL ? sk_GENERAL_NAME_num(names) : 0;
@@ -69,6 +70,21 @@ int64_t tls_certificate_ends_s(const X509 *certificate)
     return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
+enum tls_fault tls_error_fault(unsigned long code)
+{
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_PACKET_LENGTH_TOO_LONG: return TLS_NOT_SPOKEN;
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED: return TLS_WANTS_CLIENT_CERTIFICATE;
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+    case SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY:
+    case SSL_R_UNSUPPORTED_PROTOCOL: return TLS_NO_COMMON_WAY;
+    default: return TLS_NO_FAULT;
+    }
+}
+
 static enum tls_fault fault_of(long result)
 {
     switch (result) {
@@ -85,13 +101,13 @@ static enum tls_fault fault_of(long result)
     }
 }
 
-static void write_why_not(long result, const struct tls_server *server, struct tls_facts *facts)
+void tls_write_fault(long result, const char *host, struct tls_facts *facts)
 {
     facts->fault = fault_of(result);
     if (facts->fault == TLS_WRONG_NAME)
         (void)snprintf(facts->why_not, sizeof(facts->why_not),
                        "the certificate is for %.90s, not for %.90s",
-                       facts->subject[0] != '\0' ? facts->subject : "nobody", server->host);
+                       facts->subject[0] != '\0' ? facts->subject : "nobody", host);
     else
         (void)snprintf(facts->why_not, sizeof(facts->why_not), "%s",
                        X509_verify_cert_error_string(result));
@@ -109,7 +125,7 @@ void tls_read_facts(const SSL *ssl, const struct tls_server *server, struct tls_
         .is_verified = certificate != NULL && result == X509_V_OK,
     };
     if (certificate != NULL) {
-        read_names(certificate, facts->subject);
+        tls_read_subject(certificate, facts->subject);
         facts->ends_s = tls_certificate_ends_s(certificate);
         X509_free(certificate);
     }
@@ -118,5 +134,5 @@ void tls_read_facts(const SSL *ssl, const struct tls_server *server, struct tls_
     if (certificate == NULL)
         (void)snprintf(facts->why_not, sizeof(facts->why_not), "the server has no certificate");
     else
-        write_why_not(result, server, facts);
+        tls_write_fault(result, server->host, facts);
 }

@@ -1,5 +1,5 @@
 /* worker/tls_private.h: what tls.c (contexts), tls_sessions.c (resumption), tls_facts.c (who it is)
- * and stream_tls.c (bytes) share. */
+ * tls_lent.c (another library's sessions) and stream_tls.c (bytes) share. */
 #ifndef WORKER_TLS_PRIVATE_H
 #define WORKER_TLS_PRIVATE_H
 
@@ -23,6 +23,17 @@ void tls_forget_session(struct tls_context *context, unsigned server);
 /* New tickets of sessions made with `ssl` are kept for this server. */
 int tls_keep_sessions(struct tls_context *context, SSL *ssl, unsigned server);
 int64_t tls_certificate_ends_s(const X509 *certificate);
+/* Who the certificate has to be for: 1 a name, 0 an address, which is looked for among addresses,
+ * or -ENOMEM. */
+int tls_expect(X509_VERIFY_PARAM *param, const char *host);
+/* The names in it. */
+void tls_read_subject(const X509 *certificate, char out[TLS_WHY_SIZE]);
+/* Why it was not verified; `result` is OpenSSL's, the subject is filled in. */
+void tls_write_fault(long result, const char *host, struct tls_facts *facts);
+/* What an error of OpenSSL's means for a handshake. */
+enum tls_fault tls_error_fault(unsigned long code);
+#define TLS_WORDS_NOT_SPOKEN "what came is not TLS"
+#define TLS_WORDS_CLOSED     "the connection was closed during the handshake"
 /* What the session turned out to be. */
 void tls_read_facts(const SSL *ssl, const struct tls_server *server, struct tls_facts *ret_facts);
 /* Once, when a context is made. */
