@@ -1,0 +1,93 @@
+/* worker/http.h: HTTP and HTTPS requests on the worker's loop.
+ *
+ * libcurl, driven by the loop's readiness and timers: no thread, no blocking call. Addresses come
+ * from the resolver and from nowhere else. What a request is, is said here and not by its
+ * surroundings: no proxy, netrc, cookies, HSTS or alternative services; HTTP/1.1; a redirect is an
+ * answer like any other and is not followed; no `Expect: 100-continue`, no compressed answers.
+ *
+ * Connections are kept for a while and used again for the same scheme, host, port and trust. A
+ * server may close one just when it is used again: a request that got not one byte of an answer on
+ * such a connection is sent once more on a fresh one. Where that must not be, `is_alone` says so.
+ *
+ * HTTPS is TLS 1.2 or later, the chain and the name are verified (SP32) against the CAs of the
+ * configuration and the request's own, as for SMTP; what is wrong is said in the same words.
+ *
+ * At most HTTP_AT_ONCE requests are under way, HTTP_PER_HOST to one host and port; others wait in
+ * line, and their deadline runs. What was sent and received is wiped from memory afterwards. */
+#ifndef WORKER_HTTP_H
+#define WORKER_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/reason.h"
+
+struct http;
+struct http_job;
+struct loop;
+struct resolver;
+
+#define HTTP_AT_ONCE      32
+#define HTTP_PER_HOST     8
+#define HTTP_WAITING_MAX  1024
+#define HTTP_KEPT_MAX     16          /* connections that nobody uses */
+#define HTTP_HEADERS_MAX  (64U << 10) /* bytes of an answer's head */
+#define HTTP_TOTAL_MAX_MS (1800 * 1000)
+
+enum http_event {
+    HTTP_ANSWERED,    /* whatever the status */
+    HTTP_UNREACHABLE, /* no address, refused, reset, ended in the middle of an answer */
+    HTTP_TIMED_OUT,
+    HTTP_TLS_FAILED, /* certificate, name, protocol: `why` says which in words */
+    HTTP_TOO_LARGE,  /* the answer, its head or its body */
+    HTTP_NONSENSE,   /* what came is not HTTP */
+    HTTP_SHORT,      /* memory, descriptors: our own trouble, nothing to count against a server */
+};
+
+struct http_request {           /* copied; the caller keeps its own */
+    const char *method;         /* "GET", "POST": capital letters */
+    const char *url;            /* http or https, without user name, password and fragment */
+    const char *const *headers; /* "Name: value", NULL at the end; NULL: none */
+    const char *body;           /* NULL: none; one without a Content-Type is sent as a form */
+    size_t body_bytes;
+    const char *ca;     /* PEM, trusted beside the configuration's; NULL: none */
+    bool is_unverified; /* the operator turned verification off */
+    bool is_alone;      /* on a connection of its own, and never sent twice */
+    int64_t connect_ms; /* a connection and its handshake */
+    int64_t total_ms;   /* everything from http_start() on; at most HTTP_TOTAL_MAX_MS */
+    size_t answer_max;  /* bytes of the body */
+};
+
+struct http_answer { /* borrowed; body and words are wiped after the callback */
+    enum http_event event;
+    long status;      /* 0 unless HTTP_ANSWERED */
+    const char *body; /* ends with a NUL that does not count; "" unless HTTP_ANSWERED */
+    size_t body_bytes;
+    const char *why; /* for people, NULL if HTTP_ANSWERED; of what was sent or received it never
+                      * holds more than the host's name and what its certificate says */
+};
+
+/* May start and cancel any job; its own is over already. */
+typedef void http_done_cb(const struct http_answer *answer, void *arg);
+
+/* `ca_file`: the CAs to trust; "" or NULL: the system's. From here on libcurl wipes what it frees:
+ * it must not have been used in this process before. 0 or a negative errno with the reason. */
+int http_new(struct loop *loop, struct resolver *resolver, const char *ca_file,
+             struct http **ret_http, struct reason *reterr_why);
+/* Jobs are dropped, their callbacks do not run. Not from inside one. Before the resolver. */
+void http_free(struct http **http);
+
+/* The configuration was read anew, and perhaps the file that it names: for connections to come.
+ * 0 or -ENOMEM. */
+int http_configure(struct http *http, const char *ca_file);
+
+/* 0: `done` runs once, never from inside a call, unless *ret_job is cancelled before. Negative
+ * errno with the reason: nothing was begun (-EINVAL: a URL, method, header or CA that is none;
+ * -ENOBUFS: too many wait; -ENOMEM). */
+int http_start(struct http *http, const struct http_request *request, http_done_cb *done, void *arg,
+               struct http_job **ret_job, struct reason *reterr_why);
+/* NULL inside is allowed; sets NULL. Also from inside another job's callback. */
+void http_cancel(struct http_job **job);
+
+#endif
