@@ -83,6 +83,7 @@ int control_new(struct loop *loop, const struct conf *conf, struct registry *reg
     control->started_ms = clock_wall_ms();
     LIST_INIT(&control->calls);
     LIST_INIT(&control->ladders);
+    control->last_tests = json_object();
     peer_policy_init(&control->policy, conf->top_control_group);
     err = open_socket(control, conf, reterr_why);
     if (err < 0) {
@@ -121,5 +122,6 @@ void control_free(struct control **control)
     while (!LIST_EMPTY(&old->calls))
         call_refuse(LIST_FIRST(&old->calls), 503, "stopping", "the daemon is stopping");
     http_server_free(&old->server);
+    json_decref(old->last_tests);
     free(old);
 }

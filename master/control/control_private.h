@@ -4,6 +4,8 @@
 
 #include <sys/queue.h>
 
+#include <jansson.h>
+
 #include "master/control/control.h"
 #include "master/control/http.h"
 #include "master/control/peer.h"
@@ -23,6 +25,7 @@ struct control {
     int64_t quiet_until_ms; /* no line about strangers before */
     LIST_HEAD(, call) calls;
     LIST_HEAD(, ladder) ladders;
+    json_t *last_tests; /* master/control/last_tests.h's */
 };
 
 #endif

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "common/auto.h"
+#include "common/clock.h"
 #include "common/probe_step.h"
 #include "common/profile.h"
 #include "master/control/control_private.h"
+#include "master/control/last_tests.h"
 
 /* Per server; a worker that sends more than a ladder can have is not believed. */
 #define MAX_STEPS (2 * PROBE_STEP_COUNT)
@@ -16,6 +18,7 @@ struct ladder {
     struct control *control;
     uint64_t token;
     size_t server_count;
+    uint32_t profile;      /* 0: it is not stored */
     uint64_t seen, failed; /* servers, bit = index */
     json_t *test;          /* what the answer will hold */
     ladder_step_cb *on_step;
@@ -62,6 +65,35 @@ static void on_step(const struct ipc_probe_step *step, void *arg)
     }
 }
 
+static void tell_changes(struct ladder *ladder, const json_t *server)
+{
+    const json_t *changes = json_object_get(server, "changes"), *change;
+    const json_t *last = json_object_get(server, "last");
+    size_t i;
+
+    json_array_foreach ((json_t *)changes, i, change) {
+        AUTO(json)
+        json_t *line = json_pack("{s:O, s:O}", "server", json_object_get(server, "server"), "since",
+                                 json_object_get(last, "time"));
+
+        if (line && json_object_update(line, (json_t *)change) == 0)
+            ladder->on_step(line, ladder->arg);
+    }
+}
+
+/* A test that was not run to its end says nothing about a server. */
+static void compare_with_last(struct ladder *ladder)
+{
+    json_t *servers = json_object_get(ladder->test, "servers"), *server;
+    size_t i;
+
+    json_array_foreach (servers, i, server) {
+        last_tests_take(ladder->control->last_tests, ladder->profile, server, clock_wall_ms());
+        if (ladder->on_step)
+            tell_changes(ladder, server);
+    }
+}
+
 /* A server passed when it has steps and none of them failed. */
 static void finish(struct ladder *ladder, int err, bool passed)
 {
@@ -77,6 +109,8 @@ static void finish(struct ladder *ladder, int err, bool passed)
         passed = passed && good;
         json_object_set_new(server, "passed", json_boolean(good));
     }
+    if (err == 0)
+        compare_with_last(ladder);
     passed = passed && err == 0;
     json_object_set_new(test, "passed", json_boolean(passed));
     LIST_REMOVE(ladder, all);
@@ -99,6 +133,7 @@ int ladder_start(struct control *control, const struct profile *profile, ladder_
         return err;
     *ladder = (struct ladder){ .control = control,
                                .server_count = profile->server_count,
+                               .profile = profile->id,
                                .test = empty_test(profile),
                                .on_step = on_line,
                                .done = done,

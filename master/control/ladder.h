@@ -1,7 +1,8 @@
 /* master/control/ladder.h: one connection test, as JSON (SP51).
  *
  * Steps come from the backend one by one; each is handed on as it comes and kept for the answer:
- * {"passed", "servers": [{"server", "passed", "steps": [{"step", "result", "ms", "text"}]}]}. */
+ * {"passed", "servers": [{"server", "passed", "steps": [{"step", "result", "ms", "text"}]}]}, and how
+ * a server did the last time, with what has changed since (master/control/last_tests.h). */
 #ifndef MASTER_CONTROL_LADDER_H
 #define MASTER_CONTROL_LADDER_H
 
@@ -12,7 +13,8 @@
 struct control;
 struct profile;
 
-/* {"server", "step", "result", "ms", "text"}, borrowed. */
+/* {"server", "step", "result", "ms", "text"}, and at the end what has changed: {"server", "step",
+ * "was", "was_text", "since"}; borrowed. */
 typedef void ladder_step_cb(json_t *step, void *arg);
 
 /* Exactly once, never from inside ladder_start(). err 0: it ran, `passed` says how it ended;
