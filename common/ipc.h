@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         7
+#define IPC_VERSION         8
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_PROBES_MAX      64 /* connection tests under way at a time */
@@ -325,6 +325,41 @@ struct ipc_slot_given { /* the answer: the worker has `count` fewer now */
     uint32_t reserved;
 };
 
+/* ---- OAuth tokens (SP34) ---- */
+
+struct ipc_token_want {
+    uint64_t version; /* of the profile */
+    uint64_t has;     /* serial of the one that the worker has, 0: none */
+    uint64_t refused; /* of one that a server did not take, 0: none */
+    uint32_t profile;
+    uint32_t reserved;
+};
+
+struct ipc_token_fetch { /* of the profile's token server; TOKEN_FETCHED is the answer */
+    uint64_t version;
+    uint32_t profile;
+    uint32_t reserved;
+};
+
+struct ipc_token_fetched { /* fd: the token, or why there is none */
+    uint64_t version;
+    uint32_t profile;
+    uint32_t is_failed;
+    uint32_t lives_s;
+    uint32_t reserved;
+};
+
+struct ipc_token { /* fd: the token, or why there is none */
+    uint64_t version;
+    uint64_t serial;
+    uint32_t profile;
+    uint32_t is_failed;
+    uint32_t lives_ms; /* from now on */
+    uint32_t fresh_ms; /* the same; later a new one should be asked for, while this still serves */
+    uint32_t age_ms;
+    uint32_t reserved;
+};
+
 /* ---- connection test ---- */
 
 struct ipc_probe { /* fd: the profile as JSON, secrets in clear; the profile need not be stored */
@@ -466,6 +501,10 @@ struct ipc_alert {
     X(SLOTS, MASTER, WORKER, IPC_NO_FD, struct ipc_slots)                         \
     X(SLOT_TAKE, MASTER, WORKER, IPC_NO_FD, struct ipc_slot_take)                 \
     X(SLOT_GIVEN, WORKER, MASTER, IPC_NO_FD, struct ipc_slot_given)               \
+    X(TOKEN_WANT, WORKER, MASTER, IPC_NO_FD, struct ipc_token_want)               \
+    X(TOKEN_FETCH, MASTER, WORKER, IPC_NO_FD, struct ipc_token_fetch)             \
+    X(TOKEN_FETCHED, WORKER, MASTER, IPC_WITH_FD, struct ipc_token_fetched)       \
+    X(TOKEN, MASTER, WORKER, IPC_WITH_FD, struct ipc_token)                       \
     X(PROBE, MASTER, WORKER, IPC_WITH_FD, struct ipc_probe)                       \
     X(PROBE_STEP, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_step)               \
     X(PROBE_DONE, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_done)               \

@@ -17,6 +17,7 @@
 #include "master/segments.h"
 #include "master/slots.h"
 #include "master/supervisor_parts.h"
+#include "master/tokens.h"
 #include "master/worker.h"
 
 /* A worker that was found faulty may have more waiting in its channel: nothing of it counts. One
@@ -189,6 +190,25 @@ static void on_slot_given(void *owner, const void *payload, int fd)
               "SLOT_GIVEN");
 }
 
+static void on_token_want(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, tokens_want(worker->supervisor->parts.tokens, worker, payload), "TOKEN_WANT");
+}
+
+static void on_token_fetched(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_believed(worker))
+        judge(worker, tokens_fetched(worker->supervisor->parts.tokens, worker, payload, fd),
+              "TOKEN_FETCHED");
+    close(fd);
+}
+
 static void on_probe_step(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -341,6 +361,8 @@ channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
     [IPC_SERVER_ENDED] = on_server_ended,
     [IPC_SLOT_WANT] = on_slot_want,
     [IPC_SLOT_GIVEN] = on_slot_given,
+    [IPC_TOKEN_WANT] = on_token_want,
+    [IPC_TOKEN_FETCHED] = on_token_fetched,
     [IPC_PROBE_STEP] = on_probe_step,
     [IPC_PROBE_DONE] = on_probe_done,
     [IPC_QUERY_ROWS] = on_query_rows,

@@ -29,6 +29,7 @@
 #include "master/spawn.h"
 #include "master/startup.h"
 #include "master/supervisor.h"
+#include "master/tokens.h"
 
 #define START_LIMIT_MS 15000
 
@@ -162,7 +163,11 @@ static int bind_registry(struct master *master, struct reason *why)
         if (err != 0)
             return reason_set(why, err, "no memory");
     }
-    master->pusher = pusher_new(master->registry, &master->workers, master->dispatch);
+    master->tokens = tokens_new(master->loop, &master->workers);
+    if (master->tokens == NULL)
+        return reason_set(why, -ENOMEM, "no memory");
+    master->pusher =
+        pusher_new(master->registry, &master->workers, master->dispatch, master->tokens);
     if (master->pusher == NULL)
         return reason_set(why, -ENOMEM, "no memory");
     for (size_t i = 0; i < registry_profile_count(master->registry); i++)
@@ -188,6 +193,7 @@ static int make_supervisor(struct master *master, struct reason *why)
                                        .prober = master->prober,
                                        .querier = master->querier,
                                        .pusher = master->pusher,
+                                       .tokens = master->tokens,
                                        .listeners = master->listeners,
                                        .alerts = master->alerts };
     return supervisor_new(master->loop, master->conf, worker_path, master->log_fd, &parts,
@@ -282,6 +288,7 @@ static void free_parts(struct master *master)
     supervisor_free(&master->supervisor);
     listeners_free(&master->listeners);
     pusher_free(&master->pusher);
+    tokens_free(&master->tokens);
     registry_free(&master->registry);
     cursor_file_free(&master->cursors);
     dispatch_free(&master->dispatch);

@@ -33,6 +33,7 @@ struct master {
     struct prober *prober;
     struct querier *querier;
     struct pusher *pusher;
+    struct tokens *tokens;
     struct listeners *listeners;
     struct supervisor *supervisor;
     struct control *control;

@@ -10,12 +10,14 @@
 #include "common/log.h"
 #include "master/dispatch.h"
 #include "master/registry.h"
+#include "master/tokens.h"
 #include "master/worker.h"
 
 struct pusher {
     struct registry *registry;
     struct workers *workers;
     struct dispatch *dispatch;
+    struct tokens *tokens;
 };
 
 /* `fd` is taken over, an error instead of it passed on. */
@@ -114,6 +116,8 @@ static void on_change(uint32_t id, bool gone, void *arg)
     }
     if (memfd >= 0)
         close(memfd);
+    if (id != 0 && pusher->tokens != NULL)
+        tokens_forget(pusher->tokens, id);
     /* After the workers: a delivery names a version that its worker has been sent. */
     if (profile != NULL && dispatch_set_profile(pusher->dispatch, profile, NULL) != 0)
         log_error("pusher", "no memory for the new version of a profile", LOG_INT("profile", id));
@@ -124,13 +128,15 @@ static void on_change(uint32_t id, bool gone, void *arg)
 }
 
 struct pusher *pusher_new(struct registry *registry, struct workers *workers,
-                          struct dispatch *dispatch)
+                          struct dispatch *dispatch, struct tokens *tokens)
 {
     struct pusher *pusher = calloc(1, sizeof(*pusher));
 
     if (pusher == NULL)
         return NULL;
-    *pusher = (struct pusher){ .registry = registry, .workers = workers, .dispatch = dispatch };
+    *pusher = (struct pusher){
+        .registry = registry, .workers = workers, .dispatch = dispatch, .tokens = tokens
+    };
     registry_watch(registry, on_change, pusher);
     return pusher;
 }

@@ -9,12 +9,13 @@ struct dispatch;
 struct profile;
 struct pusher;
 struct registry;
+struct tokens;
 struct worker;
 struct workers;
 
 /* Watches the registry from now on. NULL: no memory. */
 struct pusher *pusher_new(struct registry *registry, struct workers *workers,
-                          struct dispatch *dispatch);
+                          struct dispatch *dispatch, struct tokens *tokens);
 void pusher_free(struct pusher **pusher);
 
 /* Everything, to a worker that has just been configured. 0 or a negative errno: without it the

@@ -26,6 +26,7 @@
 #include "master/spawn.h"
 #include "master/startup.h"
 #include "master/supervisor_parts.h"
+#include "master/tokens.h"
 #include "master/worker.h"
 
 #define TICK_MS          5000
@@ -388,6 +389,7 @@ static void bury(struct worker *worker, int status)
     compactor_worker_gone(s->parts.compactor, worker);
     prober_worker_gone(s->parts.prober, worker);
     querier_worker_gone(s->parts.querier, worker);
+    tokens_worker_gone(s->parts.tokens, worker);
     scans_worker_gone(s->scans, worker);
     plan_successor(worker, lived_ms);
 }

@@ -44,6 +44,7 @@ struct supervisor_parts {
     struct prober *prober;
     struct querier *querier;
     struct pusher *pusher;
+    struct tokens *tokens;
     struct listeners *listeners;
     struct alerts *alerts; /* NULL: workers' alerts are in the log only */
 };

@@ -155,6 +155,7 @@ static void open_connection(struct health_probe *probe)
     int err = smtp_security_get(probe->prober->keeper, probe->profile, probe->order.server,
                                 &dial.security, &why);
 
+    dial.security.tokens = smtp_pool_tokens(probe->prober->pool);
     if (err == 0)
         err = smtp_connection_open(&dial, &probe_ops, probe, &probe->connection, &why);
     if (err < 0)

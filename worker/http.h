@@ -90,4 +90,7 @@ int http_start(struct http *http, const struct http_request *request, http_done_
 /* NULL inside is allowed; sets NULL. Also from inside another job's callback. */
 void http_cancel(struct http_job **job);
 
+/* A value for a form or a query: percent-encoded. secret_free(); NULL: no memory. */
+char *http_encode(const char *text);
+
 #endif

@@ -220,3 +220,15 @@ void http_job_free(struct http_job *job)
     secret_wipe(job, sizeof(*job));
     free(job);
 }
+
+char *http_encode(const char *text)
+{
+    char *encoded = curl_easy_escape(NULL, text, 0), *copy;
+
+    if (encoded == NULL)
+        return NULL;
+    copy = strdup(encoded);
+    explicit_bzero(encoded, strlen(encoded));
+    curl_free(encoded);
+    return copy;
+}

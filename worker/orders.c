@@ -16,6 +16,7 @@
 #include "worker/segment_cache.h"
 #include "worker/smtp/pool.h"
 #include "worker/spooler.h"
+#include "worker/tokens.h"
 #include "worker/worker_private.h"
 
 static void on_configure(void *owner, const void *payload, int fd)
@@ -202,6 +203,24 @@ static void on_slot_take(void *owner, const void *payload, int fd)
         smtp_pool_slot_take(worker->pool, payload);
 }
 
+static void on_token(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (!is_ready(worker, fd))
+        return;
+    tokens_take(worker->tokens, payload, fd);
+    close(fd);
+}
+
+static void on_token_fetch(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        tokens_fetch(worker->tokens, payload);
+}
+
 static void on_probe(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -300,6 +319,8 @@ channel_handler *const worker_orders[IPC_KIND_COUNT] = {
     [IPC_SERVER_BEARS] = on_server_bears,
     [IPC_SLOTS] = on_slots,
     [IPC_SLOT_TAKE] = on_slot_take,
+    [IPC_TOKEN] = on_token,
+    [IPC_TOKEN_FETCH] = on_token_fetch,
     [IPC_PROBE] = on_probe,
     [IPC_HEALTH_PROBE] = on_health_probe,
     [IPC_QUERY] = on_query,

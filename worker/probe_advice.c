@@ -36,6 +36,9 @@ static const char *advice_on_tls(const struct server_uri *server,
 
     switch (failure->fault) {
     case TLS_NOT_SPOKEN:
+        if (server->scheme == SERVER_HTTPS)
+            return "this port does not speak TLS: write http://, if what is sent may be read on "
+                   "the way";
         return is_smtps
                    ? "this port does not speak TLS from the first byte: write smtp://, and set "
                      "`encryption` if the server offers STARTTLS"
@@ -58,6 +61,8 @@ static const char *advice_on_tls(const struct server_uri *server,
     }
     if (failure->event == SMTP_GARBAGE)
         return "what is said there does not come from the server alone: ask its administrator";
+    if (failure->event == SMTP_TIMED_OUT && server->scheme == SERVER_HTTPS)
+        return "if this port does not speak TLS, write http://";
     if (failure->event == SMTP_TIMED_OUT && is_smtps)
         return "if this port begins in clear, write smtp://";
     if (failure->code != 0)
@@ -73,7 +78,7 @@ static const char *advice_on_login(const struct smtp_failure *failure)
                "administrator must allow it here";
     case SMTP_LOGIN_ONLY_IN_TLS:
         return "it may be offered after STARTTLS: set `encryption` to starttls_required";
-    case SMTP_LOGIN_NO_COMMON_WAY: return "have its administrator allow one of these";
+    case SMTP_LOGIN_NO_COMMON_WAY: return "have its administrator allow it";
     case SMTP_LOGIN_IN_CLEAR:
         return "set `encryption` to starttls_required; or to none, if the password may be read on "
                "the way";
@@ -81,12 +86,15 @@ static const char *advice_on_login(const struct smtp_failure *failure)
         return "paste its CA into `ca` and set `encryption` to starttls_required; or set "
                "`verify_certificate` to false, if anyone may be given the password";
     case SMTP_LOGIN_UNPROVEN: return "is it the server that it should be?";
+    case SMTP_LOGIN_NO_TOKEN:
+        return "check `oauth`: token_url, client_id, client_secret, scope, and for its grant "
+               "refresh_token";
     case SMTP_LOGIN_FINE:
     default: break;
     }
     if (failure->code == 535)
-        return "the server does not know this name with this password: check `username` and "
-               "`password`";
+        return "the server does not know this name with this password, or token: check `username` "
+               "and `password`, or `oauth`: its user and scope";
     if (failure->event == SMTP_GARBAGE)
         return "the server does AUTH wrong, or is not the one that it should be";
     return "the server does not log us in now: try again, or ask its administrator";

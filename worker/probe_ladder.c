@@ -27,7 +27,8 @@
 
 static enum probe_step step_after(const struct ladder *ladder, enum probe_step step)
 {
-    const enum smtp_tls tls = smtp_security_of(ladder->probe->profile, ladder->index).tls;
+    const struct smtp_security security = smtp_security_of(ladder->probe->profile, ladder->index);
+    const enum smtp_tls tls = security.tls;
 
     switch (step) {
     case PROBE_RESOLVE: return PROBE_CONNECT;
@@ -37,7 +38,7 @@ static enum probe_step step_after(const struct ladder *ladder, enum probe_step s
     case PROBE_EHLO:
         if (tls != SMTP_TLS_NEVER && tls != SMTP_TLS_AT_ONCE && !ladder->is_secured)
             return PROBE_STARTTLS;
-        return ladder->probe->profile->username != NULL ? PROBE_AUTH : PROBE_QUIT;
+        return security.username != NULL ? PROBE_AUTH : PROBE_QUIT;
     case PROBE_STARTTLS:
     case PROBE_CERTIFICATE: return tls == SMTP_TLS_AT_ONCE ? PROBE_GREETING : PROBE_EHLO;
     case PROBE_AUTH:

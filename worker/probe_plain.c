@@ -1,5 +1,5 @@
-/* worker/probe_plain.c: a server of which only the connection can be tested: this build lacks what
- * protects it, or what is asked over it. */
+/* worker/probe_plain.c: a server that this build asks nothing yet: the connection, TLS and the
+ * certificate can be tested all the same. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,30 +16,63 @@
 static void tell_untested(struct ladder *ladder)
 {
     const struct profile *profile = ladder->probe->profile;
-    const char *protection = profile_unbuilt_protection(profile, ladder->index);
 
-    if (server_uri_is_tls(ladder->server) && profile->type != PROFILE_SMTP) {
-        ladder_tell(ladder, PROBE_TLS, PROBE_NOT_TESTED,
-                    "not tested: this version has no TLS there yet; its mail is deferred until "
-                    "then");
-        ladder_tell(ladder, PROBE_CERTIFICATE, PROBE_NOT_TESTED, "not tested: no TLS yet");
-    }
-    if (profile->username != NULL || profile->oauth.grant != GRANT_NONE)
-        ladder_tell(
-            ladder, PROBE_AUTH, PROBE_NOT_TESTED,
-            "not tested: this version does not log in yet; its mail is deferred until then");
-    else if (profile->type != PROFILE_SMTP)
+    if (profile->type == PROFILE_SMTP)
+        ladder_tell(ladder, PROBE_GREETING, PROBE_NOT_TESTED, "not tested from here on: %s",
+                    profile_unbuilt_protection(profile, ladder->index));
+    else
         ladder_tell(
             ladder, PROBE_REQUEST, PROBE_NOT_TESTED,
             "not tested: this version makes no requests to a %s yet; its mail is deferred until "
             "then",
             profile_type_name(profile->type));
-    else
-        ladder_tell(ladder, PROBE_GREETING, PROBE_NOT_TESTED, "not tested from here on: %s",
-                    protection);
+    ladder_end(ladder);
 }
 
-/* ---- connection only ---- */
+/* ---- TLS ---- */
+
+static void fail_tls(struct ladder *ladder, enum smtp_point point, enum tls_fault fault,
+                     const char *what)
+{
+    struct reason why;
+    const struct smtp_failure failure = {
+        .point = point, .event = SMTP_UNSAFE, .fault = fault, .text = why.text
+    };
+
+    reason_format(&why, "%s%s", point == SMTP_AT_TLS ? "the TLS handshake failed: " : "", what);
+    ladder_tell_failure(ladder, &failure);
+    ladder_end(ladder);
+}
+
+static void on_secured(void *owner)
+{
+    struct ladder *ladder = owner;
+    const struct tls_facts *facts = stream_tls_facts(ladder->stream);
+
+    ladder_tell_tls(ladder, facts);
+    if (!facts->is_verified && ladder->probe->profile->verify_certificate) {
+        fail_tls(ladder, SMTP_AT_CERTIFICATE, facts->fault, facts->why_not);
+        return;
+    }
+    ladder_tell_certificate(ladder, facts);
+    tell_untested(ladder);
+}
+
+static void begin_tls(struct ladder *ladder)
+{
+    const struct tls_server server = { .host = ladder->server->host, .index = ladder->index };
+    struct tls_context *context;
+    int err;
+
+    if (!ladder_make_tls(ladder, &context))
+        return;
+    ladder->is_shaking = true;
+    err = stream_secure(ladder->stream, context, &server);
+    if (err < 0)
+        fail_tls(ladder, SMTP_AT_TLS, TLS_NO_FAULT, strerror(-err));
+}
+
+/* ---- the connection ---- */
 
 static void connect_on(struct ladder *ladder, enum smtp_event event);
 
@@ -49,11 +82,14 @@ static void on_plain_connected(void *owner)
 
     if (probe_is_ourselves(ladder->probe->prober->conf, stream_peer(ladder->stream))) {
         ladder_tell_ourselves(ladder, PROBE_CONNECT);
-    } else {
-        ladder_tell(ladder, PROBE_CONNECT, PROBE_OK, "%s", stream_peer_text(ladder->stream));
-        tell_untested(ladder);
+        ladder_end(ladder);
+        return;
     }
-    ladder_end(ladder);
+    ladder_tell(ladder, PROBE_CONNECT, PROBE_OK, "%s", stream_peer_text(ladder->stream));
+    if (server_uri_is_tls(ladder->server))
+        begin_tls(ladder);
+    else
+        tell_untested(ladder);
 }
 
 static void on_plain_data(void *owner)
@@ -92,6 +128,13 @@ static void on_plain_end(enum stream_end end, void *owner)
     struct ladder *ladder = owner;
     struct address peer = peer_address(ladder);
 
+    if (ladder->is_shaking) {
+        fail_tls(ladder, SMTP_AT_TLS, stream_tls_fault(ladder->stream),
+                 end == STREAM_END_TLS   ? stream_tls_why(ladder->stream)
+                 : end == STREAM_END_EOF ? "the server closed the connection"
+                                         : strerror(stream_errno(ladder->stream)));
+        return;
+    }
     note_failure(ladder, &peer, strerror(stream_errno(ladder->stream)));
     stream_free(&ladder->stream);
     connect_on(ladder, end == STREAM_END_TIMEOUT ? SMTP_TIMED_OUT : SMTP_UNREACHABLE);
@@ -100,6 +143,7 @@ static void on_plain_end(enum stream_end end, void *owner)
 static const struct stream_callbacks plain_callbacks = {
     .on_connected = on_plain_connected,
     .on_data = on_plain_data,
+    .on_secured = on_secured,
     .on_end = on_plain_end,
 };
 

@@ -1,6 +1,6 @@
 /* worker/probe_private.h: a connection test as its files see it: probe.c (a test as a whole),
- * probe_ladder.c (the way to one of its servers), probe_smtp.c (the session there), probe_plain.c
- * (of servers that this build cannot have a session with). */
+ * probe_ladder.c (the way to one of its servers), probe_smtp.c (the session there), probe_tls.c
+ * (TLS in it), probe_plain.c (of servers that this build asks nothing yet). */
 #ifndef WORKER_PROBE_PRIVATE_H
 #define WORKER_PROBE_PRIVATE_H
 
@@ -34,7 +34,7 @@ struct ladder { /* one server */
     int64_t began_us, step_began_us;
     enum probe_step waits_for; /* the step under way */
     unsigned passed[PROBE_STEP_COUNT];
-    bool has_failed, is_waiting, is_secured, is_over;
+    bool has_failed, is_waiting, is_secured, is_shaking, is_over;
 };
 
 struct probe {
@@ -84,9 +84,20 @@ void ladder_open_smtp(struct ladder *ladder);
 /* The reply to QUIT, NULL: none came; the ladder's end. */
 void ladder_tell_farewell(struct ladder *ladder, const struct smtp_reply *reply);
 
+/* ---- of probe_tls.c ---- */
+
+struct tls_context;
+struct tls_facts;
+
+/* Borrowed: the probe keeps it. False: it cannot be made, which ends the ladder. */
+bool ladder_make_tls(struct ladder *ladder, struct tls_context **ret_context);
+void ladder_tell_tls(struct ladder *ladder, const struct tls_facts *facts);
+void ladder_tell_certificate(struct ladder *ladder, const struct tls_facts *facts);
+
 /* ---- of probe_plain.c ---- */
 
-/* CONNECT to one address after the other, and what is not tested from there on. */
+/* CONNECT to one address after the other, TLS with its CERTIFICATE where the scheme says so, and
+ * what is not tested from there on. */
 void ladder_connect(struct ladder *ladder);
 
 #endif

@@ -1,17 +1,15 @@
 /* worker/probe_smtp.c: a test's session with a server, by the client that deliveries use: CONNECT,
  * TLS with its CERTIFICATE, GREETING, EHLO, STARTTLS, QUIT. */
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "common/conf.h"
 #include "common/profile.h"
 #include "worker/probe_advice.h"
 #include "worker/probe_private.h"
 #include "worker/smtp/connection.h"
+#include "worker/smtp/pool.h"
 #include "worker/smtp/pool_guest.h"
 #include "worker/smtp/reply.h"
-#include "worker/tls_keeper.h"
 
 /* ---- what is shown of a step that passed ---- */
 
@@ -39,35 +37,6 @@ static void tell_connected(struct ladder *ladder)
     ladder_end(ladder);
 }
 
-static void tell_tls(struct ladder *ladder)
-{
-    const struct tls_facts *facts = smtp_connection_tls(ladder->connection);
-
-    ladder->is_secured = true;
-    ladder_tell(ladder, server_uri_is_tls(ladder->server) ? PROBE_TLS : PROBE_STARTTLS, PROBE_OK,
-                "%s, %s", facts->version, facts->cipher);
-}
-
-static void tell_certificate(struct ladder *ladder)
-{
-    const struct tls_facts *facts = smtp_connection_tls(ladder->connection);
-    const time_t ends = (time_t)facts->ends_s;
-    struct tm tm = { 0 };
-    char day[16] = "?";
-
-    (void)gmtime_r(&ends, &tm);
-    (void)strftime(day, sizeof(day), "%Y-%m-%d", &tm);
-    if (facts->is_verified)
-        ladder_tell(ladder, PROBE_CERTIFICATE, PROBE_OK, "verified, for %s, ends %s",
-                    facts->subject, day);
-    else
-        ladder_tell(ladder, PROBE_CERTIFICATE, PROBE_OK,
-                    "not verified, which %s accepts: %s; for %s, ends %s",
-                    ladder->probe->profile->verify_certificate ? "starttls_optional"
-                                                               : "verify_certificate = false",
-                    facts->why_not, facts->subject, day);
-}
-
 /* ---- the session ---- */
 
 static void on_step(enum smtp_point point, const struct smtp_reply *reply, void *owner)
@@ -79,9 +48,9 @@ static void on_step(enum smtp_point point, const struct smtp_reply *reply, void 
     else if (point == SMTP_AT_EHLO || point == SMTP_AT_HELO)
         tell_ehlo(ladder);
     else if (point == SMTP_AT_TLS)
-        tell_tls(ladder);
+        ladder_tell_tls(ladder, smtp_connection_tls(ladder->connection));
     else if (point == SMTP_AT_CERTIFICATE)
-        tell_certificate(ladder);
+        ladder_tell_certificate(ladder, smtp_connection_tls(ladder->connection));
     else if (point == SMTP_AT_AUTH)
         ladder_tell(ladder, PROBE_AUTH, PROBE_OK, "%s: %s",
                     smtp_connection_login(ladder->connection), reply->text);
@@ -142,25 +111,6 @@ static const struct smtp_connection_ops smtp_ops = {
     .on_farewell = on_farewell,
 };
 
-/* False: it cannot be made, which ends the ladder. */
-static bool make_tls(struct ladder *ladder, struct smtp_security *security)
-{
-    struct probe *probe = ladder->probe;
-    struct reason why = { "" };
-    int err = 0;
-
-    if (security->tls == SMTP_TLS_NEVER)
-        return true;
-    if (probe->tls == NULL)
-        err = tls_keeper_make(probe->prober->keeper, probe->profile, &probe->tls, &why);
-    security->context = probe->tls;
-    if (err == 0)
-        return true;
-    ladder_tell(ladder, PROBE_TLS, PROBE_FAILED, "%s", why.text);
-    ladder_end(ladder);
-    return false;
-}
-
 void ladder_open_smtp(struct ladder *ladder)
 {
     const struct profile *profile = ladder->probe->profile;
@@ -176,8 +126,10 @@ void ladder_open_smtp(struct ladder *ladder)
     };
     struct reason why = { "" };
 
-    if (!make_tls(ladder, &dial.security))
+    if (dial.security.tls != SMTP_TLS_NEVER && !ladder_make_tls(ladder, &dial.security.context))
         return;
+    dial.security.tokens = smtp_pool_tokens(prober->pool);
+    dial.security.is_token_own = true;
     if (ladder->guest != NULL)
         smtp_guest_dial(ladder->guest, &dial);
     if (smtp_connection_open(&dial, &smtp_ops, ladder, &ladder->connection, &why) < 0) {

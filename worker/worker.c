@@ -18,6 +18,7 @@
 #include "worker/delivery.h"
 #include "worker/directory.h"
 #include "worker/health_probe.h"
+#include "worker/http.h"
 #include "worker/ingress/ingress.h"
 #include "worker/probe.h"
 #include "worker/query.h"
@@ -26,6 +27,7 @@
 #include "worker/smtp/pool.h"
 #include "worker/spooler.h"
 #include "worker/tls_keeper.h"
+#include "worker/tokens.h"
 #include "worker/worker_private.h"
 
 enum { EXIT_MASTER_GONE = 0, EXIT_TROUBLE = 1 };
@@ -74,6 +76,7 @@ static void on_profile_retired(struct worker_profile *profile, void *arg)
     struct worker *worker = arg;
 
     smtp_pool_retire(worker->pool, profile);
+    tokens_forget(worker->tokens, profile->profile->id);
 }
 
 static int make_parts(struct worker *worker, struct reason *why)
@@ -97,6 +100,13 @@ static int make_parts(struct worker *worker, struct reason *why)
     worker->pool = smtp_pool_new(worker->loop, worker->channel, worker->keeper);
     if (worker->keeper == NULL || worker->pool == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
+    err = http_new(worker->loop, worker->resolver, worker->conf->tls_ca_file, &worker->http, why);
+    if (err < 0)
+        return err;
+    worker->tokens = tokens_new(worker->loop, worker->channel, worker->directory, worker->http);
+    if (worker->tokens == NULL)
+        return reason_set(why, -ENOMEM, "out of memory");
+    smtp_pool_set_tokens(worker->pool, worker->tokens);
     directory_watch(worker->directory, on_profile_retired, worker);
     worker->delivery = delivery_new(worker->loop, worker->channel, worker->conf, worker->directory,
                                     worker->cache, worker->spooler, worker->resolver, worker->pool);
@@ -271,6 +281,8 @@ static void free_parts(struct worker *worker)
     query_free(&worker->query);
     directory_free(&worker->directory); /* retires its versions, of which the pool hears */
     smtp_pool_free(&worker->pool);
+    tokens_free(&worker->tokens);
+    http_free(&worker->http);
     tls_keeper_free(&worker->keeper);
     resolver_free(&worker->resolver);
     spooler_free(&worker->spooler);

@@ -22,6 +22,8 @@ struct worker {
     struct spooler *spooler;
     struct resolver *resolver;
     struct tls_keeper *keeper;
+    struct http *http;
+    struct tokens *tokens;
     struct smtp_pool *pool;
     struct delivery *delivery;
     struct ingress *ingress;

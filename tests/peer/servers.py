@@ -109,6 +109,8 @@ class Login:
         async def ask(question):
             writer.write(b"334 " + base64.b64encode(question) + b"\r\n")
             return base64.b64decode((await reader.readuntil(b"\n")).strip())
+        if mechanism == "XOAUTH2":
+            return await self._talk_token(first or (await reader.readuntil(b"\n")).strip(), ask)
         if mechanism == "PLAIN":
             said = base64.b64decode(first) if first else await ask(b"")
             is_right = said == f"\0{self.name}\0{self.password}".encode()
@@ -122,6 +124,15 @@ class Login:
         if not is_right:
             return b"535 5.7.8 wrong\r\n"
         self.used.append(mechanism)
+        return b"235 2.7.0 in\r\n"
+
+    async def _talk_token(self, said, ask):
+        """`password` is a set of tokens here."""
+        want = [f"user={self.name}\1auth=Bearer {token}\1\1".encode() for token in self.password]
+        if base64.b64decode(said) not in want:
+            assert await ask(b'{"status":"401"}') == b""
+            return b"535 5.7.8 no such token\r\n"
+        self.used.append("XOAUTH2")
         return b"235 2.7.0 in\r\n"
 
 

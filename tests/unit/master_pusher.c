@@ -101,7 +101,7 @@ static void set_up(void)
 {
     start_registry();
     workers.wanted = 2;
-    pusher = pusher_new(registry, &workers, NULL);
+    pusher = pusher_new(registry, &workers, NULL, NULL);
     add_worker(0);
     add_worker(1);
 }

@@ -33,6 +33,7 @@
 #include "master/querier.h"
 #include "master/segments.h"
 #include "master/supervisor.h"
+#include "master/tokens.h"
 #include "master/worker.h"
 
 /* ---- the fake worker ---- */
@@ -321,8 +322,9 @@ __attribute__((constructor)) static void play_worker(void)
 /* ---- the master around the supervisor: no store, no disk ---- */
 
 struct pusher *pusher_new(struct registry *registry, struct workers *workers,
-                          struct dispatch *dispatch)
+                          struct dispatch *dispatch, struct tokens *tokens)
 {
+    (void)tokens;
     (void)registry;
     (void)workers;
     (void)dispatch;
@@ -411,6 +413,7 @@ static inline void start_program(const char *program, unsigned count, const char
     parts.dispatch = dispatch_new(loop, parts.queue, &workers, NULL);
     parts.prober = prober_new(loop, &workers);
     parts.querier = querier_new(loop, &workers);
+    parts.tokens = tokens_new(loop, &workers);
     cr_assert_eq(listeners_new(conf, &parts.listeners, &why), 0, "%s", why.text);
     cr_assert_eq(supervisor_new(loop, conf, program, STDERR_FILENO, &parts, &supervisor, &why), 0);
     cr_assert_eq(supervisor_start(supervisor, note_started, NULL, &why), 0, "%s", why.text);
@@ -454,6 +457,7 @@ static inline void tear_down(void)
     listeners_free(&parts.listeners);
     prober_free(&parts.prober);
     querier_free(&parts.querier);
+    tokens_free(&parts.tokens);
     dispatch_free(&parts.dispatch);
     queue_free(&parts.queue);
     compactor_free(&parts.compactor);

@@ -173,3 +173,25 @@ Test(auth, SP34_the_strongest_that_is_offered_and_not_refused)
     cr_expect_eq(smtp_mechanism_of("SCRAM-SHA-256-PLUS", 18), SMTP_MECHANISM_COUNT);
     cr_expect_eq(smtp_mechanism_of("PLAINER", 5), SMTP_AUTH_PLAIN, "as many bytes as it has");
 }
+
+Test(auth, SP34_XOAUTH2_says_all_at_once_and_nothing_to_a_refusal)
+{
+    struct smtp_auth *auth = begin(SMTP_AUTH_XOAUTH2, "dXNlcj10aW0BYXV0aD1CZWFyZXIgdGFuc3RhYWZ0"
+                                                      "YW5zdGFhZgEB");
+    struct reason why = { "" };
+    char *text = NULL;
+
+    cr_assert_eq(smtp_auth_answer(auth, "eyJzdGF0dXMiOiI0MDEifQ==", &text, &why), 0);
+    cr_assert_null(text, "an empty line");
+    cr_expect(smtp_auth_is_complete(auth));
+    smtp_auth_free(&auth);
+}
+
+Test(auth, SP34_a_token_is_for_XOAUTH2_only)
+{
+    const unsigned all = (1U << SMTP_MECHANISM_COUNT) - 1;
+
+    cr_expect_eq(smtp_auth_choose(all, SMTP_AUTH_NOT_WITH_TOKEN), SMTP_AUTH_XOAUTH2);
+    cr_expect_eq(smtp_auth_choose(1U << SMTP_AUTH_XOAUTH2, SMTP_AUTH_NOT_WITH_PASSWORD),
+                 SMTP_MECHANISM_COUNT);
+}

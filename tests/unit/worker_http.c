@@ -1,6 +1,8 @@
 /* HTTP requests: what is sent, what comes back, and each way in which it can go wrong. */
 #include "http_stage.h"
 
+#include "common/secret.h"
+
 static void setup(void)
 {
     http_stage_begin(NULL);
@@ -116,4 +118,12 @@ Test(http, no_answer_within_the_deadline)
     asked_run(asked);
     expect_event(asked, HTTP_TIMED_OUT, "no answer within 200 ms");
     asked_free(&asked);
+}
+
+Test(http, what_goes_into_a_form_is_encoded)
+{
+    char *text = http_encode("a b&c=d+/%\xc3\xa9~");
+
+    cr_assert_str_eq(text, "a%20b%26c%3Dd%2B%2F%25%C3%A9~");
+    secret_free(&text);
 }

@@ -1,8 +1,10 @@
 /* worker/smtp/auth.h: logging in at a server (SP34): which mechanism, and what is said in it.
  *
- * GNU SASL does the mechanisms. Strongest first: SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN. Whether a
- * password may be sent at all is not decided here (SP33). What is written holds secrets: whoever
- * gets it wipes it. */
+ * GNU SASL does the mechanisms. Strongest first: SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN. With an
+ * OAuth token there is XOAUTH2 only, which that library lacks: one line, and a server that refuses
+ * it sends its reasons as a challenge, which is answered with an empty line. Whether a password may
+ * be sent at all is not decided here (SP33). What is written holds secrets: whoever gets it wipes
+ * it. */
 #ifndef WORKER_SMTP_AUTH_H
 #define WORKER_SMTP_AUTH_H
 
@@ -16,6 +18,7 @@ enum smtp_mechanism { /* the strongest first */
                       SMTP_AUTH_CRAM_MD5,
                       SMTP_AUTH_PLAIN,
                       SMTP_AUTH_LOGIN,
+                      SMTP_AUTH_XOAUTH2, /* with a token in the place of the password */
                       SMTP_MECHANISM_COUNT
 };
 
@@ -28,6 +31,10 @@ struct smtp_auth;
 /* SCRAM has the client hash the password as often as the server likes: more often than this is
  * refused, as the loop would stand still meanwhile. */
 #define SMTP_SCRAM_ROUNDS_MAX 20000U
+
+/* Those that do not do with this kind of secret. */
+#define SMTP_AUTH_NOT_WITH_PASSWORD (1U << SMTP_AUTH_XOAUTH2)
+#define SMTP_AUTH_NOT_WITH_TOKEN    (SMTP_AUTH_NOT_WITH_PASSWORD - 1)
 
 /* The strongest of those offered (bit = mechanism) that are not refused yet. COUNT: none is left.
  */

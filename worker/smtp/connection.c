@@ -165,6 +165,7 @@ static const struct row {
     [HELO] = { "helo", SMTP_AT_HELO, send_helo, on_helo, LIMIT(handshake_s) },
     [STARTTLS] = { "starttls", SMTP_AT_STARTTLS, send_starttls, on_starttls, LIMIT(handshake_s) },
     [SECURING] = { "securing", SMTP_AT_TLS, smtp_connection_begin_tls, NULL, LIMIT(handshake_s) },
+    [TOKEN] = { "token", SMTP_AT_AUTH, NULL, NULL, LIMIT(handshake_s) },
     [AUTH] = { "auth", SMTP_AT_AUTH, smtp_connection_begin_login, on_auth, LIMIT(handshake_s) },
     [READY] = { "ready", SMTP_AT_MAIL, tell_open, NULL, NO_LIMIT },
     [LENT] = { "lent", SMTP_AT_MAIL, NULL, on_lent, NO_LIMIT },
@@ -184,6 +185,8 @@ void smtp_connection_go(struct smtp_connection *c, enum smtp_connection_state ne
 {
     log_debug("smtp", "connection moves", LOG_STR("peer", smtp_connection_peer(c)),
               LOG_STR("state", rows[c->state].name), LOG_STR("next", rows[next].name));
+    if (c->state == TOKEN)
+        tokens_cancel(&c->wish);
     c->state = next;
     if (c->stream != NULL && rows[next].limit != NO_LIMIT)
         stream_deadline_ms(c->stream, (int64_t)limit_of(c, next) * 1000);
@@ -202,6 +205,7 @@ void smtp_connection_leave(struct smtp_connection *c)
         return;
     resolver_answer_release(c->dial.answer);
     smtp_connection_forget_login(c);
+    smtp_connection_forget_token(c);
     tls_release(c->dial.security.context);
     free(c);
 }
@@ -243,6 +247,7 @@ static void lose(struct smtp_connection *c, enum smtp_event event, const char *w
     case HELO:
     case STARTTLS:
     case SECURING:
+    case TOKEN:
     case AUTH: smtp_connection_fail(c, rows[c->state].point, event, what); break;
     case READY:
         smtp_connection_close(c);

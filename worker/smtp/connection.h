@@ -51,6 +51,7 @@ enum smtp_login_trouble {
     SMTP_LOGIN_IN_CLEAR,  /* it would be, and must not (SP33) */
     SMTP_LOGIN_TO_ANYONE, /* the certificate does not check out (SP33) */
     SMTP_LOGIN_UNPROVEN,  /* the server let us in without proof of its own */
+    SMTP_LOGIN_NO_TOKEN,  /* the token server gave none */
 };
 
 struct smtp_failure {

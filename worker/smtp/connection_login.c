@@ -3,14 +3,17 @@
  * A mechanism that the server does not do after all (504, 534) makes room for the next weaker one;
  * a refused password (535) does not: it would be as wrong there. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <event2/buffer.h>
 
+#include "common/secret.h"
 #include "worker/smtp/connection_private.h"
 
+#define TOKEN_NEW_MS  5000 /* so young, it was not withdrawn before its time */
 #define AUTH_LINE_MAX 512U /* of a command, with its end (RFC 5321 4.5.3.1.4) */
 
 static enum smtp_connection_state give_up(struct smtp_connection *c,
@@ -19,6 +22,12 @@ static enum smtp_connection_state give_up(struct smtp_connection *c,
     c->login = trouble;
     smtp_connection_fail(c, SMTP_AT_AUTH, SMTP_UNSAFE, what);
     return c->state;
+}
+
+/* The password, or the token; NULL: none. */
+static const char *secret_of(const struct smtp_connection *c)
+{
+    return c->dial.security.token_of != NULL ? c->token : c->dial.security.password;
 }
 
 /* ---- may it be sent at all (SP33), and how? ---- */
@@ -39,19 +48,77 @@ static enum smtp_login_trouble is_unsafe(const struct smtp_connection *c, const 
     return SMTP_LOGIN_FINE;
 }
 
+/* ---- an OAuth token ---- */
+
+static void fail_login(struct smtp_connection *c, int err, const char *what);
+
+static enum smtp_connection_state take_token(struct smtp_connection *c, const struct token *token)
+{
+    secret_free(&c->token);
+    c->token = strdup(token->text);
+    c->token_serial = token->serial;
+    c->is_token_new = c->is_token_new || token->serial == 0 ||
+                      smtp_connection_now_ms(c) - token->got_ms < TOKEN_NEW_MS;
+    if (c->token != NULL)
+        return AUTH;
+    fail_login(c, -ENOMEM, NULL);
+    return c->state;
+}
+
+static void on_token(struct token_wish *wish, const struct token *token, const char *why)
+{
+    struct smtp_connection *c =
+        (struct smtp_connection *)((char *)wish - offsetof(struct smtp_connection, wish));
+    enum smtp_connection_state next;
+
+    c->depth++;
+    if (token != NULL)
+        next = take_token(c, token);
+    else
+        next = give_up(c, SMTP_LOGIN_NO_TOKEN, why);
+    if (next == AUTH && c->state == TOKEN)
+        smtp_connection_go(c, AUTH);
+    smtp_connection_leave(c);
+}
+
+/* `refused` is the serial of one that the server did not take. */
+static enum smtp_connection_state get_token(struct smtp_connection *c, uint64_t refused)
+{
+    const struct smtp_security *security = &c->dial.security;
+    struct token token;
+
+    c->is_token_new = refused != 0;
+    c->wish.done = on_token;
+    if (tokens_get(security->tokens, security->token_of, security->is_token_own, refused, &c->wish,
+                   &token))
+        return take_token(c, &token);
+    return TOKEN;
+}
+
+/* ---- by which mechanism ---- */
+
+/* Those that would do, but cannot with what we have, are as good as refused. */
+static unsigned mechanisms_out(const struct smtp_connection *c)
+{
+    return c->refused | (c->dial.security.token_of != NULL ? SMTP_AUTH_NOT_WITH_TOKEN
+                                                           : SMTP_AUTH_NOT_WITH_PASSWORD);
+}
+
 static enum smtp_connection_state choose(struct smtp_connection *c)
 {
     bool is_offered = (c->extensions.flags & SMTP_HAS_AUTH) != 0;
     bool may_be_later =
         (c->extensions.flags & SMTP_HAS_STARTTLS) != 0 && stream_tls_facts(c->stream) == NULL;
 
-    c->mechanism = smtp_auth_choose(c->extensions.auth, c->refused);
+    c->mechanism = smtp_auth_choose(c->extensions.auth, mechanisms_out(c));
     if (c->mechanism != SMTP_MECHANISM_COUNT)
-        return AUTH;
+        return c->dial.security.token_of != NULL ? get_token(c, 0) : AUTH;
     if (is_offered)
         return give_up(c, SMTP_LOGIN_NO_COMMON_WAY,
-                       "AUTH is offered, but no mechanism that works here: SCRAM-SHA-256, "
-                       "CRAM-MD5, PLAIN, LOGIN");
+                       c->dial.security.token_of != NULL
+                           ? "AUTH is offered, but not by XOAUTH2, which an OAuth token needs"
+                           : "AUTH is offered, but no mechanism that works here: SCRAM-SHA-256, "
+                             "CRAM-MD5, PLAIN, LOGIN");
     return give_up(c, may_be_later ? SMTP_LOGIN_ONLY_IN_TLS : SMTP_LOGIN_NOT_OFFERED,
                    may_be_later ? "AUTH is not offered in clear" : "AUTH is not offered");
 }
@@ -75,14 +142,20 @@ void smtp_connection_forget_login(struct smtp_connection *c)
     c->first = c->said = NULL;
 }
 
+void smtp_connection_forget_token(struct smtp_connection *c)
+{
+    tokens_cancel(&c->wish);
+    secret_free(&c->token);
+}
+
 /* A server that repeats what it was told would have it in our logs. */
 static void hide_secrets(struct smtp_connection *c)
 {
     bool is_told = c->said != NULL && c->said[0] != '\0' && strstr(c->reply.text, c->said) != NULL;
 
-    const char *password = c->dial.security.password;
+    const char *secret = secret_of(c);
 
-    if (is_told || (password[0] != '\0' && strstr(c->reply.text, password) != NULL))
+    if (is_told || (secret[0] != '\0' && strstr(c->reply.text, secret) != NULL))
         (void)snprintf(c->reply.text, sizeof(c->reply.text),
                        "(not shown: the reply repeats what we said)");
 }
@@ -134,7 +207,7 @@ void smtp_connection_begin_login(struct smtp_connection *c)
     int err;
 
     smtp_connection_forget_login(c);
-    err = smtp_auth_new(c->mechanism, security->username, security->password, &c->auth);
+    err = smtp_auth_new(c->mechanism, security->username, secret_of(c), &c->auth);
     if (err == 0)
         err = smtp_auth_begin(c->auth, &first, &why);
     if (err < 0) {
@@ -178,10 +251,17 @@ static enum smtp_connection_state get_in(struct smtp_connection *c)
         return give_up(c, SMTP_LOGIN_UNPROVEN,
                        "the server let us in, but did not show that it knows the password");
     smtp_connection_forget_login(c);
+    smtp_connection_forget_token(c);
     c->is_logged_in = true;
     if (c->ops->on_step != NULL)
         c->ops->on_step(SMTP_AT_AUTH, &c->reply, c->owner);
     return c->state == AUTH ? READY : c->state;
+}
+
+/* It may have been withdrawn before its time: once a new one is tried. */
+static bool may_be_token(const struct smtp_connection *c)
+{
+    return c->reply.code == 535 && c->dial.security.token_of != NULL && !c->is_token_new;
 }
 
 enum smtp_connection_state smtp_connection_on_auth(struct smtp_connection *c)
@@ -195,9 +275,16 @@ enum smtp_connection_state smtp_connection_on_auth(struct smtp_connection *c)
     hide_secrets(c);
     if (reply->code == 235)
         return get_in(c);
+    if (may_be_token(c)) {
+        enum smtp_connection_state next = get_token(c, c->token_serial);
+
+        if (next == AUTH)
+            smtp_connection_go(c, AUTH); /* from itself */
+        return next;
+    }
     if (reply->code == 504 || reply->code == 534) {
         c->refused |= 1U << c->mechanism;
-        if (smtp_auth_choose(c->extensions.auth, c->refused) != SMTP_MECHANISM_COUNT) {
+        if (smtp_auth_choose(c->extensions.auth, mechanisms_out(c)) != SMTP_MECHANISM_COUNT) {
             (void)choose(c);
             smtp_connection_go(c, AUTH); /* from itself: no other state is between */
             return c->state;

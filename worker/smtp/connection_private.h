@@ -7,6 +7,7 @@
 #include "worker/smtp/connection.h"
 #include "worker/smtp/reply.h"
 #include "worker/stream.h"
+#include "worker/tokens.h"
 
 struct smtp_transaction;
 
@@ -17,7 +18,7 @@ struct smtp_transaction;
  *       (smtps)   +-> SECURING -+---------+ +- STARTTLS +           |
  *                        ^  |_______________________|___|___________|
  *                        +--------------------------+   |
- *                                 (AUTH ->) READY <-----+      lend() / return()
+ *                      ((TOKEN ->) AUTH ->) READY <-----+      lend() / return()
  *                                              |  ^--------------> LENT
  *                          CLOSED <- QUITTING <+ */
 enum smtp_connection_state {
@@ -27,6 +28,7 @@ enum smtp_connection_state {
     HELO,
     STARTTLS,
     SECURING,
+    TOKEN,
     AUTH,
     READY,
     LENT,
@@ -58,6 +60,10 @@ struct smtp_connection {
     struct smtp_auth *auth;  /* under way */
     char *said;              /* in it last, NULL: nothing: no reply that repeats it is shown */
     char *first;             /* of it: what the server has yet to ask for */
+    struct token_wish wish;
+    char *token;           /* OAuth's, while logging in */
+    uint64_t token_serial; /* of that */
+    bool is_token_new;     /* no other would do any better */
     enum smtp_mechanism mechanism;
     unsigned refused; /* mechanisms (bits) */
     enum smtp_login_trouble login;
@@ -91,13 +97,14 @@ bool smtp_connection_goes_on_in_clear(struct smtp_connection *connection, const 
 
 /* connection_login.c */
 
-/* All that TLS is to bring is there, or not wanted: AUTH, READY, or where it is because it cannot
- * go on. */
+/* All that TLS is to bring is there, or not wanted: TOKEN, AUTH, READY, or where it is because it
+ * cannot go on. */
 enum smtp_connection_state smtp_connection_before_ready(struct smtp_connection *connection);
 void smtp_connection_begin_login(struct smtp_connection *connection);
 enum smtp_connection_state smtp_connection_on_auth(struct smtp_connection *connection);
 /* What is under way of it goes, overwritten. */
 void smtp_connection_forget_login(struct smtp_connection *connection);
+void smtp_connection_forget_token(struct smtp_connection *connection); /* or the wish for one */
 
 /* connection.c: the talk ends here, because of what was found, not of a reply. */
 void smtp_connection_fail(struct smtp_connection *connection, enum smtp_point point,

@@ -293,6 +293,16 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
     return pool;
 }
 
+void smtp_pool_set_tokens(struct smtp_pool *pool, struct tokens *tokens)
+{
+    pool->tokens = tokens;
+}
+
+struct tokens *smtp_pool_tokens(const struct smtp_pool *pool)
+{
+    return pool->tokens;
+}
+
 void smtp_pool_free(struct smtp_pool **pool)
 {
     struct smtp_pool *p = *pool;

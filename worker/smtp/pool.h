@@ -21,6 +21,7 @@
 
 struct channel;
 struct ipc_lease;
+struct ipc_lease_unwant;
 struct ipc_reclaim;
 struct ipc_server_bears;
 struct ipc_slot_take;
@@ -33,6 +34,7 @@ struct smtp_pool;
 struct smtp_pool_entry;
 struct smtp_pooled;
 struct tls_keeper;
+struct tokens;
 struct worker_profile;
 
 struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
@@ -40,6 +42,9 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
 /* Cuts every connection, also those in use: after the deliveries. Nobody hears of it; tickets may
  * be given up afterwards. NULL inside is allowed. */
 void smtp_pool_free(struct smtp_pool **pool);
+/* Where sessions have OAuth tokens from; borrowed. */
+void smtp_pool_set_tokens(struct smtp_pool *pool, struct tokens *tokens);
+struct tokens *smtp_pool_tokens(const struct smtp_pool *pool);
 
 /* A version was retired: its idle connections say QUIT, the others when they are given back. */
 void smtp_pool_retire(struct smtp_pool *pool, struct worker_profile *profile);

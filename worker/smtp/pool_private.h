@@ -89,6 +89,7 @@ struct smtp_pool {
     struct loop *loop;
     struct channel *channel;
     const struct tls_keeper *keeper;
+    struct tokens *tokens;
     struct loop_timer *wake;              /* somebody waits, and there is room now */
     struct loop_timer *unwant;            /* more was asked for than is waited for */
     LIST_HEAD(, smtp_pool_shelf) shelves; /* the one used last first */

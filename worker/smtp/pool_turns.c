@@ -119,6 +119,7 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
         free(pooled);
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     }
+    dial.security.tokens = pool->tokens;
     err = smtp_connection_open(&dial, &opening_ops, ticket, &pooled->connection, reterr_why);
     if (err < 0) {
         loop_timer_free(&pooled->expiry);

@@ -20,6 +20,10 @@ struct smtp_security smtp_security_of(const struct profile *profile, unsigned se
         .may_be_anyone = !profile->verify_certificate,
     };
 
+    if (profile->oauth.grant != GRANT_NONE) {
+        security.username = profile->oauth.user;
+        security.token_of = profile;
+    }
     security.must_verify = security.tls >= SMTP_TLS_REQUIRED && profile->verify_certificate;
     return security;
 }

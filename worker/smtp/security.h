@@ -9,6 +9,7 @@
 
 struct profile;
 struct tls_keeper;
+struct tokens;
 struct worker_profile;
 
 enum smtp_tls {
@@ -26,9 +27,13 @@ struct smtp_security {
     const char *username;        /* borrowed while the session is opened, as the next; NULL: none */
     const char *password;
     bool may_be_anyone; /* the password may go to a certificate that does not check out */
+    /* In the place of the password an OAuth token of this profile, NULL: none. */
+    const struct profile *token_of;
+    struct tokens *tokens;
+    bool is_token_own; /* not the one that all workers share */
 };
 
-/* What the profile asks for at this server; without the context. */
+/* What the profile asks for at this server; without the context, and where tokens are. */
 struct smtp_security smtp_security_of(const struct profile *profile, unsigned server);
 /* With it, if one is needed. 0 or a negative errno with the reason (worker/tls.h). */
 int smtp_security_get(const struct tls_keeper *keeper, struct worker_profile *profile,
