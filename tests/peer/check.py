@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The scripted peer, the delaying relay and the TLS receiver do what is asked of them, and count right:
 what stands on them is worth no more than that."""
+import base64
 import pathlib
 import socket
 import ssl
@@ -10,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
+from peer.gateway import Gateway
 from peer.certificates import Authority
 from peer.net import Client, Closed
 from peer.scripted import BadScript, DelayRelay, ScriptedPeer, TlsSink
@@ -748,6 +750,22 @@ def test_tls_sink_counts_failed_handshakes_and_ends_injected_commands(t):
         ends_how(client)
     talk()
     expect(sink.report()["handshakes"], full=1, failed=1)
+
+
+def test_a_secret_that_turns_up_is_found(t):
+    secret = "tell-nobody-of-it"
+    for before in ("", "\0", "\0a\0", "user\0"): # each way to begin in base64
+        with suite.Scratch("postern-secret") as scratch:
+            gateway = Gateway(scratch, start=False)
+            gateway.secrets.note({"servers": [], "oauth": {"client_secret": secret}})
+            assert gateway.secrets.found() == ""
+            gateway.log.write_bytes(b"AUTH PLAIN " + base64.b64encode(f"{before}{secret}".encode()))
+            assert "posternd.log" in gateway.secrets.found(), before
+            gateway.log.write_text(f"password={secret}")
+            assert "posternd.log" in scratch.reports()
+            gateway.log.write_text("nothing")
+            scratch.path("profile.json").write_text(secret) # the test's own
+            assert scratch.reports() == ""
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 from .net import Client, Closed, free_port
+from .secrets import Secrets
 from .suite import ROOT, end_process, send_signal, session_pids, wait_for
 
 CONF = """\
@@ -76,8 +77,10 @@ class Gateway:
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
         self.process = None
+        self.secrets = Secrets(self)
         self.write_conf()
         scratch.on_close(self.close)
+        scratch.inspections.append(self.secrets.found)
         if start:
             self.start()
 
@@ -144,6 +147,7 @@ class Gateway:
         if self.process is None:
             return None
         process, before = self.process, len(self.log_text())
+        self.secrets.note_processes(self.pids())
         if process.poll() is None:
             process.terminate()
             process.wait(seconds)
@@ -174,6 +178,7 @@ class Gateway:
         if self.process is None:
             return
         session = self.process.pid
+        self.secrets.note_processes(session_pids(session))
         for pid in session_pids(session):
             send_signal(pid, signal.SIGCONT)
         end_process(self.process, 20)
@@ -189,8 +194,11 @@ class Gateway:
 
     def run_ctl(self, *args, stdin=None, seconds=60):
         command = [self.bin / "posternctl", "-s", self.socket, *map(str, args)]
-        return subprocess.run(command, text=True, capture_output=True, input=stdin or "",
+        self.secrets.note_input(args, stdin)
+        done = subprocess.run(command, text=True, capture_output=True, input=stdin or "",
                               timeout=seconds)
+        self.secrets.note_output(done)
+        return done
 
     def ctl(self, *args, **options):
         """Its output; Refused unless it ends with 0."""

@@ -5,7 +5,8 @@
 
 prints a line for each test and last "N passed, N failed, N skipped". Whatever a test started
 through its scratch is ended, by its process id, when the test is over, however it ends; a
-sanitizer's report in the scratch folder fails it.
+sanitizer's report in the scratch folder fails it, and so does a secret that turns up
+(peer.secrets).
 """
 import os
 import pathlib
@@ -51,6 +52,7 @@ class Scratch:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}."))
         self.folder.chmod(0o755)
         self._undo = []
+        self.inspections = [] # functions that say what is wrong with what is left, "" if nothing
 
     def on_close(self, action):
         self._undo.append(action)
@@ -80,6 +82,7 @@ class Scratch:
             found = REPORT.search(text)
             if found:
                 texts.append(f"{log.name}:\n{text[found.start():][:8000]}")
+        texts += filter(None, (inspect() for inspect in self.inspections))
         return "\n".join(texts)
 
     def close(self):

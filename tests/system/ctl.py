@@ -262,7 +262,7 @@ class Inner:
         self._scratch = scratch
         self.folder = scratch.path("inner")
         self.folder.mkdir()
-        self.on_close = scratch.on_close
+        self.on_close, self.inspections = scratch.on_close, scratch.inspections
 
     def path(self, name):
         return self._scratch.path(name) if name == "sanitizer" else self.folder / name
