@@ -170,6 +170,9 @@ static void reconfigure(struct worker *worker, struct conf *conf)
         return;
     }
     tls_keeper_configure(worker->keeper, conf);
+    if (http_configure(worker->http, conf->tls_ca_file) < 0)
+        log_error("worker", "requests go on with the CAs of the old configuration",
+                  LOG_STR("reason", "out of memory"));
     conf_free(&worker->reloaded);
     worker->reloaded = conf;
     open_log(worker, conf);
