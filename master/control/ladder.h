@@ -1,8 +1,8 @@
 /* master/control/ladder.h: one connection test, as JSON (SP51).
  *
  * Steps come from the backend one by one; each is handed on as it comes and kept for the answer:
- * {"passed", "servers": [{"server", "passed", "steps": [{"step", "result", "ms", "text"}]}]}, and how
- * a server did the last time, with what has changed since (master/control/last_tests.h). */
+ * {"passed", "servers": [{"server", "passed", "steps": [{"step", "result", "ms", "text"}]}]}, and
+ * how a server did the last time, with what has changed since (master/control/last_tests.h). */
 #ifndef MASTER_CONTROL_LADDER_H
 #define MASTER_CONTROL_LADDER_H
 
