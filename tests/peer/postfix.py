@@ -45,9 +45,6 @@ class Postfix:
         self.dir = pathlib.Path(scratch.path(f"postfix-{free_port()}"))
         self.port, self.tls_port = free_port(), free_port()
         (self.dir / "etc/sasl").mkdir(parents=True)
-        for folder in (self.dir, *self.dir.parents): # its daemons are not root
-            if folder.is_relative_to(scratch.folder):
-                folder.chmod(0o755)
         more = [f"smtpd_tls_security_level = {'may' if offers_tls else 'none'}",
                 f"smtpd_sasl_auth_enable = {'yes' if login else 'no'}",
                 f"smtpd_tls_auth_only = {'yes' if login_only_in_tls else 'no'}"]

@@ -86,5 +86,8 @@ class Instance:
 
     def stop(self, pids=()):
         """Returns when its master, and `pids`, have ended."""
+        if self.master is None:
+            return
         self._command("stop")
         wait_for("postfix has ended", lambda: all(map(_is_gone, (self.master, *pids))), 30)
+        self.master = None
