@@ -144,7 +144,8 @@ static void answer(const struct tokens *tokens, const struct entry *entry,
     if (is_alive(tokens, entry))
         send_token(worker, &token, entry->text);
     else
-        refuse(worker, entry->profile, entry->version, entry->why);
+        refuse(worker, entry->profile, entry->version,
+               entry->why != NULL ? entry->why : "the token has ended already");
 }
 
 static void answer_all(const struct tokens *tokens, struct entry *entry)
@@ -266,8 +267,8 @@ int tokens_fetched(struct tokens *tokens, const struct worker *worker,
     if (entry == NULL || entry->version != fetched->version || !entry->is_fetching ||
         entry->fetcher != worker->slot)
         return 0; /* of a version that is no more */
-    if (memfd_read(fd, &text, &bytes) < 0 || bytes == 0 || bytes > TEXT_MAX ||
-        strlen(text) != bytes) {
+    if ((fetched->is_failed == 0 && fetched->lives_s == 0) || memfd_read(fd, &text, &bytes) < 0 ||
+        bytes == 0 || bytes > TEXT_MAX || strlen(text) != bytes) {
         secret_free(&text);
         return -EBADMSG;
     }

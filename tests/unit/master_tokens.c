@@ -229,6 +229,7 @@ Test(tokens, nonsense_is_held_against_who_says_it)
     cr_assert_eq(tokens_want(tokens, workers.slots[0], &nothing), -EBADMSG);
     want(0, 1, 0, 0);
     cr_assert_eq(say(0, 1, "", false, 1), -EBADMSG);
+    cr_assert_eq(say(0, 1, "abc", false, 0), -EBADMSG, "it lives for no time");
     cr_assert_eq(say(1, 1, "abc", false, 1), 0, "that one was not asked: of no interest");
     cr_assert_eq(heard[0].answers, 0);
 }
