@@ -3,7 +3,9 @@
  * libcurl, driven by the loop's readiness and timers: no thread, no blocking call. Addresses come
  * from the resolver and from nowhere else. What a request is, is said here and not by its
  * surroundings: no proxy, netrc, cookies, HSTS or alternative services; HTTP/1.1; a redirect is an
- * answer like any other and is not followed; no `Expect: 100-continue`, no compressed answers.
+ * answer like any other and is not followed; no `Expect: 100-continue`, no compressed answers. An
+ * answer without a length ends with its connection, and nobody can tell whether it was cut: what is
+ * in it has to say where it ends, as JSON does.
  *
  * Connections are kept for a while and used again for the same scheme, host, port and trust. A
  * server may close one just when it is used again: a request that got not one byte of an answer on

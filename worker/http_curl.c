@@ -44,7 +44,11 @@ static void *block_resize(void *block, size_t bytes)
 
 static void *block_zeroed(size_t count, size_t bytes)
 {
-    return note(calloc(count, bytes));
+    void *block = bytes == 0 || count <= SIZE_MAX / bytes ? block_new(count * bytes) : NULL;
+
+    if (block != NULL)
+        memset(block, 0, count * bytes);
+    return block;
 }
 
 static char *block_of_text(const char *text)
@@ -247,6 +251,7 @@ void http_curl_remove(struct http_job *job)
 int http_curl_begin(struct http *http)
 {
     LIST_INIT(&http->sockets);
+    (void)unsetenv("SSLKEYLOGFILE"); /* libcurl would write down the keys of each session */
     http->multi_timer = loop_timer_new(http->loop, on_due, http);
     if (http->multi_timer == NULL ||
         curl_global_init_mem(CURL_GLOBAL_DEFAULT, block_new, secret_block_free, block_resize,

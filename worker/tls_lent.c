@@ -39,7 +39,8 @@ static int on_verify(int is_good, X509_STORE_CTX *store_ctx)
     return is_good;
 }
 
-/* Not SSL_OP_IGNORE_UNEXPECTED_EOF: an answer may end with its connection. */
+/* The store for verifying stands before the context's usual one, which the library fills, shares
+ * and keeps as it likes. */
 static bool set_up(struct tls_lent *lent, const struct tls_context *context)
 {
     SSL_CTX *ssl_ctx = lent->ssl_ctx;
@@ -48,7 +49,8 @@ static bool set_up(struct tls_lent *lent, const struct tls_context *context)
         SSL_CTX_set_min_proto_version(ssl_ctx, TLS1_2_VERSION) != 1 ||
         tls_expect(SSL_CTX_get0_param(ssl_ctx), lent->host) < 0)
         return false;
-    SSL_CTX_set1_cert_store(ssl_ctx, SSL_CTX_get_cert_store(context->ssl_ctx));
+    if (SSL_CTX_set1_verify_cert_store(ssl_ctx, SSL_CTX_get_cert_store(context->ssl_ctx)) != 1)
+        return false;
     (void)SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                            SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER, on_verify);

@@ -34,6 +34,7 @@ struct asked { /* one request, and what became of it */
     char why[400];
     bool is_inside;
     void (*then)(struct asked *asked); /* inside the callback, NULL: nothing */
+    void *with;                        /* for that */
 };
 
 static struct loop *loop;
@@ -46,6 +47,9 @@ static const struct name_row http_zone[] = {
     { .name = "web.test", .v4 = { "127.0.0.1" } },
     { .name = "other.test", .v4 = { "127.0.0.1" } },
     { .name = "both.test", .v4 = { "127.0.0.1" }, .v6 = { "::1" } },
+    { .name = "third.test", .v4 = { "127.0.0.1" } },
+    { .name = "fourth.test", .v4 = { "127.0.0.1" } },
+    { .name = "fifth.test", .v4 = { "127.0.0.1" } },
     { .name = "silent.test", .is_silent = true },
     { .name = NULL },
 };
@@ -85,6 +89,7 @@ static inline void asked_done(const struct http_answer *answer, void *arg)
     asked->status = answer->status;
     cr_assert_not_null(answer->body);
     cr_assert_eq(answer->body[answer->body_bytes], '\0');
+    free(asked->body);
     asked->body = malloc(answer->body_bytes + 1);
     memcpy(asked->body, answer->body, answer->body_bytes + 1);
     asked->body_bytes = answer->body_bytes;

@@ -32,6 +32,7 @@ struct web_client {
     LIST_ENTRY(web_client) link;
     struct web *web;
     struct stream *stream;
+    struct evbuffer *in; /* not the stream's: that one pauses when much is unread */
     int fd;
 };
 
@@ -73,6 +74,7 @@ static inline void web_hang_up(struct web_client *client, bool reset)
     client->web->open--;
     stream_flush(client->stream);
     stream_free(&client->stream);
+    evbuffer_free(client->in);
     free(client);
 }
 
@@ -105,7 +107,7 @@ static inline bool web_say(struct web_client *client, const char *say)
 /* A whole request, or false. */
 static inline bool web_take(struct web_client *client, char target[256])
 {
-    struct evbuffer *in = stream_input(client->stream);
+    struct evbuffer *in = client->in;
     struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
     struct web *web = client->web;
     size_t head_bytes, body_bytes = 0;
@@ -143,6 +145,7 @@ static inline void web_on_data(void *owner)
     struct web_client *client = owner;
     char target[256];
 
+    evbuffer_add_buffer(client->in, stream_input(client->stream));
     while (web_take(client, target)) {
         if (!web_say(client, web_find(client->web, target, WEB_OK)))
             return;
@@ -182,6 +185,7 @@ static inline void web_on_connection(int fd, unsigned what, void *arg)
     client->fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     cr_assert_geq(client->fd, 0);
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    client->in = evbuffer_new();
     client->stream = stream_new(web->loop, client->fd, &callbacks, client);
     LIST_INSERT_HEAD(&web->clients, client, link);
     web->connections++;
@@ -209,6 +213,17 @@ static inline struct web *web_new(struct loop *loop, struct tls_context *tls)
     web->watch = loop_watch_new(loop, web->fd, web_on_connection, web);
     loop_watch_set(web->watch, LOOP_READ);
     return web;
+}
+
+/* To all clients, for those who were met with silence. */
+static inline void web_say_all(struct web *web, const char *say)
+{
+    struct web_client *client, *next;
+
+    for (client = LIST_FIRST(&web->clients); client != NULL; client = next) {
+        next = LIST_NEXT(client, link);
+        (void)web_say(client, say);
+    }
 }
 
 static inline void web_hang_up_all(struct web *web)
