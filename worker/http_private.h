@@ -56,6 +56,7 @@ struct http_job {
     /* The answer. */
     char *data; /* NULL: nothing came */
     size_t bytes, room, head_bytes;
+    bool is_head_whole; /* for libcurl one that was cut short is an answer */
     bool is_too_large;
 
     /* The end. */
@@ -113,7 +114,7 @@ void http_trust_free(struct http_trust **trust); /* NULL inside is allowed */
 int http_trust_find(struct http_trust *trust, const char *ca, struct tls_context **ret_context,
                     struct reason *reterr_why);
 
-/* common/secret.h's, and they remember that one failed. */
+/* libcurl found no memory since this was set to false: it does not always say so. */
 extern bool http_memory_failed;
 
 #endif

@@ -54,18 +54,21 @@ static int read_url(struct http_job *job, const char *text, struct reason *reter
     char *scheme = NULL;
     CURLUcode code;
 
+    http_memory_failed = false;
     job->url = curl_url();
     if (job->url == NULL)
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     code = is_ascii(text) ? curl_url_set(job->url, CURLUPART_URL, text, CURLU_DISALLOW_USER)
                           : CURLUE_MALFORMED_INPUT;
-    if (code == CURLUE_OUT_OF_MEMORY)
-        return reason_set(reterr_why, -ENOMEM, "out of memory");
-    if (code != CURLUE_OK)
-        return reason_set(reterr_why, -EINVAL, "the URL: %s", curl_url_strerror(code));
     scheme = part_of(job->url, CURLUPART_SCHEME, 0);
     job->host = host_of(job->url);
     job->port = part_of(job->url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    if (http_memory_failed) {
+        curl_free(scheme);
+        return reason_set(reterr_why, -ENOMEM, "out of memory");
+    }
+    if (code != CURLUE_OK)
+        return reason_set(reterr_why, -EINVAL, "the URL: %s", curl_url_strerror(code));
     if (scheme == NULL || job->host == NULL || job->port == NULL) {
         curl_free(scheme);
         return reason_set(reterr_why, -EINVAL, "the URL: it has no scheme and host");

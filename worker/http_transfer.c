@@ -16,12 +16,16 @@
 
 /* ---- what comes ---- */
 
+/* Lines of heads, of interim answers too, and of what may follow a body in chunks. */
 static size_t on_head(char *line, size_t one, size_t bytes, void *arg)
 {
     struct http_job *job = arg;
 
-    (void)line;
     (void)one;
+    if (bytes >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        job->is_head_whole = false;
+    else if (line[0] == '\r' || line[0] == '\n')
+        job->is_head_whole = true;
     job->head_bytes += bytes;
     job->is_too_large = job->head_bytes > HTTP_HEADERS_MAX;
     return job->is_too_large ? 0 : bytes;
@@ -196,6 +200,7 @@ static void set_callbacks(struct http_job *job)
 
 bool http_transfer_new(struct http_job *job, const struct resolver_answer *answer)
 {
+    http_memory_failed = false;
     job->curl = curl_easy_init();
     if (job->curl == NULL || (!job->is_literal && !add_addresses(job, answer)))
         return false;
@@ -204,7 +209,7 @@ bool http_transfer_new(struct http_job *job, const struct resolver_answer *answe
     set_tls(job);
     set_addresses(job);
     set_callbacks(job);
-    return true;
+    return !http_memory_failed; /* no option is missing */
 }
 
 void http_transfer_free(struct http_job *job)

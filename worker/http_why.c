@@ -7,10 +7,27 @@
 #include "worker/http_private.h"
 #include "worker/tls.h"
 
+#define CUT_SHORT  "the connection was closed in the middle of the answer"
+#define NOT_HTTP   "what came is not HTTP"
+#define LARGE_HEAD "the head of the answer is too large"
+#define LARGE_BODY "the answer is larger than %zu bytes"
+
 static void end_answered(struct http_job *job)
 {
     (void)curl_easy_getinfo(job->curl, CURLINFO_RESPONSE_CODE, &job->status);
-    http_end(job, HTTP_ANSWERED, "%s", "");
+    if (job->is_head_whole)
+        http_end(job, HTTP_ANSWERED, "%s", "");
+    else
+        http_end(job, HTTP_UNREACHABLE, CUT_SHORT);
+}
+
+/* Chunks that are none are an error of receiving for libcurl, as is a reset. */
+static void end_received(struct http_job *job)
+{
+    if (strstr(job->curl_says, "chunk") != NULL)
+        http_end(job, HTTP_NONSENSE, NOT_HTTP);
+    else
+        http_end(job, HTTP_UNREACHABLE, "the connection was lost");
 }
 
 static void end_unconnected(struct http_job *job)
@@ -42,27 +59,22 @@ static void end_insecure(struct http_job *job)
     http_end(job, HTTP_TLS_FAILED, "%s", certificate != NULL ? certificate : why.text);
 }
 
-/* libcurl says the same of an endless header line as of a lack of memory. */
-static void end_without_memory(struct http_job *job)
-{
-    if (http_memory_failed)
-        http_end(job, HTTP_SHORT, "out of memory");
-    else
-        http_end(job, HTTP_TOO_LARGE, "the head of the answer is too large");
-}
-
 static void end_unwritten(struct http_job *job)
 {
     if (!job->is_too_large)
         http_end(job, HTTP_SHORT, "out of memory");
     else if (job->head_bytes > HTTP_HEADERS_MAX)
-        http_end(job, HTTP_TOO_LARGE, "the head of the answer is too large");
+        http_end(job, HTTP_TOO_LARGE, LARGE_HEAD);
     else
-        http_end(job, HTTP_TOO_LARGE, "the answer is larger than %zu bytes", job->answer_max);
+        http_end(job, HTTP_TOO_LARGE, LARGE_BODY, job->answer_max);
 }
 
 void http_end_transfer(struct http_job *job, CURLcode code)
 {
+    if (code != CURLE_OK && http_memory_failed) { /* libcurl takes that for many things */
+        http_end(job, HTTP_SHORT, "out of memory");
+        return;
+    }
     switch ((int)code) { /* of the hundred, those that can be */
     case CURLE_OK: end_answered(job); break;
     case CURLE_COULDNT_CONNECT: end_unconnected(job); break;
@@ -73,23 +85,20 @@ void http_end_transfer(struct http_job *job, CURLcode code)
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_CERTPROBLEM: end_insecure(job); break;
-    case CURLE_FILESIZE_EXCEEDED:
-        http_end(job, HTTP_TOO_LARGE, "the answer is larger than %zu bytes", job->answer_max);
-        break;
+    case CURLE_FILESIZE_EXCEEDED: http_end(job, HTTP_TOO_LARGE, LARGE_BODY, job->answer_max); break;
     case CURLE_WRITE_ERROR: end_unwritten(job); break;
-    case CURLE_OUT_OF_MEMORY: end_without_memory(job); break;
-    case CURLE_FAILED_INIT: http_end(job, HTTP_SHORT, "out of memory"); break;
+    case CURLE_OUT_OF_MEMORY: /* there was no lack of it: so much for an endless line */
+        http_end(job, HTTP_TOO_LARGE, LARGE_HEAD);
+        break;
     case CURLE_UNSUPPORTED_PROTOCOL: /* also HTTP/0.9, which is any bytes at all */
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING: http_end(job, HTTP_NONSENSE, "what came is not HTTP"); break;
     case CURLE_GOT_NOTHING:
         http_end(job, HTTP_UNREACHABLE, "the connection was closed before an answer");
         break;
-    case CURLE_PARTIAL_FILE:
-        http_end(job, HTTP_UNREACHABLE, "the connection was closed in the middle of the answer");
-        break;
+    case CURLE_PARTIAL_FILE: http_end(job, HTTP_UNREACHABLE, CUT_SHORT); break;
     case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR: http_end(job, HTTP_UNREACHABLE, "the connection was lost"); break;
+    case CURLE_RECV_ERROR: end_received(job); break;
     default: http_end(job, HTTP_UNREACHABLE, "%s", curl_easy_strerror(code)); break;
     }
 }
