@@ -60,7 +60,8 @@ void stream_update_watch(struct stream *s)
     switch (s->state) {
     case STREAM_CONNECTING: want = LOOP_WRITE; break;
     case STREAM_OPEN:
-        if (!s->is_paused && evbuffer_get_length(s->in) < STREAM_INPUT_MAX)
+        if (!s->is_paused && evbuffer_get_length(s->in) < STREAM_INPUT_MAX &&
+            (s->tls == NULL || !stream_tls_is_answering(s)))
             want |= LOOP_READ;
         if (s->is_blocked)
             want |= LOOP_WRITE;

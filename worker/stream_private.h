@@ -100,6 +100,8 @@ bool stream_tls_is_waiting(const struct stream *stream); /* for the output in cl
 void stream_tls_read(struct stream *stream);
 /* Decrypted, or about to be, and not read yet: no readiness of the socket will tell. */
 bool stream_tls_has_pending(const struct stream *stream);
+/* Nothing can be read before there is room to write again, which readiness tells. */
+bool stream_tls_is_answering(const struct stream *stream);
 /* As stream_write(). */
 int stream_tls_write(struct stream *stream);
 /* Says that nothing more comes, as far as that can be said now. */

@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "worker/stream_private.h"
+#include "worker/tls_meter.h"
 #include "worker/tls_private.h"
 
 #define RECORD 16384U /* what TLS sends at once */
@@ -25,7 +26,9 @@ struct stream_tls {
     SSL *ssl;
     char *host; /* of a server */
     unsigned server;
-    bool is_drained; /* what is read ahead is no whole record */
+    bool is_drained;   /* what is read ahead is no whole record */
+    bool is_answering; /* TLS itself has something to say before it reads on, and no room */
+    struct tls_meter meter;
     struct tls_facts facts;
     struct reason why;
     enum tls_fault fault;
@@ -52,6 +55,7 @@ static int set_up(struct stream_tls *tls, int fd, const struct tls_server *serve
     tls->ssl = SSL_new(tls->context->ssl_ctx);
     if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1)
         return -ENOMEM;
+    tls_meter_attach(&tls->meter, tls->ssl);
     if (server == NULL) {
         SSL_set_accept_state(tls->ssl);
         return 0;
@@ -149,6 +153,7 @@ static void get_ready(struct stream *s)
     const struct tls_server server = { .host = tls->host, .index = tls->server };
 
     tls->state = READY;
+    tls_meter_got_data(&tls->meter); /* what the handshake took does not count */
     s->is_blocked = false;
     tls_read_facts(tls->ssl, tls->host != NULL ? &server : NULL, &tls->facts);
     s->due |= DUE_SECURED;
@@ -164,7 +169,8 @@ void stream_tls_shake(struct stream *s)
     if (tls->state == BROKEN)
         return;
     tls->state = SHAKING;
-    s->is_blocked = false;
+    s->is_blocked = tls->is_answering = false;
+    tls_meter_begin(&tls->meter);
     ERR_clear_error();
     errno = 0;
     done = SSL_do_handshake(tls->ssl);
@@ -173,7 +179,7 @@ void stream_tls_shake(struct stream *s)
     if (done == 1) {
         get_ready(s);
     } else if (ssl_error == SSL_ERROR_WANT_WRITE) {
-        s->is_blocked = true;
+        s->is_blocked = tls->is_answering = true;
     } else if (ssl_error != SSL_ERROR_WANT_READ) {
         break_session(s, ssl_error, err);
         stream_finish(s, STREAM_END_TLS, ssl_error == SSL_ERROR_SYSCALL && err != 0 ? err : EPROTO);
@@ -195,7 +201,13 @@ bool stream_tls_is_ready(const struct stream *s)
 
 bool stream_tls_has_pending(const struct stream *s)
 {
-    return s->tls->state == READY && !s->tls->is_drained && SSL_has_pending(s->tls->ssl) == 1;
+    return s->tls->state == READY && !s->tls->is_drained && !s->tls->is_answering &&
+           SSL_has_pending(s->tls->ssl) == 1;
+}
+
+bool stream_tls_is_answering(const struct stream *s)
+{
+    return s->tls->is_answering;
 }
 
 static void end_reading(struct stream *s, int n, int err)
@@ -205,7 +217,7 @@ static void end_reading(struct stream *s, int n, int err)
 
     switch (ssl_error) {
     case SSL_ERROR_WANT_READ: tls->is_drained = true; break;
-    case SSL_ERROR_WANT_WRITE: s->is_blocked = true; break;
+    case SSL_ERROR_WANT_WRITE: s->is_blocked = tls->is_answering = true; break;
     case SSL_ERROR_ZERO_RETURN: stream_finish(s, STREAM_END_EOF, 0); break;
     case SSL_ERROR_SYSCALL:
         break_session(s, ssl_error, err);
@@ -216,6 +228,15 @@ static void end_reading(struct stream *s, int n, int err)
         stream_finish(s, STREAM_END_TLS, EPROTO);
         break;
     }
+}
+
+/* It may go on like that for ever, and every key update costs us an answer. */
+static void end_chatter(struct stream *s)
+{
+    reason_format(&s->tls->why, "TLS messages without end, and no data");
+    s->tls->state = BROKEN;
+    tls_forget_session(s->tls->context, s->tls->server);
+    stream_finish(s, STREAM_END_TLS, EPROTO);
 }
 
 /* A record at a time, as long as there is another one in memory. */
@@ -229,13 +250,18 @@ void stream_tls_read(struct stream *s)
     do {
         if (!stream_make_room(s, &room))
             return;
+        tls_meter_begin(&tls->meter);
         ERR_clear_error();
         errno = 0;
         n = SSL_read(tls->ssl, room.iov_base, (int)room.iov_len);
-        if (n > 0)
+        if (n > 0) {
+            tls_meter_got_data(&tls->meter);
             stream_took(s, &room, (size_t)n);
-        else
+        } else if (tls_meter_is_chatter(&tls->meter)) {
+            end_chatter(s);
+        } else {
             end_reading(s, n, errno);
+        }
     } while (n > 0 && SSL_has_pending(tls->ssl) == 1 &&
              evbuffer_get_length(s->in) < STREAM_INPUT_MAX);
 }
@@ -262,7 +288,7 @@ int stream_tls_write(struct stream *s)
     struct stream_tls *tls = s->tls;
     char copied[RECORD];
 
-    s->is_blocked = false;
+    s->is_blocked = tls->is_answering = false;
     while (evbuffer_get_length(s->out) > 0) {
         size_t bytes;
         const void *data = gather(s->out, copied, &bytes);

@@ -1,8 +1,8 @@
-"""The server's side of a TLS session in memory, octets in and octets out.
+"""One side of a TLS session in memory, octets in and octets out.
 
 OpenSSL itself is asked, since Python's ssl module knows neither renegotiation nor key updates.
 
-    engine = Engine(Context(paper))
+    engine = Engine(Context(paper)) # a server; Engine(Context()): a client who believes anybody
     engine.feed(received)
     engine.shake()          # True: the handshake is done
     send(engine.take())
@@ -19,7 +19,7 @@ def _of(library, result, name, *arguments):
     return function
 
 
-_method = _of(_ssl, _P, "TLS_server_method")
+_method = _of(_ssl, _P, "TLS_method")
 _ctx_new = _of(_ssl, _P, "SSL_CTX_new", _P)
 _ctx_free = _of(_ssl, None, "SSL_CTX_free", _P)
 _ctx_ctrl = _of(_ssl, _L, "SSL_CTX_ctrl", _P, _I, _L, _P)
@@ -30,6 +30,7 @@ _new = _of(_ssl, _P, "SSL_new", _P)
 _free = _of(_ssl, None, "SSL_free", _P)
 _set_bio = _of(_ssl, None, "SSL_set_bio", _P, _P, _P)
 _accept_state = _of(_ssl, None, "SSL_set_accept_state", _P)
+_connect_state = _of(_ssl, None, "SSL_set_connect_state", _P)
 _do_handshake = _of(_ssl, _I, "SSL_do_handshake", _P)
 _read = _of(_ssl, _I, "SSL_read", _P, _P, _I)
 _write = _of(_ssl, _I, "SSL_write", _P, _B, _I)
@@ -55,12 +56,15 @@ class Broken(Exception):
 
 
 class Context:
-    def __init__(self, paper, chain=None, version="1.3"):
+    def __init__(self, paper=None, chain=None, version="1.3"):
         """`chain`: a file of certificates, the server's first; `version`: the newest."""
+        self.is_server = paper is not None
         self._ctx = _ctx_new(_method())
         assert _ctx_ciphers(self._ctx, b"DEFAULT@SECLEVEL=0") == 1 # or there is no 1.1
         assert _ctx_ctrl(self._ctx, _MIN_VERSION, _VERSIONS["1.1"], None) == 1
         assert _ctx_ctrl(self._ctx, _MAX_VERSION, _VERSIONS[version], None) == 1
+        if paper is None:
+            return
         assert _ctx_chain(self._ctx, str(chain or paper.certificate).encode()) == 1
         assert _ctx_key(self._ctx, str(paper.key).encode(), _PEM) == 1
 
@@ -78,7 +82,7 @@ class Engine:
         self._ssl = context.session()
         self._in, self._out = _bio_new(_bio_mem()), _bio_new(_bio_mem())
         _set_bio(self._ssl, self._in, self._out) # which owns them from here on
-        _accept_state(self._ssl)
+        (_accept_state if context.is_server else _connect_state)(self._ssl)
         self._room = ctypes.create_string_buffer(1 << 16)
 
     def __del__(self):

@@ -1,4 +1,5 @@
-"""Ports, and a client that says exactly the bytes it is told to."""
+"""Ports, sockets, and a client that says exactly the bytes it is told to."""
+import os
 import re
 import socket
 
@@ -15,6 +16,17 @@ def listens(port):
         return True
     except OSError:
         return False
+
+
+def sockets(pid):
+    """How many a process has open."""
+    count = 0
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += os.readlink(f"/proc/{pid}/fd/{entry}").startswith("socket:")
+        except FileNotFoundError:
+            pass
+    return count
 
 
 class Closed(Exception):

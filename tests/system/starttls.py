@@ -6,11 +6,15 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
 from peer.certificates import Authority
+from peer.engine import Context, Engine
 from peer.gateway import Gateway
+from peer.net import Client
 from peer.servers import ScriptedServer
 
 
@@ -128,6 +132,51 @@ def test_MQ01_who_does_not_go_on_is_sent_away_in_time_and_without_a_word_in_clea
         peer.sendall(b"MAIL FROM:<evil@a.test>\r\n")
         assert b"250" not in file.read()
     suite.wait_for("it is told", lambda: "no TLS with a client" in gateway.log_text())
+
+
+def secured(peer):
+    """The connection's engine, in TLS."""
+    go_to_tls(peer)
+    engine = Engine(Context())
+    while not engine.shake():
+        peer.sendall(engine.take())
+        engine.feed(peer.recv(65536))
+    peer.sendall(engine.take())
+    return engine
+
+
+def flood(peer, engine):
+    """Key updates until they are not taken any more, and no answer is read; how many."""
+    count = 0
+    try:
+        while count < 100000:
+            for _ in range(500):
+                engine.update_key()
+            peer.sendall(engine.take())
+            count += 500
+    except (ConnectionError, TimeoutError):
+        pass
+    return count
+
+
+def test_MQ01_a_flood_of_key_updates_is_cut_off_and_delays_nobody(t):
+    ca = Authority(t)
+    gateway, _ = start(t, ca.issue("gw", ["gw.test"]))
+    took = 0.0
+    with Client(gateway.port) as other:
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", gateway.port), 20) as peer:
+                engine = secured(peer)
+                floods = threading.Thread(target=flood, args=(peer, engine))
+                floods.start()
+                while floods.is_alive():
+                    sent = time.monotonic()
+                    assert other.command("NOOP").code == 250
+                    took = max(took, time.monotonic() - sent)
+                floods.join()
+    suite.wait_for("it is told", lambda: gateway.log_text().count("without end, and no data") == 5)
+    assert took < 2, took
+    return f"a NOOP beside it took {took:.3f} s at most"
 
 
 def test_SP07_a_reload_takes_the_new_digital_id_and_keeps_the_old_one_if_it_is_bad(t):
