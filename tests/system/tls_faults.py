@@ -118,6 +118,7 @@ FAULTS = {
 
     "ehlo_stall": F("EHLO: stall", NEXT, NO_TIME, WAITS),
     "ehlo_close": F("EHLO: close", NEXT, "closed", optional=CLEAR),
+    "ehlo_half_close": F("EHLO: half, close", NEXT, "closed"), # it did speak TLS
     "ehlo_goodbye": F("EHLO: goodbye, close", NEXT, "closed", optional=CLEAR),
     "ehlo_sent_close": F("EHLO: usual, close", NEXT),
     "ehlo_garbage": F("EHLO: garbage, stall", NEXT, optional=CLEAR),

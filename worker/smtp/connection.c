@@ -292,12 +292,10 @@ static void on_data(void *owner)
     int got = 0;
 
     c->depth++;
+    c->is_proven = stream_tls_facts(c->stream) != NULL; /* by any word, be it half a reply */
     while (c->state != CLOSED && rows[c->state].reply != NULL &&
            (got = smtp_reply_take(stream_input(c->stream), &c->reply, on_ehlo_line, c)) == 1) {
-        enum smtp_connection_state now = c->state, next;
-
-        c->is_proven = stream_tls_facts(c->stream) != NULL;
-        next = rows[now].reply(c);
+        enum smtp_connection_state now = c->state, next = rows[now].reply(c);
 
         if (next != now && c->state == now)
             smtp_connection_go(c, next);
