@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """SP30 to SP32: what is said in clear, what in TLS, and with whom."""
-import json
 import pathlib
 import sys
 
@@ -8,14 +7,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
 from peer.gateway import Gateway
 from peer.secured import Papers, log_of, put, send, uri
-from peer.servers import DROP, HANG, Login, ScriptedServer
+from peer.servers import DROP, HANG, ScriptedServer
 
 OFFERS = ("good", "not offered", "bad CA", "wrong name", "expired", "client certificate demanded")
 WISHES = ("none", "starttls_optional", "starttls_required", "smtps")
 
 # What becomes of the mail: "tls", "clear", or None: the server fails, with these words.
 CLEAR, TLS = "clear", "tls"
-NAME, PASSWORD = "gateway", "tell-nobody-of-it"
 EXPECTED = {
     ("none", None): CLEAR,
     ("starttls_optional", "not offered"): CLEAR,
@@ -180,175 +178,6 @@ def test_SP42_pooled_connections_keep_their_TLS_and_fresh_ones_resume_it(t):
     assert (pooled.handshakes, single.handshakes) == (1, 10)
     assert single.resumed == 9, single.resumed
     return f"10 messages each: 1 handshake with the pool, 10 without, {single.resumed} resumed"
-
-
-class Misfit:
-    """What is set, what is there, and what the connection test says at which step."""
-
-    def __init__(self, step, words, offer="good", wish="starttls_required", there="starttls",
-                 ca=True, replies=None, login=None, more=None):
-        """`login`: what the server knows; the profile then has a name and a password."""
-        self.step, self.words, self.offer, self.wish = step, words, offer, wish
-        self.there, self.ca, self.replies = there, ca, replies
-        self.login, self.more = login, dict(more or {})
-        if login is not None:
-            self.more.update(username=NAME, password=PASSWORD)
-
-
-MISFITS = {
-    "clear port as smtps": Misfit("tls", "write smtp://", wish="smtps", there="clear"),
-    "smtps port as smtp": Misfit("greeting", "write smtps://", there="smtps"),
-    "no STARTTLS": Misfit("starttls", "set `encryption`", there="clear"),
-    "CA not given": Misfit("certificate", "paste the certificate of the CA", ca=False),
-    "another CA": Misfit("certificate", "paste the certificate of the CA", offer="bad CA"),
-    "self-signed": Misfit("certificate", "paste it, or its CA, into `ca`", offer="self-signed"),
-    "wrong name": Misfit("certificate", "for other.test, not for 127.0.0.1", offer="wrong name"),
-    "expired": Misfit("certificate", "renew", offer="expired"),
-    "expired, smtps": Misfit("certificate", "renew", offer="expired", wish="smtps", there="smtps"),
-    "no client certificate": Misfit("starttls", "client_certificate",
-                                    offer="client certificate demanded"),
-    "no client certificate, smtps": Misfit("tls", "client_certificate", wish="smtps",
-                                           offer="client certificate demanded", there="smtps"),
-    "refused now": Misfit("starttls", "refuses TLS now",
-                          replies={"STARTTLS": "454 4.7.0 not available"}),
-    "injected": Misfit("starttls", "does not come from the server alone",
-                       replies={"STARTTLS": "220 go\r\n250 injected"}),
-    "dropped": Misfit("starttls", "closed the connection", replies={"STARTTLS": DROP}),
-    "wrong password": Misfit("auth", "check `username` and `password`",
-                             login=Login(NAME, "another")),
-    "no AUTH": Misfit("auth", "remove `username` and `password`", login=Login(NAME, PASSWORD, ()),
-                      replies={"EHLO": "250-sink.test\r\n250 STARTTLS"}),
-    "AUTH only in TLS": Misfit("auth", "set `encryption` to starttls_required", wish="none",
-                               login=Login(NAME, PASSWORD, only_in_tls=True)),
-    "AUTH in clear after all": Misfit("auth", "set `encryption` to starttls_required",
-                                      wish="starttls_optional", there="clear",
-                                      login=Login(NAME, PASSWORD)),
-    "AUTH to anyone": Misfit("auth", "paste its CA into `ca`", wish="starttls_optional",
-                             offer="bad CA", login=Login(NAME, PASSWORD)),
-    "no mechanism of ours": Misfit("auth", "have its administrator allow it",
-                                   login=Login(NAME, PASSWORD, ("GSSAPI", "NTLM"))),
-    "AUTH not now": Misfit("auth", "try again, or ask its administrator",
-                           login=Login(NAME, PASSWORD), replies={"AUTH": "454 4.7.0 not now"}),
-    "greeting 554": Misfit("greeting", "let its administrator allow our address",
-                           replies={"CONNECT": "554 5.7.1 not you"}),
-    "greeting 421": Misfit("greeting", "try again, or ask its administrator",
-                           replies={"CONNECT": "421 4.3.2 busy"}),
-    "no greeting": Misfit("greeting", "sent no greeting", replies={"CONNECT": HANG}),
-    "not SMTP": Misfit("greeting", "no SMTP server",
-                       replies={"CONNECT": "HTTP/1.1 400 Bad Request"}),
-    "our name refused": Misfit("ehlo", "set `ehlo_name`",
-                               replies={"EHLO": "550 5.7.1 no", "HELO": "550 5.7.1 no"}),
-    "nobody there": Misfit("connect", "does the server listen on this port?", there="nowhere"),
-}
-
-
-def test_SP51_the_connection_test_names_the_step_and_what_to_do(t):
-    papers = Papers(t)
-    papers.servers["self-signed"] = papers.ca.issue("lonely", ["IP:127.0.0.1"],
-                                                    is_self_signed=True)
-    gateway = Gateway(t, workers=1)
-    file = t.path("profile.json")
-    for what, misfit in MISFITS.items():
-        tls = papers.context(misfit.offer) if misfit.there != "clear" else None
-        server = ScriptedServer(t, tls=tls, smtps=misfit.there == "smtps", replies=misfit.replies,
-                                login=misfit.login)
-        if misfit.there == "nowhere":
-            server.stop()
-        profile = {"name": what, "type": "smtp", "servers": [uri(server, misfit.wish == "smtps")],
-                   "timeouts": {"greeting": 1, "handshake": 2}, **misfit.more}
-        if misfit.wish != "smtps":
-            profile["encryption"] = misfit.wish
-        if misfit.ca:
-            profile["ca"] = papers.ca.pem
-        file.write_text(json.dumps(profile))
-        done = gateway.run_ctl("--json", "profile", "test", file)
-        assert done.returncode == 1, (what, done.stdout)
-        step = failed_step(json.loads(done.stdout))
-        assert step["step"] == misfit.step and misfit.words in step["text"], (what, step)
-        assert not any(c.startswith(("MAIL", "RCPT")) for c in server.commands), what
-        assert PASSWORD not in done.stdout + done.stderr
-    return f"{len(MISFITS)} misconfigurations"
-
-
-def failed_step(answer):
-    failed = [s for server in answer["test"]["servers"] for s in server["steps"] if s["result"] == "failed"]
-    assert len(failed) == 1, answer
-    return failed[0]
-
-
-def test_SP51_the_connection_test_shows_version_cipher_and_certificate(t):
-    papers = Papers(t)
-    gateway = Gateway(t, workers=1)
-    server = ScriptedServer(t, tls=papers.good.server_context())
-    smtps = ScriptedServer(t, tls=papers.good.server_context(), smtps=True)
-    file = t.path("profile.json")
-    file.write_text(json.dumps({"name": "x", "type": "smtp", "ca": papers.ca.pem,
-                                "encryption": "starttls_required",
-                                "servers": [uri(server), uri(smtps, True)]}))
-    answer = gateway.ctl_json("profile", "test", file)
-    ladders = [[s["step"] for s in one["steps"]] for one in answer["test"]["servers"]]
-    assert ladders == [["resolve", "connect", "greeting", "ehlo", "starttls", "certificate",
-                        "ehlo", "quit"],
-                       ["resolve", "connect", "tls", "certificate", "greeting", "ehlo",
-                        "quit"]], ladders
-    texts = {s["step"]: s["text"] for s in answer["test"]["servers"][0]["steps"]}
-    assert "TLSv1.3, TLS_" in texts["starttls"], texts
-    assert texts["certificate"].startswith("verified, for 127.0.0.1, ends 20"), texts
-
-
-def test_SP51_a_test_says_what_has_changed_since_the_last(t):
-    papers = Papers(t)
-    gateway = Gateway(t, workers=1)
-    server = ScriptedServer(t, tls=papers.good.server_context())
-    put(gateway, "relay", [server], ca=papers.ca.pem, encryption="starttls_required")
-    first = gateway.ctl_json("profile", "test", "relay")["test"]["servers"][0]
-    again = gateway.ctl_json("profile", "test", "relay")["test"]["servers"][0]
-    assert again["last"]["passed"] and again["changes"] == [], (first, again)
-    server.replies["EHLO"] = "250-sink.test\r\n250-STARTTLS\r\n250 SIZE 17"
-    text = gateway.ctl("profile", "test", "relay")
-    assert text.count(f"at {again['last']['time'][:10]}") == 2 and "it was ok: offers" in text, text
-    server.stop()
-    text = gateway.run_ctl("profile", "test", "relay").stdout
-    assert "connect      failed" in text and "it was ok: 127.0.0.1" in text, text
-
-
-SCANNER_FAULTS = {
-    "well": (None, None),
-    "CA not given": ("certificate", "paste the certificate of the CA"),
-    "wrong name": ("certificate", "for other.test, not for 127.0.0.1"),
-    "expired": ("certificate", "renew"),
-    "in clear": ("tls", "does not speak TLS: write http://"),
-    "not looked at": (None, None),
-}
-
-
-def test_SP51_scanners_and_vaults_are_tested_up_to_their_certificate(t):
-    """What is asked there is not a part of this version, and is said to be untested."""
-    papers = Papers(t)
-    gateway = Gateway(t, workers=1)
-    file = t.path("profile.json")
-    for kind in ("core", "vault"):
-        for what, (step, words) in SCANNER_FAULTS.items():
-            offer = what if what in ("wrong name", "expired") else "good"
-            server = ScriptedServer(t, smtps=what != "in clear",
-                                    tls=papers.context(offer) if what != "in clear" else None)
-            profile = {"name": what, "type": kind, "servers": [f"https://127.0.0.1:{server.port}"],
-                       "api_key": PASSWORD}
-            if what not in ("CA not given", "not looked at"):
-                profile["ca"] = papers.ca.pem
-            if what == "not looked at":
-                profile["verify_certificate"] = False
-            file.write_text(json.dumps(profile))
-            done = gateway.run_ctl("--json", "profile", "test", file)
-            answer = json.loads(done.stdout)
-            assert "test" in answer, answer
-            if step is not None:
-                failed = failed_step(answer)
-                assert failed["step"] == step and words in failed["text"], (kind, what, failed)
-                continue
-            steps = [s["step"] for s in answer["test"]["servers"][0]["steps"]]
-            assert steps == ["resolve", "connect", "tls", "certificate", "request"], answer
-    return f"2 x {len(SCANNER_FAULTS)} servers"
 
 
 if __name__ == "__main__":
