@@ -107,7 +107,7 @@ Test(probe_many, SP51_side_by_side_each_at_most_10_s)
     EXPECT_HAS(text_of(2, PROBE_EHLO), "not through within 10 s");
     cr_expect_null(strstr(text_of(2, PROBE_EHLO), "smtps"), "it has spoken SMTP");
     cr_expect_str_eq(ladder(3), ALL_WELL, "whatever a delivery needs was there: %s", ladder(3));
-    cr_expect_geq(step_of(3, PROBE_GREETING)->ms, 8900u);
+    cr_expect_geq(step_of(3, PROBE_GREETING)->ms, 8500u);
     cr_expect_lt(step_of(3, PROBE_EHLO)->ms, 2000u, "each step has its own time");
     cr_expect_str_eq(ladder(4), "resolve:ok connect:failed");
     EXPECT_HAS(text_of(4, PROBE_CONNECT), "does a firewall let us pass?");
