@@ -52,11 +52,9 @@ static unsigned long openssl_code(const char *text)
 static void end_insecure(struct http_job *job)
 {
     const char *certificate = job->lent != NULL ? tls_lent_why(job->lent) : NULL;
-    struct reason why = { "" };
 
-    if (certificate == NULL)
-        tls_explain(openssl_code(job->curl_says), &why);
-    http_end(job, HTTP_TLS_FAILED, "%s", certificate != NULL ? certificate : why.text);
+    http_end(job, HTTP_TLS_FAILED, "%s",
+             certificate != NULL ? certificate : tls_explain(openssl_code(job->curl_says)));
 }
 
 static void end_unwritten(struct http_job *job)

@@ -85,6 +85,6 @@ const char *tls_lent_why(const struct tls_lent *lent);
 void tls_lent_free(struct tls_lent **lent);
 
 /* In words: an error code of OpenSSL's that ended a handshake, 0: the peer just closed. */
-enum tls_fault tls_explain(unsigned long code, struct reason *ret_why);
+const char *tls_explain(unsigned long code);
 
 #endif

@@ -89,13 +89,11 @@ void tls_lent_free(struct tls_lent **lent)
     *lent = NULL;
 }
 
-enum tls_fault tls_explain(unsigned long code, struct reason *ret_why)
+const char *tls_explain(unsigned long code)
 {
     const char *words = code != 0 ? ERR_reason_error_string(code) : TLS_WORDS_CLOSED;
-    enum tls_fault fault = code != 0 ? tls_error_fault(code) : TLS_NO_FAULT;
 
-    if (fault == TLS_NOT_SPOKEN)
+    if (code != 0 && tls_error_fault(code) == TLS_NOT_SPOKEN)
         words = TLS_WORDS_NOT_SPOKEN;
-    reason_format(ret_why, "%s", words != NULL ? words : "TLS failed");
-    return fault;
+    return words != NULL ? words : "TLS failed";
 }

@@ -77,6 +77,8 @@ Test(http_ends, the_connection_ends_before_the_answer_or_within)
                HTTP_UNREACHABLE, "in the middle of the answer");
     expect_end("HTTP/1.1 200 OK\r\nContent-Len!close", HTTP_UNREACHABLE,
                "in the middle of the answer");
+    expect_end("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Len!close",
+               HTTP_UNREACHABLE, "in the middle of the answer");
     expect_end("HTTP/1.1 100 Continue\r\n\r\n!close", HTTP_UNREACHABLE, "before an answer");
     expect_end("HTTP/1.1 101 Other\r\nUpgrade: x\r\n\r\n!close", HTTP_UNREACHABLE,
                "before an answer");
@@ -98,6 +100,7 @@ static void expect_timeout(const char *scheme, const char *host, const char *say
     asked_run(asked);
     expect_event(asked, HTTP_TIMED_OUT, why);
     cr_expect_geq(clock_mono_ms() - began_ms, 190);
+    cr_expect_lt(clock_mono_ms() - began_ms, 3000, "it was another deadline");
     asked_free(&asked);
 }
 

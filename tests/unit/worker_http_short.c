@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 
 #include "common/secret.h"
+#include "tls_helper.h"
 
 /* ---- faults on demand ---- */
 
@@ -54,10 +55,14 @@ static void setup(void)
 
 TestSuite(http_short, .init = setup, .fini = http_stage_end, .timeout = 120);
 
+static const char *scheme = "http", *pem;
+
 static void expect_next_answered(void)
 {
-    struct asked *asked = get("/next");
+    struct asked *asked = asked_new(scheme, "web.test", "/next");
 
+    asked->request.ca = pem;
+    asked_run(asked);
     cr_assert_eq(asked->event, HTTP_ANSWERED, "%s", asked->why);
     asked_free(&asked);
 }
@@ -115,13 +120,14 @@ static void expect_endings(bool is_kept, unsigned at_least)
     unsigned failures = 0, shortages = 0;
 
     for (unsigned nth = 0;; nth++) {
-        struct asked *asked = asked_new("http", "web.test", "/");
+        struct asked *asked = asked_new(scheme, "web.test", "/");
         struct reason why = { "" };
         int err;
 
         if (is_kept)
             expect_next_answered();
         is_failed = false;
+        asked->request.ca = pem;
         asked->request.method = "POST";
         asked->request.body = "grant_type=refresh_token";
         asked->request.body_bytes = 24;
@@ -136,6 +142,9 @@ static void expect_endings(bool is_kept, unsigned at_least)
         else if (asked->event != HTTP_ANSWERED)
             cr_expect_eq(asked->event, HTTP_SHORT, "block %u: %d %s", nth, (int)asked->event,
                          asked->why);
+        else
+            cr_expect_not_null(strstr(web->head, "User-Agent: Postern/"),
+                               "block %u: it is not whole", nth);
         failures += is_failed;
         shortages += err < 0 || asked->event != HTTP_ANSWERED;
         asked_free(&asked);
@@ -159,6 +168,26 @@ Test(http_short, each_block_of_memory_may_be_missing)
 Test(http_short, each_block_of_memory_may_be_missing_on_a_kept_connection)
 {
     expect_endings(true, 40);
+}
+
+Test(http_short, each_block_of_memory_may_be_missing_in_tls)
+{
+    struct tls_paper *ca = tls_issue("ca", NULL, NULL, true, 30);
+    struct tls_paper *paper = tls_issue("web", "DNS:web.test", ca, false, 20);
+    const struct tls_identity identity = { paper->certificate_file, paper->key_file };
+    struct tls_context *context = NULL;
+    char *text = tls_pem_of(ca);
+
+    cr_assert_eq(tls_server_new(&identity, &context, NULL), 0);
+    web_free(&web);
+    web = web_new(loop, context);
+    scheme = "https";
+    pem = text;
+    expect_endings(false, 40);
+    tls_release(context);
+    tls_paper_free(&paper);
+    tls_paper_free(&ca);
+    free(text);
 }
 
 Test(http_short, there_may_be_no_memory_for_all_of_it)
