@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "worker/http_private.h"
 #include "worker/resolver.h"
+#include "worker/tls.h"
 
 /* ---- lists ---- */
 
@@ -259,6 +260,8 @@ void http_free(struct http **http)
         drop(job);
     http_curl_end(h);
     http_trust_free(&h->trust);
+    free(h->id_certificate);
+    free(h->id_key);
     loop_timer_free(&h->next_turn);
     free(h);
 }
@@ -271,5 +274,23 @@ int http_configure(struct http *http, const char *ca_file)
         return -ENOMEM;
     http_trust_free(&http->trust);
     http->trust = fresh;
+    return 0;
+}
+
+int http_set_id(struct http *http, const struct tls_identity *identity)
+{
+    const bool is_none = identity->certificate[0] == '\0';
+    char *certificate = is_none ? NULL : strdup(identity->certificate);
+    char *key = is_none ? NULL : strdup(identity->key);
+
+    if (!is_none && (certificate == NULL || key == NULL)) {
+        free(certificate);
+        free(key);
+        return -ENOMEM;
+    }
+    free(http->id_certificate);
+    free(http->id_key);
+    http->id_certificate = certificate;
+    http->id_key = key;
     return 0;
 }

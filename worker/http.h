@@ -29,6 +29,7 @@ struct http;
 struct http_job;
 struct loop;
 struct resolver;
+struct tls_identity;
 
 #define HTTP_AT_ONCE      32
 #define HTTP_PER_HOST     8
@@ -55,6 +56,7 @@ struct http_request {           /* copied; the caller keeps its own */
     size_t body_bytes;
     const char *ca;     /* PEM, trusted beside the configuration's; NULL: none */
     bool is_unverified; /* the operator turned verification off */
+    bool shows_id;      /* our digital ID, to a server that asks for it */
     bool is_alone;      /* on a connection of its own, and never sent twice */
     int64_t connect_ms; /* a connection and its handshake */
     int64_t total_ms;   /* everything from http_start() on; at most HTTP_TOTAL_MAX_MS */
@@ -83,6 +85,9 @@ void http_free(struct http **http);
 /* The configuration was read anew, and perhaps the file that it names: for connections to come.
  * 0 or -ENOMEM. */
 int http_configure(struct http *http, const char *ca_file);
+/* The files of our digital ID, read for each connection that shows it; both "": there is none. Two
+ * that cannot be read make those requests fail. 0 or -ENOMEM. */
+int http_set_id(struct http *http, const struct tls_identity *identity);
 
 /* 0: `done` runs once, never from inside a call, unless *ret_job is cancelled before. Negative
  * errno with the reason: nothing was begun (-EINVAL: a URL, method, header or CA that is none;

@@ -41,7 +41,7 @@ struct http_job {
     char *body; /* NULL: none */
     size_t body_bytes;
     char *ca; /* NULL: none */
-    bool is_secure, is_literal, is_unverified, is_alone;
+    bool is_secure, is_literal, is_unverified, is_alone, shows_id;
     int64_t connect_ms, total_ms;
     size_t answer_max;
 
@@ -77,6 +77,7 @@ struct http {
     LIST_HEAD(, http_socket) sockets;
 
     struct http_trust *trust;
+    char *id_certificate, *id_key; /* files, NULL: there is no digital ID */
 };
 
 /* http.c. The job is over: told at the end of this turn of ours. Not from inside libcurl. */

@@ -155,6 +155,7 @@ static int read_rest(struct http_job *job, const struct http_request *request,
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     job->body_bytes = request->body != NULL ? request->body_bytes : 0;
     job->is_unverified = request->is_unverified;
+    job->shows_id = request->shows_id;
     job->is_alone = request->is_alone;
     job->connect_ms = request->connect_ms;
     job->total_ms = request->total_ms;

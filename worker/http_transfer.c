@@ -132,6 +132,10 @@ static void set_tls(struct http_job *job)
         ca.len = strlen(job->ca);
         curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca);
     }
+    if (job->shows_id && job->http->id_certificate != NULL) {
+        curl_easy_setopt(c, CURLOPT_SSLCERT, job->http->id_certificate);
+        curl_easy_setopt(c, CURLOPT_SSLKEY, job->http->id_key);
+    }
     if (job->tls != NULL) {
         curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, on_context);
         curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, job);

@@ -194,6 +194,7 @@ static int send_request(struct http *http, const struct profile *profile, struct
         .url = profile->oauth.token_url,
         .headers = headers,
         .ca = profile->ca,
+        .shows_id = profile->client_certificate,
         .is_alone = true, /* a refresh token may serve once only */
         .connect_ms = CONNECT_LIMIT_MS,
         .total_ms = TOKEN_FETCH_LIMIT_MS,

@@ -2,7 +2,7 @@
  *
  * Grants: client_credentials (RFC 6749 4.4) and refresh_token (6). The client says who it is in the
  * request's body. The server's certificate is always verified, against the system's CAs and the
- * profile's. */
+ * profile's; with `client_certificate` it is shown the digital ID when it asks (RFC 8705). */
 #ifndef WORKER_TOKEN_FETCH_H
 #define WORKER_TOKEN_FETCH_H
 

@@ -26,6 +26,7 @@
 #include "worker/segment_cache.h"
 #include "worker/smtp/pool.h"
 #include "worker/spooler.h"
+#include "worker/tls.h"
 #include "worker/tls_keeper.h"
 #include "worker/tokens.h"
 #include "worker/worker_private.h"
@@ -79,6 +80,13 @@ static void on_profile_retired(struct worker_profile *profile, void *arg)
     tokens_forget(worker->tokens, profile->profile->id);
 }
 
+static int set_http_id(struct worker *worker, const struct conf *conf)
+{
+    const struct tls_identity identity = { conf->tls_certificate, conf->tls_key };
+
+    return http_set_id(worker->http, &identity);
+}
+
 static int make_parts(struct worker *worker, struct reason *why)
 {
     char spool_dir[4096];
@@ -103,6 +111,8 @@ static int make_parts(struct worker *worker, struct reason *why)
     err = http_new(worker->loop, worker->resolver, worker->conf->tls_ca_file, &worker->http, why);
     if (err < 0)
         return err;
+    if (set_http_id(worker, worker->conf) < 0)
+        return reason_set(why, -ENOMEM, "out of memory");
     worker->tokens = tokens_new(worker->loop, worker->channel, worker->directory, worker->http);
     if (worker->tokens == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
@@ -170,8 +180,8 @@ static void reconfigure(struct worker *worker, struct conf *conf)
         return;
     }
     tls_keeper_configure(worker->keeper, conf);
-    if (http_configure(worker->http, conf->tls_ca_file) < 0)
-        log_error("worker", "requests go on with the CAs of the old configuration",
+    if (http_configure(worker->http, conf->tls_ca_file) < 0 || set_http_id(worker, conf) < 0)
+        log_error("worker", "requests go on with the old configuration's CAs or digital ID",
                   LOG_STR("reason", "out of memory"));
     conf_free(&worker->reloaded);
     worker->reloaded = conf;

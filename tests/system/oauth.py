@@ -174,6 +174,25 @@ def test_SP34_the_token_server_must_prove_itself(t):
             scene.gateway.stop()
 
 
+def test_SP07_SP34_the_digital_id_is_shown_to_a_token_server_that_asks(t):
+    papers = Papers(t)
+    gateway = Gateway(t, workers=1, health={"failures": 100},
+                      tls={"certificate": papers.client.certificate, "key": papers.client.key})
+    server = TokenServer(t, papers.context("client certificate demanded"))
+    login = Login(USER, server.tokens, mechanisms=("XOAUTH2",))
+    relay = ScriptedServer(t, tls=papers.good.server_context(), login=login)
+    for name, shows in (("shown", True), ("hidden", False)):
+        put(gateway, name, [relay], encryption="starttls_required", ca=papers.ca.pem,
+            oauth=oauth(server), client_certificate=shows)
+    gateway.wait_rules("x@hidden.test")
+    send(gateway, "x@shown.test")
+    suite.wait_for("delivered", lambda: relay.messages)
+    send(gateway, "x@hidden.test")
+    suite.wait_for("refused", lambda: "the token server: " in log_of(gateway, "hidden"))
+    assert len(server.forms) == 1
+    return log_of(gateway, "hidden").partition("the token server: ")[2].split('"')[0]
+
+
 def test_SP34_SP51_a_test_fetches_a_token_of_its_own(t):
     scene = Scene(t, workers=1)
     scene.send()
