@@ -44,6 +44,8 @@ _bio_mem = _of(_crypto, _P, "BIO_s_mem")
 _bio_read = _of(_crypto, _I, "BIO_read", _P, _P, _I)
 _bio_write = _of(_crypto, _I, "BIO_write", _P, _B, _I)
 _clear = _of(_crypto, None, "ERR_clear_error")
+_peek_error = _of(_crypto, ctypes.c_ulong, "ERR_peek_error")
+_reason = _of(_crypto, _B, "ERR_reason_error_string", ctypes.c_ulong)
 
 _WANT_READ, _PEM = 2, 1
 _MIN_VERSION, _MAX_VERSION = 123, 124 # SSL_CTX_ctrl
@@ -52,7 +54,7 @@ _UPDATE_REQUESTED = 1
 
 
 class Broken(Exception):
-    """The session is no more: what the client sent is not right, or it has said goodbye."""
+    """The session is no more, with OpenSSL's reason; "": the other side has said goodbye."""
 
 
 class Context:
@@ -103,7 +105,7 @@ class Engine:
         if done > 0:
             return True
         if _get_error(self._ssl, done) != _WANT_READ:
-            raise Broken
+            raise Broken((_reason(_peek_error()) or b"").decode())
         return False
 
     def shake(self):

@@ -68,6 +68,7 @@ class TlsPeer:
         self.after, self.times = after, times
         self.connections, self.happened = 0, 0
         self.messages, self.in_clear, self.in_tls = [], [], [] # commands
+        self.broken = [] # why sessions were no more, in OpenSSL's words
         self.lived = [] # seconds from the fault to the end, where the client made it
         self._sessions = set()
         self._lock = threading.Lock()
@@ -130,7 +131,8 @@ class _Session:
                 self.command(self.line().decode("utf-8", "backslashreplace"))
         except (Over, OSError):
             pass
-        except Broken:
+        except Broken as broken:
+            self.peer.broken.append(str(broken))
             self.say_last_words()
         finally:
             self.peer.gone(self)
