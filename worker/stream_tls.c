@@ -133,7 +133,7 @@ static void break_session(struct stream *s, int ssl_error, int err)
 
     explain(tls, ssl_error, err);
     tls->state = BROKEN;
-    tls_forget_session(tls->context, tls->server);
+    tls_forget_sessions(tls->context, tls->server);
 }
 
 void stream_tls_farewell(struct stream *s)
@@ -235,7 +235,7 @@ static void end_chatter(struct stream *s)
 {
     reason_format(&s->tls->why, "TLS messages without end, and no data");
     s->tls->state = BROKEN;
-    tls_forget_session(s->tls->context, s->tls->server);
+    tls_forget_sessions(s->tls->context, s->tls->server);
     stream_finish(s, STREAM_END_TLS, EPROTO);
 }
 

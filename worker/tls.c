@@ -128,8 +128,8 @@ int tls_client_new(const struct tls_trust *trust, const struct tls_identity *ide
     if (context == NULL)
         return fail(-ENOMEM, "TLS", "", reterr_why);
     context->servers = servers;
-    context->sessions = calloc(servers, sizeof(SSL_SESSION *));
-    if (context->sessions == NULL) {
+    context->tickets = calloc(servers, sizeof(*context->tickets));
+    if (context->tickets == NULL) {
         tls_release(context);
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     }
@@ -180,9 +180,9 @@ void tls_release(struct tls_context *context)
 {
     if (context == NULL || --context->holders > 0)
         return;
-    for (unsigned i = 0; context->sessions != NULL && i < context->servers; i++)
-        SSL_SESSION_free(context->sessions[i]);
-    free(context->sessions);
+    for (unsigned i = 0; context->tickets != NULL && i < context->servers; i++)
+        tls_forget_sessions(context, i);
+    free(context->tickets);
     SSL_CTX_free(context->ssl_ctx);
     free(context);
 }

@@ -7,11 +7,18 @@
 
 #include "worker/tls.h"
 
+#define TLS_TICKETS_KEPT 8 /* as many connections may begin side by side and resume */
+
+struct tls_tickets { /* sessions that may be resumed, the newest last */
+    SSL_SESSION *kept[TLS_TICKETS_KEPT];
+    unsigned count;
+};
+
 struct tls_context {
     SSL_CTX *ssl_ctx;
     unsigned holders;
-    unsigned servers;       /* 0: it is for sessions with clients */
-    SSL_SESSION **sessions; /* the last one of each server that may be resumed, NULL: none */
+    unsigned servers;            /* 0: it is for sessions with clients */
+    struct tls_tickets *tickets; /* of each server */
 };
 
 /* "reason of the last error", the error queue is empty afterwards. */
@@ -19,7 +26,7 @@ void tls_take_error(const char *otherwise, struct reason *ret_why);
 
 /* A session to begin with, or NULL; it is used once (TLS 1.3 tickets are not to be used twice). */
 void tls_offer_session(struct tls_context *context, SSL *ssl, unsigned server);
-void tls_forget_session(struct tls_context *context, unsigned server);
+void tls_forget_sessions(struct tls_context *context, unsigned server);
 /* New tickets of sessions made with `ssl` are kept for this server. */
 int tls_keep_sessions(struct tls_context *context, SSL *ssl, unsigned server);
 int64_t tls_certificate_ends_s(const X509 *certificate);

@@ -1,8 +1,9 @@
 /* worker/tls_sessions.c: which session with a server is resumed.
  *
- * One per server of a profile version, the newest: what was verified then was verified with the
- * same CAs and for the same name. A ticket is used once. */
+ * Some per server of a profile version, the newest first: what was verified then was verified with
+ * the same CAs and for the same name. A ticket is used once. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "worker/tls_private.h"
 
@@ -25,6 +26,16 @@ static int server_index(void)
     return index;
 }
 
+static void keep(struct tls_tickets *tickets, SSL_SESSION *session)
+{
+    if (tickets->count == TLS_TICKETS_KEPT) {
+        SSL_SESSION_free(tickets->kept[0]);
+        tickets->count--;
+        memmove(&tickets->kept[0], &tickets->kept[1], tickets->count * sizeof(tickets->kept[0]));
+    }
+    tickets->kept[tickets->count++] = session;
+}
+
 /* 1: it is ours now. */
 static int on_ticket(SSL *ssl, SSL_SESSION *session)
 {
@@ -34,8 +45,7 @@ static int on_ticket(SSL *ssl, SSL_SESSION *session)
     if (context == NULL || server == 0 || server > context->servers ||
         SSL_SESSION_is_resumable(session) != 1)
         return 0;
-    tls_forget_session(context, (unsigned)server - 1);
-    context->sessions[server - 1] = session;
+    keep(&context->tickets[server - 1], session);
     return 1;
 }
 
@@ -56,17 +66,23 @@ int tls_keep_sessions(struct tls_context *context, SSL *ssl, unsigned server)
 
 void tls_offer_session(struct tls_context *context, SSL *ssl, unsigned server)
 {
-    if (server >= context->servers || context->sessions[server] == NULL)
+    struct tls_tickets *tickets = server < context->servers ? &context->tickets[server] : NULL;
+    SSL_SESSION *newest;
+
+    if (tickets == NULL || tickets->count == 0)
         return;
-    (void)SSL_set_session(ssl, context->sessions[server]);
-    if (SSL_SESSION_get_protocol_version(context->sessions[server]) >= TLS1_3_VERSION)
-        tls_forget_session(context, server);
+    newest = tickets->kept[tickets->count - 1];
+    (void)SSL_set_session(ssl, newest);
+    if (SSL_SESSION_get_protocol_version(newest) < TLS1_3_VERSION)
+        return; /* that one may serve again */
+    SSL_SESSION_free(newest);
+    tickets->count--;
 }
 
-void tls_forget_session(struct tls_context *context, unsigned server)
+void tls_forget_sessions(struct tls_context *context, unsigned server)
 {
-    if (server >= context->servers)
-        return;
-    SSL_SESSION_free(context->sessions[server]);
-    context->sessions[server] = NULL;
+    struct tls_tickets *tickets = server < context->servers ? &context->tickets[server] : NULL;
+
+    while (tickets != NULL && tickets->count > 0)
+        SSL_SESSION_free(tickets->kept[--tickets->count]);
 }

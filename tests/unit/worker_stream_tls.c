@@ -389,6 +389,22 @@ Test(stream_tls, a_session_is_resumed_with_the_same_server_and_no_other)
     expected.index = 0;
 }
 
+/* They begin before the first has brought a new ticket. */
+Test(stream_tls, SP42_several_side_by_side_are_resumed)
+{
+    for (unsigned i = 0; i < 6; i++) { /* with more tickets than are kept */
+        begin_again(tls_hold(server));
+        shake_hands();
+        say(&far_end, "220\r\n");
+        UNTIL(near_end.bytes > 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        begin_again(tls_hold(server));
+        shake_hands();
+        cr_expect(stream_tls_facts(near_end.stream)->is_resumed, "the %uth", i + 1);
+    }
+}
+
 /* ---- ends ---- */
 
 Test(stream_tls, the_peers_farewell_is_an_end_in_order)
