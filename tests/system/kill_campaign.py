@@ -88,8 +88,8 @@ class Campaign:
         self.gateway.start(wait=wait)
         self.sessions.append(self.gateway.process.pid)
 
-    def note(self, what):
-        self.kills.append((time.monotonic(), what))
+    def note(self, what, when=None):
+        self.kills.append((when or time.monotonic(), what))
 
     def signal(self, pids, number):
         for pid in reversed(pids): # as Gateway.kill_all() does, and for its reason
@@ -112,16 +112,16 @@ class Campaign:
         """False: nobody came there in time."""
         if self.once.exists():
             return False
+        began = time.monotonic() # who kills itself there may have done so before that is seen
         with self.when:
-            deadline = time.monotonic() + POINT_PATIENCE_S
-            while not self.once.exists() and time.monotonic() < deadline:
+            while not self.once.exists() and time.monotonic() < began + POINT_PATIENCE_S:
                 time.sleep(0.005)
         if not self.once.exists():
             return False
         if self.point_stops:
             self.kill_master(self.gateway.pids(), f"all at {self.point}")
         else:
-            self.note(self.point)
+            self.note(self.point, began)
         return True
 
     def strike(self):
