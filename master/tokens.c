@@ -29,6 +29,7 @@ struct entry { /* a profile's, in one version */
     int64_t failed_until_ms;
     bool is_fetching;
     unsigned fetcher; /* slot of the worker that fetches */
+    int64_t asked_ms; /* since when */
     uint64_t waiting[ID_SLOTS / 64];
 };
 
@@ -36,6 +37,7 @@ struct tokens {
     struct loop *loop;
     struct workers *workers;
     uint64_t last_serial;
+    int64_t patience_ms;
     LIST_HEAD(, entry) entries;
 };
 
@@ -47,7 +49,13 @@ struct tokens *tokens_new(struct loop *loop, struct workers *workers)
         return NULL;
     tokens->loop = loop;
     tokens->workers = workers;
+    tokens->patience_ms = TOKENS_PATIENCE_MS;
     return tokens;
+}
+
+void tokens_set_patience_ms(struct tokens *tokens, int64_t patience_ms)
+{
+    tokens->patience_ms = patience_ms;
 }
 
 static void free_entry(struct entry *entry)
@@ -160,12 +168,13 @@ static void answer_all(const struct tokens *tokens, struct entry *entry)
 
 /* ---- fetching ---- */
 
-static void fetch(struct entry *entry, const struct worker *worker)
+static void fetch(const struct tokens *tokens, struct entry *entry, const struct worker *worker)
 {
     const struct ipc_token_fetch order = { .version = entry->version, .profile = entry->profile };
 
     entry->is_fetching = true;
     entry->fetcher = worker->slot;
+    entry->asked_ms = loop_now_ms(tokens->loop);
     channel_send(worker->channel, IPC_TOKEN_FETCH, &order);
 }
 
@@ -217,8 +226,8 @@ int tokens_want(struct tokens *tokens, const struct worker *worker,
         return 0;
     }
     set_waiting(entry, worker->slot, true);
-    if (!entry->is_fetching)
-        fetch(entry, worker);
+    if (!entry->is_fetching || now_ms - entry->asked_ms >= tokens->patience_ms)
+        fetch(tokens, entry, worker);
     return 0;
 }
 
@@ -311,6 +320,6 @@ void tokens_worker_gone(struct tokens *tokens, const struct worker *worker)
         entry->is_fetching = false;
         next = next_waiting(tokens, entry, 0);
         if (next != NULL)
-            fetch(entry, next);
+            fetch(tokens, entry, next);
     }
 }

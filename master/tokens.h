@@ -4,7 +4,8 @@
  * fetched it from the token server. While a token is used it is fetched anew when four fifths of
  * its life are over, and at the latest a minute before its end if it lives long enough for that.
  * That there is none is remembered for TOKENS_FAILED_MS, so that a token server that is down is
- * left alone. Tokens are in memory only. */
+ * left alone; so is a worker that has not answered for TOKENS_PATIENCE_MS, though it lives (no
+ * descriptor for the answer, perhaps): the next that asks fetches. Tokens are in memory only. */
 #ifndef MASTER_TOKENS_H
 #define MASTER_TOKENS_H
 
@@ -17,11 +18,14 @@ struct tokens;
 struct worker;
 struct workers;
 
-#define TOKENS_FAILED_MS 10000
+#define TOKENS_FAILED_MS   10000
+#define TOKENS_PATIENCE_MS 15000 /* a fetch ends within 10 s */
 
 /* NULL: no memory. */
 struct tokens *tokens_new(struct loop *loop, struct workers *workers);
 void tokens_free(struct tokens **tokens); /* NULL inside is allowed */
+
+void tokens_set_patience_ms(struct tokens *tokens, int64_t patience_ms);
 
 /* What workers say. 0, or -EBADMSG: no sane worker says that. The descriptor stays the caller's. */
 int tokens_want(struct tokens *tokens, const struct worker *worker,

@@ -13,6 +13,8 @@
 #include "worker/token_fetch.h"
 
 #define ASK_AGAIN_MS 10000 /* for a new one, while the old serves */
+#define PATIENCE_MS \
+    20000 /* then the answer is lost: the master had no descriptor for it, perhaps */
 
 /* A profile's, in one version; it stays until that is not the present one any more. */
 struct token_entry {
@@ -40,6 +42,7 @@ struct tokens {
     struct channel *channel;
     struct directory *directory;
     struct http *http;
+    int64_t patience_ms;
     LIST_HEAD(, token_entry) entries;
     LIST_HEAD(, order) orders;
     struct token_wishes own;    /* that are being fetched for one each */
@@ -60,12 +63,18 @@ struct tokens *tokens_new(struct loop *loop, struct channel *channel, struct dir
     tokens->channel = channel;
     tokens->directory = directory;
     tokens->http = http;
+    tokens->patience_ms = PATIENCE_MS;
     TAILQ_INIT(&tokens->own);
     TAILQ_INIT(&tokens->failed);
     tokens->fail = loop_timer_new(loop, on_fail, tokens);
     if (tokens->fail == NULL)
         tokens_free(&tokens);
     return tokens;
+}
+
+void tokens_set_patience_ms(struct tokens *tokens, int64_t patience_ms)
+{
+    tokens->patience_ms = patience_ms;
 }
 
 static void free_entry(struct token_entry *entry)
@@ -196,9 +205,11 @@ static void ask(struct tokens *tokens, struct token_entry *entry, uint64_t refus
                                          .refused = refused,
                                          .profile = entry->profile };
 
-    if (entry->asked_ms != 0)
+    int64_t now_ms = loop_now_ms(tokens->loop);
+
+    if (entry->asked_ms != 0 && now_ms - entry->asked_ms < tokens->patience_ms)
         return;
-    entry->asked_ms = loop_now_ms(tokens->loop);
+    entry->asked_ms = now_ms;
     channel_send(tokens->channel, IPC_TOKEN_WANT, &want);
 }
 

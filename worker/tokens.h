@@ -45,6 +45,9 @@ struct tokens *tokens_new(struct loop *loop, struct channel *channel, struct dir
                           struct http *http);
 void tokens_free(struct tokens **tokens); /* NULL inside is allowed; no wish may wait */
 
+/* So long for the master's answer; then who wishes next asks again. At first 20 s. */
+void tokens_set_patience_ms(struct tokens *tokens, int64_t patience_ms);
+
 /* True: *ret_token is there at once, borrowed until the next turn. False: `wish->done` runs later,
  * never from inside the call. `refused` is the serial of one that a server did not take, 0: none.
  * `is_own` for connection tests. */

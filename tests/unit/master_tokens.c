@@ -205,6 +205,20 @@ Test(tokens, SP34_another_fetches_for_one_that_died)
     cr_assert_eq(heard[0].answers, 0);
 }
 
+/* It lives, but had no descriptor for its answer. */
+Test(tokens, SP34_the_next_fetches_for_one_that_does_not_answer)
+{
+    want(0, 1, 0, 0);
+    want(1, 1, 0, 0);
+    cr_assert_eq(heard[1].fetches, 0, "it has its time");
+    tokens_set_patience_ms(tokens, 0);
+    want(2, 1, 0, 0);
+    cr_assert_eq(heard[2].fetches, 1);
+    fetched(2, "abc", 60);
+    cr_assert_str_eq(heard[0].text, "abc");
+    cr_assert_str_eq(heard[1].text, "abc");
+}
+
 Test(tokens, SP34_a_new_version_has_another)
 {
     want(0, 1, 0, 0);

@@ -261,6 +261,20 @@ Test(tokens, SP34_that_there_is_none_is_told_with_its_reason)
     cr_assert_str_eq(one.why, "the token server answered 401");
 }
 
+Test(tokens, SP34_an_answer_that_does_not_come_is_asked_for_again)
+{
+    struct wisher one = { 0 }, two = { 0 }, three = { 0 };
+
+    cr_assert_not(wish_for(&one, false, 0));
+    cr_assert_not(wish_for(&two, false, 0));
+    tokens_cancel(&one.wish); /* its deadline has passed */
+    tokens_set_patience_ms(tokens, 0);
+    cr_assert_not(wish_for(&three, false, 0));
+    UNTIL(heard.wants == 2);
+    say(5, "abc", false, 60000, 90000);
+    UNTIL(two.told == 1 && three.told == 1);
+}
+
 Test(tokens, SP34_a_profile_that_changes_ends_the_wait)
 {
     struct wisher one = { 0 };
