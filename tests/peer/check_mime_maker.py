@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
-from peer.mime_maker import HUGE, make
+from peer.mime_maker import HUGE, make, plain
 
 COUNT = 400
 RAW = re.compile('name="([^"\\\\]*[\udc80-\udcff][^"\\\\]*)"') # which the package does not give out
@@ -116,6 +116,15 @@ def test_they_are_lines_that_smtp_can_carry_and_of_every_sort(t):
     assert max(depths) >= 8 and min(depths) == 1, depths # 6 of several, messages within counted too
     assert set(ways) == {"base64", "quoted-printable", "8bit", "7bit", "binary", "none"}, ways
     return f"{dict(sizes)}, as deep as {max(depths)}"
+
+
+def test_a_plain_one_is_as_asked_for(t):
+    wanted = {"a.txt": b"", "b.bin": bytes(range(256)) * 9}
+    made, found = plain(3, wanted, header=b"X-Odd: 1\r\n", text=b"text\r\n"), []
+    message = email.message_from_bytes(made.message)
+    walk(message, None, found)
+    assert found == [("text", None, b"text\r\n")] + [("attachment", n, c) for n, c in wanted.items()]
+    assert [(p.kind, p.name, p.bytes) for p in made.parts] == found and message["X-Odd"] == "1"
 
 
 if __name__ == "__main__":

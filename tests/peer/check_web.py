@@ -213,6 +213,7 @@ def test_what_comes_twice_is_counted_and_what_is_deleted_is_none(t):
     assert vault.repeats() == {}
     call.upload(b"twice", "a")
     assert list(vault.repeats().values()) == [2]
+    assert [name for name, _ in vault.needless()] == ["a"]
     of_group = {"group_id": call.group()}
     file = {"file_id": call.file(of_group["group_id"]), **of_group}
     call.ok("POST", "/transfer_file", **file)
@@ -222,6 +223,20 @@ def test_what_comes_twice_is_counted_and_what_is_deleted_is_none(t):
     call.ok("DELETE", "/transfer", **of_group)
     assert call("POST", "/transfer", **of_group)[0] == 400
     assert vault.report()["groups"] == {"complete": 4, "deleted": 1}
+
+
+def test_what_is_uploaded_again_is_needless_if_the_answer_was_read(t):
+    vault = VaultServer(t)
+    for is_read in (False, True):
+        call = Caller(vault, vault.key)
+        group, name = call.group(), f"read: {is_read}"
+        of_file = {"group_id": group, "file_id": call.file(group, name=name)}
+        call.ok("POST", "/transfer_file", **of_file)
+        if is_read:
+            call.ok("GET", "/version")
+        Caller(vault, vault.key).upload(b"", name)
+        assert [n for n, _ in vault.needless()] == [name] * is_read
+    assert len(vault.repeats()) == 2
 
 
 def test_a_files_status_tells_how_far_it_is(t):

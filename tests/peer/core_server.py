@@ -91,6 +91,11 @@ class CoreServer(WebServer):
     def block(self, marker, reason="Infected"):
         self.markers.append((marker, reason))
 
+    def forget(self):
+        """Its data, as after a clean-up."""
+        with self.lock:
+            self._scans.clear()
+
     # ---- what it knows ----
 
     @property

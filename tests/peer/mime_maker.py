@@ -12,6 +12,7 @@ Everything is put together by hand, octet by octet, from the seed alone. What a 
     attachment  every other leaf
 
 A message that is neither disposed as an attachment nor has a name is only what its parts are."""
+import base64
 import random
 
 from . import mime_name
@@ -57,6 +58,20 @@ class Made:
 def make(seed, depth=6, huge=False, recipient="to@example.test"):
     """`huge`: the first of its attachments has 3 MiB."""
     return _Maker(seed, huge).message(depth, recipient)
+
+
+def plain(number, attachments, header=b"", text=b"a text"):
+    """One of a text and these {name: octets}, with no surprises. `header`: more lines of it."""
+    parts = [Part("text", None, "", text, "text, name missing")]
+    body = [b"--=b%d" % number + CRLF + b"Content-Type: text/plain" + CRLF * 2 + text + CRLF]
+    for name, content in attachments.items():
+        parts.append(Part("attachment", name, "", content, "plain, name in quotes"))
+        body.append(b'--=b%d\r\nContent-Type: application/octet-stream\r\nContent-Disposition: '
+                    b'attachment; filename="%s"\r\nContent-Transfer-Encoding: base64\r\n\r\n' %
+                    (number, name.encode()) + base64.encodebytes(content).replace(b"\n", CRLF))
+    top = b"Subject: plain %d\r\nMIME-Version: 1.0\r\n%s" % (number, header) + \
+        b'Content-Type: multipart/mixed; boundary="=b%d"\r\n\r\n' % number
+    return Made(number, top + b"".join(body) + b"--=b%d--\r\n" % number, parts)
 
 
 class _Maker:

@@ -24,6 +24,7 @@ import collections
 import pathlib
 import re
 import sys
+import time
 import urllib.parse
 import uuid
 
@@ -44,11 +45,12 @@ class Wrong(Exception):
 
 
 class Group:
-    """`state`: open, complete or deleted; `fields` as opening and completing gave them."""
+    """`state`: open, complete or deleted; `fields` as opening and completing gave them; `when` it was
+    completed."""
 
     def __init__(self, owner, fields):
         self.id, self.owner, self.state = uuid.uuid4().hex, owner, "open"
-        self.files, self.fields = {}, dict(fields)
+        self.files, self.fields, self.when = {}, dict(fields), None
 
     @property
     def share_with(self):
@@ -60,7 +62,8 @@ class Group:
 
 
 class File:
-    """`raw_name` as it came, `name` percent-decoded; `state`: open, complete or deleted."""
+    """`raw_name` as it came, `name` percent-decoded; `state`: open, complete or deleted; `closed`: the
+    request that completed it."""
 
     def __init__(self, group, fields, name):
         self.id, self.group, self.state = uuid.uuid4().hex, group, "open"
@@ -68,6 +71,7 @@ class File:
         self.path = fields.get("path", "")
         self.promised, self.method = int(fields["file_size"]), fields["transfer_method"]
         self.content, self.sha256, self.bytes = Content(), None, None
+        self.closed = None
         self.chunks = [] # (offset, size) in the order in which they came
 
     def is_whole(self):
@@ -120,6 +124,18 @@ class VaultServer(WebServer):
         with self.lock:
             seen = collections.Counter((f.name, f.sha256) for f in self.files.values() if f.sha256)
             return {what: count for what, count in seen.items() if count > 1} | dict(self.again)
+
+    def needless(self):
+        """(name, sha256) of what was uploaded once more although the client had read that it was
+        complete: it had asked for something else since, on the same connection."""
+        with self.lock:
+            known, found = set(), []
+            for file in (f for f in self.files.values() if f.sha256):
+                if (file.name, file.sha256) in known:
+                    found.append((file.name, file.sha256))
+                if file.closed.is_read:
+                    known.add((file.name, file.sha256))
+            return found
 
     def report(self):
         with self.lock:
@@ -241,7 +257,7 @@ class VaultServer(WebServer):
         file.sha256 = file.content.digest("sha256")
         file.bytes = file.content.bytes if file.promised <= self.keeps else None
         file.content.forget()
-        file.state = "complete"
+        file.state, file.closed = "complete", request
         self.files[file.id] = self.files.pop(file.id) # the order is that of completion
         return Reply(200, {"result": "success"})
 
@@ -255,7 +271,7 @@ class VaultServer(WebServer):
         if any(f.state == "open" for f in group.files.values()):
             raise Wrong(400, "A file of the transfer is not complete", "TRANSFER_INCOMPLETE")
         group.fields |= fields
-        group.state = "complete"
+        group.state, group.when = "complete", time.monotonic()
         return Reply(200, {"files": [
             {"file_id": f.id, "file_url": f"{self.url}/file/{f.id}",
              "folder_url": f"http://127.0.0.1:{self.port}/files/personal/folder/{group.id}"}

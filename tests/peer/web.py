@@ -135,7 +135,7 @@ class WebServer:
 class _Session:
     def __init__(self, server, connection, number):
         self.server, self.socket, self.number = server, connection, number
-        self.rest, self.is_idle = b"", False
+        self.rest, self.is_idle, self.request = b"", False, None
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self):
@@ -168,6 +168,9 @@ class _Session:
 
     def _serve(self):
         request = self._read_head()
+        if self.request is not None:
+            self.request.is_read = True
+        self.request = request
         self.server.route(request)
         fault = self.server.faults.pick(request)
         fault.on_head(self, request)

@@ -36,12 +36,14 @@ class Reply:
 
 
 class Request:
-    """`fields` by their names in lower case; `length` None: no Content-Length."""
+    """`fields` by their names in lower case; `length` None: no Content-Length; `is_read`: what was
+    answered, for the client has gone on since on this connection."""
 
     def __init__(self, method, target, fields, connection):
         self.method, self.fields, self.connection = method, fields, connection
         self.path, _, self.query = target.partition("?")
         self.call, self.arguments, self.body, self.status = "none", (), None, None
+        self.is_read = False
         self.when = time.monotonic()
         length = fields.get("content-length")
         self.length = None if length is None else int(length)
