@@ -230,12 +230,16 @@ def test_what_is_uploaded_again_is_needless_if_the_answer_was_read(t):
     for is_read in (False, True):
         call = Caller(vault, vault.key)
         group, name = call.group(), f"read: {is_read}"
-        of_file = {"group_id": group, "file_id": call.file(group, name=name)}
+        of_file = {"group_id": group, "file_id": call.file(group, b"x", name)}
+        call.ok("PATCH", "/transfer_file", b"x", **of_file)
         call.ok("POST", "/transfer_file", **of_file)
         if is_read:
             call.ok("GET", "/version")
-        Caller(vault, vault.key).upload(b"", name)
+        Caller(vault, vault.key).upload(b"x", name)
         assert [n for n, _ in vault.needless()] == [name] * is_read
+    assert len(vault.repeats()) == 2
+    Caller(vault, vault.key).upload(b"", "empty")
+    Caller(vault, vault.key).upload(b"", "empty")
     assert len(vault.repeats()) == 2
 
 

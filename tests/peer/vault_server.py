@@ -120,9 +120,11 @@ class VaultServer(WebServer):
 
     def repeats(self):
         """(name, sha256) of what was completed more than once, whatever became of it, and how often;
-        and by "close_file" and "close_group" how often what was complete was completed again."""
+        and by "close_file" and "close_group" how often what was complete was completed again. Files
+        without an octet are all alike, and left out."""
         with self.lock:
-            seen = collections.Counter((f.name, f.sha256) for f in self.files.values() if f.sha256)
+            seen = collections.Counter((f.name, f.sha256) for f in self.files.values()
+                                       if f.sha256 and f.promised)
             return {what: count for what, count in seen.items() if count > 1} | dict(self.again)
 
     def needless(self):
@@ -130,7 +132,7 @@ class VaultServer(WebServer):
         complete: it had asked for something else since, on the same connection."""
         with self.lock:
             known, found = set(), []
-            for file in (f for f in self.files.values() if f.sha256):
+            for file in (f for f in self.files.values() if f.sha256 and f.promised):
                 if (file.name, file.sha256) in known:
                     found.append((file.name, file.sha256))
                 if file.closed.is_read:
