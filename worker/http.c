@@ -19,11 +19,11 @@ static void take_out(struct http_job *job)
     switch (job->state) {
     case HTTP_WAITING:
         TAILQ_REMOVE(&http->waiting, job, link);
-        http->waiting_count--;
+        http->waiting_count -= http_is_shared(job->session);
         break;
     case HTTP_UNDER_WAY:
         TAILQ_REMOVE(&http->under_way, job, link);
-        http->under_way_count--;
+        http->under_way_count -= http_is_shared(job->session);
         break;
     case HTTP_ENDED: TAILQ_REMOVE(&http->ended, job, link); break;
     }
@@ -33,6 +33,7 @@ static void stop(struct http_job *job)
 {
     resolver_cancel(&job->query);
     loop_timer_clear(job->deadline);
+    loop_timer_free(&job->stall);
     if (job->curl != NULL)
         http_curl_remove(job);
     http_transfer_free(job);
@@ -41,6 +42,7 @@ static void stop(struct http_job *job)
 static void drop(struct http_job *job)
 {
     take_out(job);
+    job->session->job = NULL;
     stop(job);
     http_job_free(job);
 }
@@ -77,6 +79,7 @@ static void tell(struct http_job *job)
         .why = has_answer ? NULL : job->why.text,
     };
 
+    job->session->job = NULL;
     job->done(&answer, job->arg);
     http_job_free(job);
 }
@@ -127,7 +130,7 @@ static void begin(struct http_job *job)
     take_out(job);
     job->state = HTTP_UNDER_WAY;
     TAILQ_INSERT_TAIL(&http->under_way, job, link);
-    http->under_way_count++;
+    http->under_way_count += http_is_shared(job->session);
     got = resolver_lookup(http->resolver, job->host, on_resolved, job, &answer, &job->query, &why);
     if (got == 1)
         transfer(job, answer);
@@ -142,17 +145,21 @@ static bool has_room(const struct http *http, const struct http_job *job)
     unsigned same = 0;
 
     TAILQ_FOREACH (other, &http->under_way, link) {
-        if (strcmp(other->host, job->host) == 0 && strcmp(other->port, job->port) == 0)
+        if (http_is_shared(other->session) && strcmp(other->host, job->host) == 0 &&
+            strcmp(other->port, job->port) == 0)
             same++;
     }
     return same < HTTP_PER_HOST;
 }
 
-/* Who waits longest for a host that has room. */
+/* Who has a session of their own, and stands in front; who waits longest for a host that has room.
+ */
 static struct http_job *next_in_line(const struct http *http)
 {
-    struct http_job *job;
+    struct http_job *job = TAILQ_FIRST(&http->waiting);
 
+    if (job != NULL && !http_is_shared(job->session))
+        return job;
     if (http->under_way_count >= HTTP_AT_ONCE)
         return NULL;
     TAILQ_FOREACH (job, &http->waiting, link) {
@@ -185,21 +192,27 @@ int http_start(struct http *http, const struct http_request *request, http_done_
     struct http_job *job = NULL;
     int err;
 
-    if (http->waiting_count >= HTTP_WAITING_MAX)
+    if (request->session != NULL && request->session->job != NULL)
+        return reason_set(reterr_why, -EBUSY, "the session has a request already");
+    if (request->session == NULL && http->waiting_count >= HTTP_WAITING_MAX)
         return reason_set(reterr_why, -ENOBUFS, "too many requests wait");
     err = http_job_new(http, request, &job, reterr_why);
     if (err < 0)
         return err;
     job->deadline = loop_timer_new(http->loop, on_deadline, job);
-    if (job->deadline == NULL) {
+    if (job->deadline == NULL || !http_stall_new(job)) {
         http_job_free(job);
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     }
     job->done = done;
     job->arg = arg;
     job->state = HTTP_WAITING;
-    TAILQ_INSERT_TAIL(&http->waiting, job, link);
-    http->waiting_count++;
+    job->session->job = request->session != NULL ? job : NULL;
+    if (request->session != NULL)
+        TAILQ_INSERT_HEAD(&http->waiting, job, link);
+    else
+        TAILQ_INSERT_TAIL(&http->waiting, job, link);
+    http->waiting_count += request->session == NULL;
     loop_timer_set_ms(job->deadline, job->total_ms);
     loop_timer_set_ms(http->next_turn, 0);
     *ret_job = job;

@@ -15,18 +15,23 @@
  * configuration and the request's own, as for SMTP; what is wrong is said in the same words.
  *
  * At most HTTP_AT_ONCE requests are under way, HTTP_PER_HOST to one host and port; others wait in
- * line, and their deadline runs. What was sent and received is wiped from memory afterwards. */
+ * line, and their deadline runs. What was sent and received is wiped from memory afterwards.
+ *
+ * Who has to answer for each connection to a server makes a session: its requests come one after
+ * another, wait for nobody else's, and have at most one connection open, which ends with it. */
 #ifndef WORKER_HTTP_H
 #define WORKER_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/reason.h"
 
 struct http;
 struct http_job;
+struct http_session;
 struct loop;
 struct resolver;
 struct tls_identity;
@@ -45,7 +50,19 @@ enum http_event {
     HTTP_TLS_FAILED, /* certificate, name, protocol: `why` says which in words */
     HTTP_TOO_LARGE,  /* the answer, its head or its body */
     HTTP_NONSENSE,   /* what came is not HTTP */
-    HTTP_SHORT,      /* memory, descriptors: our own trouble, nothing to count against a server */
+    HTTP_SHORT,      /* memory, descriptors, the body's source: our own trouble, nothing to count
+                      * against a server */
+};
+
+/* A body that is fetched piece by piece, never more than there is room for. */
+struct http_source {
+    uint64_t bytes; /* exactly so many: announced, never sent in chunks */
+    /* At least one byte; 0 (it ends too early) or a negative errno: the request ends as HTTP_SHORT.
+     */
+    ssize_t (*read)(char *out, size_t max, void *arg);
+    /* From its beginning again: 0, or a negative errno as above. */
+    int (*rewind)(void *arg);
+    void *arg;
 };
 
 struct http_request {           /* copied; the caller keeps its own */
@@ -54,15 +71,21 @@ struct http_request {           /* copied; the caller keeps its own */
     const char *const *headers; /* "Name: value", NULL at the end; NULL: none */
     const char *body;           /* NULL: none; one without a Content-Type is sent as a form */
     size_t body_bytes;
-    const char *ca;     /* PEM, trusted beside the configuration's; NULL: none */
-    bool is_unverified; /* the operator turned verification off */
-    bool shows_id;      /* our digital ID, to a server that asks for it */
-    bool is_alone;      /* on a connection of its own, and never sent twice */
-    int64_t connect_ms; /* a connection and its handshake */
-    int64_t total_ms;   /* everything from http_start() on; at most HTTP_TOTAL_MAX_MS */
-    size_t answer_max;  /* bytes of the body */
+    const struct http_source *source; /* instead of `body`, NULL: none; its callbacks run until done
+                                       * or cancel, from inside any call */
+    struct http_session *session;     /* NULL: a connection of those that all share */
+    const char *ca;                   /* PEM, trusted beside the configuration's; NULL: none */
+    bool is_unverified;               /* the operator turned verification off */
+    bool shows_id;                    /* our digital ID, to a server that asks for it */
+    bool is_alone;                    /* on a connection of its own, and never sent twice */
+    int64_t connect_ms;               /* a connection and its handshake */
+    int64_t total_ms;  /* everything from http_start() on; at most HTTP_TOTAL_MAX_MS */
+    int64_t stall_ms;  /* no byte moves for so long, or a quarter longer; 0: `total_ms` is enough */
+    size_t answer_max; /* bytes of the body */
 };
 
+/* One that came before the whole `source` was sent counts when it says no (300 and above): what the
+ * server closed then, or its body was cut by, is no matter. A yes to a part is HTTP_UNREACHABLE. */
 struct http_answer { /* borrowed; body and words are wiped after the callback */
     enum http_event event;
     long status;      /* 0 unless HTTP_ANSWERED */
@@ -79,7 +102,8 @@ typedef void http_done_cb(const struct http_answer *answer, void *arg);
  * it must not have been used in this process before. 0 or a negative errno with the reason. */
 int http_new(struct loop *loop, struct resolver *resolver, const char *ca_file,
              struct http **ret_http, struct reason *reterr_why);
-/* Jobs are dropped, their callbacks do not run. Not from inside one. Before the resolver. */
+/* Jobs are dropped, their callbacks do not run. Not from inside one. Before the resolver, after the
+ * sessions. */
 void http_free(struct http **http);
 
 /* The configuration was read anew, and perhaps the file that it names: for connections to come.
@@ -89,9 +113,15 @@ int http_configure(struct http *http, const char *ca_file);
  * that cannot be read make those requests fail. 0 or -ENOMEM. */
 int http_set_id(struct http *http, const struct tls_identity *identity);
 
+/* NULL: no memory. */
+struct http_session *http_session_new(struct http *http);
+/* Closes its connection at once. Its request must be over or cancelled: also from inside `done`.
+ * NULL inside is allowed; sets NULL. */
+void http_session_free(struct http_session **session);
+
 /* 0: `done` runs once, never from inside a call, unless *ret_job is cancelled before. Negative
  * errno with the reason: nothing was begun (-EINVAL: a URL, method, header or CA that is none;
- * -ENOBUFS: too many wait; -ENOMEM). */
+ * -ENOBUFS: too many wait; -EBUSY: a request of the session is not over yet; -ENOMEM). */
 int http_start(struct http *http, const struct http_request *request, http_done_cb *done, void *arg,
                struct http_job **ret_job, struct reason *reterr_why);
 /* NULL inside is allowed; sets NULL. Also from inside another job's callback. */

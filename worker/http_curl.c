@@ -1,4 +1,4 @@
-/* worker/http_curl.c: libcurl's multi handle on the loop.
+/* worker/http_curl.c: libcurl's multi handles on the loop, one for each session.
  *
  * libcurl says which sockets to watch and when to wake it, and is called for nothing else. In its
  * callbacks nothing is removed and nobody is told: what has finished is collected after each call,
@@ -7,6 +7,7 @@
  * Its sockets are made and closed here: a watch is gone before its descriptor is, whatever libcurl
  * says or forgets to say about it. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -63,12 +64,12 @@ static char *block_of_text(const char *text)
 
 /* ---- what has finished ---- */
 
-static void collect(struct http *http)
+static void collect(struct http_session *session)
 {
     const CURLMsg *message;
     int left;
 
-    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+    while ((message = curl_multi_info_read(session->multi, &left)) != NULL) {
         struct http_job *job = NULL;
 
         if (message->msg == CURLMSG_DONE &&
@@ -86,11 +87,11 @@ static void drop_socket(struct http_socket *s)
     free(s);
 }
 
-static struct http_socket *find_socket(struct http *http, int fd)
+static struct http_socket *find_socket(struct http_session *session, int fd)
 {
     struct http_socket *s;
 
-    LIST_FOREACH(s, &http->sockets, link)
+    LIST_FOREACH(s, &session->sockets, link)
     {
         if (s->fd == fd)
             return s;
@@ -98,46 +99,59 @@ static struct http_socket *find_socket(struct http *http, int fd)
     return NULL;
 }
 
-static void end_multi(struct http *http)
+static void end_multi(struct http_session *session)
 {
-    if (http->multi != NULL)
-        (void)curl_multi_cleanup(http->multi); /* what it kept is closed by http_curl_close() */
-    http->multi = NULL;
-    loop_timer_clear(http->multi_timer);
-    while (!LIST_EMPTY(&http->sockets))
-        drop_socket(LIST_FIRST(&http->sockets));
+    if (session->multi != NULL)
+        (void)curl_multi_cleanup(session->multi); /* what it kept is closed by http_curl_close() */
+    session->multi = NULL;
+    loop_timer_clear(session->timer);
+    while (!LIST_EMPTY(&session->sockets))
+        drop_socket(LIST_FIRST(&session->sockets));
 }
 
 /* After a failure the multi handle is not to be trusted: nothing of it goes on. The next request
  * finds a new one. */
-static void give_up(struct http *http)
+static void give_up(struct http_session *session)
 {
     struct http_job *job, *next;
 
-    for (job = TAILQ_FIRST(&http->under_way); job != NULL; job = next) {
+    for (job = TAILQ_FIRST(&session->http->under_way); job != NULL; job = next) {
         next = TAILQ_NEXT(job, link);
-        if (job->curl != NULL)
+        if (job->session == session && job->curl != NULL)
             http_end(job, HTTP_SHORT, "out of memory");
     }
-    end_multi(http);
+    end_multi(session);
 }
 
-static void act(struct http *http, curl_socket_t fd, int what)
+static void act(struct http_session *session, curl_socket_t fd, int what)
 {
     int running;
 
     http_memory_failed = false;
-    if (curl_multi_socket_action(http->multi, fd, what, &running) == CURLM_OK)
-        collect(http);
+    if (curl_multi_socket_action(session->multi, fd, what, &running) == CURLM_OK)
+        collect(session);
     else
-        give_up(http);
+        give_up(session);
+}
+
+/* What has come since the loop looked is read before more is sent: an answer that says no may have
+ * the end of its connection close behind, and then sending fails and the answer would be lost. */
+static unsigned look_again(int fd, unsigned what)
+{
+    struct pollfd now = { .fd = fd, .events = POLLIN };
+
+    if (what != LOOP_WRITE || poll(&now, 1, 0) <= 0)
+        return what;
+    return LOOP_READ | LOOP_WRITE;
 }
 
 static void on_ready(int fd, unsigned what, void *arg)
 {
-    struct http *http = arg;
+    struct http_session *session = arg;
+    struct http *http = session->http;
 
-    act(http, fd,
+    what = look_again(fd, what);
+    act(session, fd,
         ((what & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
             ((what & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
     http_leave(http);
@@ -145,11 +159,13 @@ static void on_ready(int fd, unsigned what, void *arg)
 
 static int on_socket(CURL *curl, curl_socket_t fd, int what, void *arg, void *assigned)
 {
-    struct http *http = arg;
-    struct http_socket *s = find_socket(http, fd);
+    struct http_session *session = arg;
+    struct http_socket *s = find_socket(session, fd);
+    struct http_job *job = NULL;
 
-    (void)curl;
     (void)assigned;
+    if (curl_easy_getinfo(curl, CURLINFO_PRIVATE, &job) == CURLE_OK && job != NULL)
+        job->fd = what != CURL_POLL_REMOVE ? fd : -1;
     if (what == CURL_POLL_REMOVE) {
         if (s != NULL)
             drop_socket(s);
@@ -158,37 +174,46 @@ static int on_socket(CURL *curl, curl_socket_t fd, int what, void *arg, void *as
     if (s == NULL) {
         s = calloc(1, sizeof(*s));
         if (s != NULL)
-            s->watch = loop_watch_new(http->loop, fd, on_ready, http);
+            s->watch = loop_watch_new(session->http->loop, fd, on_ready, session);
         if (s == NULL || s->watch == NULL) {
             free(s);
             return -1;
         }
         s->fd = fd;
-        LIST_INSERT_HEAD(&http->sockets, s, link);
+        LIST_INSERT_HEAD(&session->sockets, s, link);
     }
     loop_watch_set(s->watch, ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0U) |
                                  ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0U));
     return 0;
 }
 
+/* Whoever has a session of their own answers for each connection: libcurl tries a server's other
+ * address while the first one keeps it waiting, which would make two. */
 curl_socket_t http_curl_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_job *job = arg;
+    struct http_session *session = job->session;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                     address->protocol);
 
     (void)purpose;
     if (fd < 0)
         job->socket_errno = errno;
+    if (!http_is_shared(session) && session->last_fd >= 0)
+        (void)shutdown(session->last_fd, SHUT_RDWR);
+    session->last_fd = fd;
     return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
 
 int http_curl_close(void *arg, curl_socket_t fd)
 {
-    struct http_socket *s = find_socket(arg, fd);
+    struct http_session *session = arg;
+    struct http_socket *s = find_socket(session, fd);
 
     if (s != NULL)
         drop_socket(s);
+    if (session->last_fd == fd)
+        session->last_fd = -1;
     return close(fd);
 }
 
@@ -196,67 +221,104 @@ int http_curl_close(void *arg, curl_socket_t fd)
 
 static void on_due(void *arg)
 {
-    struct http *http = arg;
+    struct http_session *session = arg;
+    struct http *http = session->http;
 
-    if (http->multi != NULL)
-        act(http, CURL_SOCKET_TIMEOUT, 0);
+    if (session->multi != NULL)
+        act(session, CURL_SOCKET_TIMEOUT, 0);
     http_leave(http);
 }
 
 /* Comes from inside almost any call of libcurl: it may not be called back here. */
 static int on_timer(CURLM *multi, long wait_ms, void *arg)
 {
-    struct http *http = arg;
+    struct http_session *session = arg;
 
     (void)multi;
     if (wait_ms < 0)
-        loop_timer_clear(http->multi_timer);
+        loop_timer_clear(session->timer);
     else
-        loop_timer_set_ms(http->multi_timer, wait_ms);
+        loop_timer_set_ms(session->timer, wait_ms);
     return 0;
 }
 
-/* ---- transfers ---- */
+/* ---- sessions ---- */
 
-static bool make_multi(struct http *http)
+/* The shared one's connections are limited by the line in which its requests wait. */
+static bool make_multi(struct http_session *session)
 {
     CURLM *multi = curl_multi_init();
 
     if (multi == NULL)
         return false;
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    (void)curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http);
+    (void)curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, session);
     (void)curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    (void)curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http);
+    (void)curl_multi_setopt(multi, CURLMOPT_TIMERDATA, session);
     (void)curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-    (void)curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)HTTP_KEPT_MAX);
-    http->multi = multi;
+    if (http_is_shared(session))
+        (void)curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)HTTP_KEPT_MAX);
+    else
+        (void)curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 1L);
+    session->multi = multi;
     return true;
 }
 
+struct http_session *http_session_new(struct http *http)
+{
+    struct http_session *session = calloc(1, sizeof(*session));
+
+    if (session == NULL)
+        return NULL;
+    session->http = http;
+    session->last_fd = -1;
+    LIST_INIT(&session->sockets);
+    session->timer = loop_timer_new(http->loop, on_due, session);
+    if (session->timer == NULL) {
+        free(session);
+        return NULL;
+    }
+    return session;
+}
+
+void http_session_free(struct http_session **session)
+{
+    struct http_session *gone = *session;
+
+    *session = NULL;
+    if (gone == NULL)
+        return;
+    end_multi(gone);
+    loop_timer_free(&gone->timer);
+    free(gone);
+}
+
+/* ---- transfers ---- */
+
 void http_curl_add(struct http_job *job)
 {
-    struct http *http = job->http;
+    struct http_session *session = job->session;
 
-    if ((http->multi == NULL && !make_multi(http)) ||
-        curl_multi_add_handle(http->multi, job->curl) != CURLM_OK)
+    if ((session->multi == NULL && !make_multi(session)) ||
+        curl_multi_add_handle(session->multi, job->curl) != CURLM_OK)
         http_end(job, HTTP_SHORT, "out of memory");
+    else
+        http_stall_begin(job);
 }
 
 void http_curl_remove(struct http_job *job)
 {
-    (void)curl_multi_remove_handle(job->http->multi, job->curl);
+    (void)curl_multi_remove_handle(job->session->multi, job->curl);
 }
 
 int http_curl_begin(struct http *http)
 {
-    LIST_INIT(&http->sockets);
     (void)unsetenv("SSLKEYLOGFILE"); /* libcurl would write down the keys of each session */
-    http->multi_timer = loop_timer_new(http->loop, on_due, http);
-    if (http->multi_timer == NULL ||
+    http->shared = http_session_new(http);
+    if (http->shared == NULL ||
         curl_global_init_mem(CURL_GLOBAL_DEFAULT, block_new, secret_block_free, block_resize,
                              block_of_text, block_zeroed) != CURLE_OK) {
-        loop_timer_free(&http->multi_timer);
+        http_session_free(&http->shared);
         return -ENOMEM;
     }
     return 0;
@@ -264,7 +326,6 @@ int http_curl_begin(struct http *http)
 
 void http_curl_end(struct http *http)
 {
-    end_multi(http);
-    loop_timer_free(&http->multi_timer);
+    http_session_free(&http->shared);
     curl_global_cleanup();
 }

@@ -1,6 +1,6 @@
 /* worker/http_private.h: what http.c (jobs and their line), http_request.c (what a request is made
- * of), http_curl.c (libcurl on the loop), http_transfer.c (one transfer), http_why.c (how it ended)
- * and http_trust.c (the CAs) share. */
+ * of), http_curl.c (libcurl on the loop), http_transfer.c (one transfer), http_source.c (a body
+ * piece by piece), http_why.c (how it ended) and http_trust.c (the CAs) share. */
 #ifndef WORKER_HTTP_PRIVATE_H
 #define WORKER_HTTP_PRIVATE_H
 
@@ -26,6 +26,7 @@ TAILQ_HEAD(http_jobs, http_job);
 struct http_job {
     TAILQ_ENTRY(http_job) link; /* in the list of its state */
     struct http *http;
+    struct http_session *session; /* the shared one, too */
     enum http_state state;
     http_done_cb *done;
     void *arg;
@@ -40,9 +41,10 @@ struct http_job {
     struct curl_slist *headers;
     char *body; /* NULL: none */
     size_t body_bytes;
-    char *ca; /* NULL: none */
+    struct http_source source; /* `read` NULL: none */
+    char *ca;                  /* NULL: none */
     bool is_secure, is_literal, is_unverified, is_alone, shows_id;
-    int64_t connect_ms, total_ms;
+    int64_t connect_ms, total_ms, stall_ms;
     size_t answer_max;
 
     /* The transfer. */
@@ -50,7 +52,11 @@ struct http_job {
     struct curl_slist *addresses;
     struct tls_context *tls; /* NULL: in clear, or unverified */
     struct tls_lent *lent;
-    int socket_errno; /* of a socket that could not be made */
+    int fd;                   /* that libcurl watches for it, -1: none */
+    int socket_errno;         /* of a socket that could not be made */
+    int source_err;           /* why no more of the body came: a negative errno */
+    struct loop_timer *stall; /* NULL: nobody asks */
+    int64_t moved, moved_ms;  /* bytes, and when the last of them did */
     char curl_says[CURL_ERROR_SIZE];
 
     /* The answer. */
@@ -65,17 +71,24 @@ struct http_job {
     struct reason why;
 };
 
+/* A multi handle of libcurl with what it has on the loop. */
+struct http_session {
+    struct http *http;
+    struct http_job *job; /* of one's own: the one that is not over, NULL: none */
+    CURLM *multi;         /* NULL: none yet, or it broke */
+    struct loop_timer *timer;
+    LIST_HEAD(, http_socket) sockets;
+    int last_fd; /* of the connections that it has open, -1: none */
+};
+
 struct http {
     struct loop *loop;
     struct resolver *resolver;
     struct http_jobs waiting, under_way, ended;
-    unsigned waiting_count, under_way_count;
-    struct loop_timer *next_turn; /* there is something to begin or to tell */
+    unsigned waiting_count, under_way_count; /* of the shared session */
+    struct loop_timer *next_turn;            /* there is something to begin or to tell */
 
-    CURLM *multi; /* NULL: it broke, and there is no new one yet */
-    struct loop_timer *multi_timer;
-    LIST_HEAD(, http_socket) sockets;
-
+    struct http_session *shared;
     struct http_trust *trust;
     char *id_certificate, *id_key; /* files, NULL: there is no digital ID */
 };
@@ -101,9 +114,20 @@ void http_curl_remove(struct http_job *job);
 curl_socket_t http_curl_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
 int http_curl_close(void *arg, curl_socket_t fd);
 
+static inline bool http_is_shared(const struct http_session *session)
+{
+    return session == session->http->shared;
+}
+
 /* http_transfer.c. The transfer, ready to be added. False: no memory. */
 bool http_transfer_new(struct http_job *job, const struct resolver_answer *answer);
 void http_transfer_free(struct http_job *job);
+
+/* http_source.c: the options of a transfer with a source, and what watches that bytes move. */
+void http_source_set(struct http_job *job);
+bool http_is_sent(const struct http_job *job); /* the body, whole; true without a source */
+bool http_stall_new(struct http_job *job);     /* false: no memory */
+void http_stall_begin(struct http_job *job);   /* with the transfer */
 
 /* http_why.c. Ends the job as the transfer has ended. */
 void http_end_transfer(struct http_job *job, CURLcode code);

@@ -154,11 +154,14 @@ static int read_rest(struct http_job *job, const struct http_request *request,
         (request->ca != NULL && job->ca == NULL))
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     job->body_bytes = request->body != NULL ? request->body_bytes : 0;
+    if (request->source != NULL)
+        job->source = *request->source;
     job->is_unverified = request->is_unverified;
     job->shows_id = request->shows_id;
     job->is_alone = request->is_alone;
     job->connect_ms = request->connect_ms;
     job->total_ms = request->total_ms;
+    job->stall_ms = request->stall_ms;
     job->answer_max = request->answer_max;
     return 0;
 }
@@ -171,6 +174,8 @@ static int check(const struct http_request *request, struct reason *reterr_why)
         return reason_set(reterr_why, -EINVAL, "the method is none");
     if (request->connect_ms <= 0 || request->total_ms <= 0 || request->total_ms > HTTP_TOTAL_MAX_MS)
         return reason_set(reterr_why, -EINVAL, "the deadlines are none");
+    if (request->source != NULL && (request->body != NULL || request->source->bytes > INT64_MAX))
+        return reason_set(reterr_why, -EINVAL, "the body is none");
     return 0;
 }
 
@@ -194,6 +199,8 @@ int http_job_new(struct http *http, const struct http_request *request, struct h
     if (job == NULL)
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     job->http = http;
+    job->fd = -1;
+    job->session = request->session != NULL ? request->session : http->shared;
     err = read_url(job, request->url, reterr_why);
     if (err == 0)
         err = read_headers(job, request->headers, reterr_why);
@@ -212,6 +219,7 @@ int http_job_new(struct http *http, const struct http_request *request, struct h
 void http_job_free(struct http_job *job)
 {
     loop_timer_free(&job->deadline);
+    loop_timer_free(&job->stall);
     curl_url_cleanup(job->url);
     curl_free(job->host);
     curl_free(job->port);

@@ -153,6 +153,10 @@ static void set_request(struct http_job *job)
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, job->headers);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "Postern/" POSTERN_VERSION);
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (job->source.read != NULL) {
+        http_source_set(job);
+        return;
+    }
     if (has_body) {
         curl_easy_setopt(c, CURLOPT_POST, 1L);
         curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)job->body_bytes);
@@ -177,6 +181,8 @@ static void set_limits(struct http_job *job)
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)job->connect_ms);
     curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, (long)CONNECTION_KEPT_S);
+    if (!http_is_shared(job->session)) /* its addresses in turn, each kind with half of the time */
+        curl_easy_setopt(c, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, (long)job->connect_ms / 2);
     if (job->answer_max > 0)
         curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)job->answer_max);
     if (job->is_alone) {
@@ -198,7 +204,7 @@ static void set_callbacks(struct http_job *job)
     curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, http_curl_open);
     curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, job);
     curl_easy_setopt(c, CURLOPT_CLOSESOCKETFUNCTION, http_curl_close);
-    curl_easy_setopt(c, CURLOPT_CLOSESOCKETDATA, job->http); /* a connection outlives its jobs */
+    curl_easy_setopt(c, CURLOPT_CLOSESOCKETDATA, job->session); /* it outlives its jobs */
 }
 
 bool http_transfer_new(struct http_job *job, const struct resolver_answer *answer)

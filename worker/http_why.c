@@ -7,18 +7,32 @@
 #include "worker/http_private.h"
 #include "worker/tls.h"
 
+#define FIRST_NO   300
 #define CUT_SHORT  "the connection was closed in the middle of the answer"
 #define NOT_HTTP   "what came is not HTTP"
 #define LARGE_HEAD "the head of the answer is too large"
 #define LARGE_BODY "the answer is larger than %zu bytes"
 
+/* A yes does not count for what was sent in part: libcurl stops sending when the server is about to
+ * close, whatever it says. */
 static void end_answered(struct http_job *job)
 {
     (void)curl_easy_getinfo(job->curl, CURLINFO_RESPONSE_CODE, &job->status);
-    if (job->is_head_whole)
-        http_end(job, HTTP_ANSWERED, "%s", "");
-    else
+    if (!job->is_head_whole)
         http_end(job, HTTP_UNREACHABLE, CUT_SHORT);
+    else if (job->status < FIRST_NO && !http_is_sent(job))
+        http_end(job, HTTP_UNREACHABLE, "the server answered before it had everything");
+    else
+        http_end(job, HTTP_ANSWERED, "%s", "");
+}
+
+/* A server that does not want what is being sent says so and closes: for libcurl it was lost. */
+static bool has_said_no(const struct http_job *job)
+{
+    long status = 0;
+
+    (void)curl_easy_getinfo(job->curl, CURLINFO_RESPONSE_CODE, &status);
+    return job->is_head_whole && status >= FIRST_NO && !http_is_sent(job);
 }
 
 /* Chunks that are none are an error of receiving for libcurl, as is a reset. */
@@ -73,6 +87,14 @@ void http_end_transfer(struct http_job *job, CURLcode code)
         http_end(job, HTTP_SHORT, "out of memory");
         return;
     }
+    if (job->source_err != 0) {
+        http_end(job, HTTP_SHORT, "what is to be sent cannot be read: %s",
+                 strerror(-job->source_err));
+        return;
+    }
+    if ((code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_PARTIAL_FILE) &&
+        has_said_no(job))
+        code = CURLE_OK;
     switch ((int)code) { /* of the hundred, those that can be */
     case CURLE_OK: end_answered(job); break;
     case CURLE_COULDNT_CONNECT: end_unconnected(job); break;

@@ -3,7 +3,8 @@
  *
  * web_on() says what is sent, byte for byte, when a target is asked for; without a rule it is 200
  * with the body "ok". Behind a "!" may stand what happens then: "!close", "!reset". Nothing at all
- * is silence. "(connected)" and "(secured)" are targets, too: for what comes before a request. */
+ * is silence. "(connected)" and "(secured)" are targets, too: for what comes before a request; and
+ * "(begun)": for a head whose body is not there yet. Behind "!deaf" no more is read. */
 #ifndef TESTS_UNIT_WEB_PEER_H
 #define TESTS_UNIT_WEB_PEER_H
 
@@ -34,6 +35,7 @@ struct web_client {
     struct stream *stream;
     struct evbuffer *in; /* not the stream's: that one pauses when much is unread */
     int fd;
+    bool has_begun; /* said what there is for that */
 };
 
 struct web {
@@ -100,6 +102,10 @@ static inline bool web_say(struct web_client *client, const char *say)
     stream_kick(client->stream);
     if (action == NULL)
         return true;
+    if (strcmp(action, "!deaf") == 0) {
+        stream_pause(client->stream);
+        return true;
+    }
     web_hang_up(client, strcmp(action, "!reset") == 0);
     return false;
 }
@@ -147,8 +153,13 @@ static inline void web_on_data(void *owner)
 
     evbuffer_add_buffer(client->in, stream_input(client->stream));
     while (web_take(client, target)) {
+        client->has_begun = false;
         if (!web_say(client, web_find(client->web, target, WEB_OK)))
             return;
+    }
+    if (!client->has_begun && evbuffer_search(client->in, "\r\n\r\n", 4, NULL).pos >= 0) {
+        client->has_begun = true;
+        (void)web_say(client, web_find(client->web, "(begun)", ""));
     }
 }
 

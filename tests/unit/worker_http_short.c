@@ -112,6 +112,38 @@ Test(http_short, libcurl_may_fail_at_every_step)
     cr_expect_gt(step, 3u, "it was no test");
 }
 
+Test(http_short, a_session_that_fails_does_not_touch_the_others)
+{
+    struct http_session *one = http_session_new(http), *two = http_session_new(http);
+    struct asked *asked[3];
+
+    web_on(web, "/", "", -1);
+    for (unsigned i = 0; i < 3; i++) {
+        asked[i] = asked_new("http", "web.test", "/");
+        asked[i]->request.session = i == 0 ? one : i == 1 ? two : NULL;
+        asked_start(asked[i]);
+        UNTIL(web->requests == i + 1);
+    }
+    actions_to_fail = 1;
+    web_say(LIST_NEXT(LIST_NEXT(LIST_FIRST(&web->clients), link), link), WEB_OK); /* the first */
+    UNTIL(asked[0]->told == 1);
+    expect_event(asked[0], HTTP_SHORT, "out of memory");
+    UNTIL(web->open == 2);
+    web_say_all(web, WEB_OK);
+    UNTIL(asked[1]->told + asked[2]->told == 2);
+    expect_event(asked[1], HTTP_ANSWERED, "");
+    expect_event(asked[2], HTTP_ANSWERED, "");
+    web->rule_count = 0;
+    asked[0]->told = 0;
+    asked_run(asked[0]);
+    expect_event(asked[0], HTTP_ANSWERED, "");
+    for (unsigned i = 0; i < 3; i++)
+        asked_free(&asked[i]);
+    http_session_free(&one);
+    http_session_free(&two);
+    expect_next_answered();
+}
+
 /* ---- memory ---- */
 
 /* One block after the other is not to be had. Some of them libcurl does without. */
