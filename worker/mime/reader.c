@@ -1,0 +1,57 @@
+#include "worker/mime/reader.h"
+
+#include <string.h>
+
+#include "worker/mime/decode.h"
+#include "worker/mime/frames.h"
+
+void mime_reader_init(struct mime_reader *reader, const struct mime_part *part, const char *body)
+{
+    *reader = (struct mime_reader){ .at = body + part->offset,
+                                    .end = body + part->offset + part->bytes,
+                                    .encoding = part->encoding };
+    if (part->encoding == MIME_UUENCODE) /* behind its line "begin" */
+        reader->at = mime_next_line(reader->at, reader->end);
+}
+
+static size_t read_identity(struct mime_reader *reader, unsigned char *out, size_t max)
+{
+    const size_t left = (size_t)(reader->end - reader->at);
+    const size_t bytes = left < max ? left : max;
+
+    if (bytes > 0)
+        memcpy(out, reader->at, bytes);
+    reader->at += bytes;
+    return bytes;
+}
+
+static size_t decode(struct mime_reader *reader, unsigned char *out, size_t max)
+{
+    const size_t look = 4 * max + MIME_NOISE_MAX;
+
+    switch (reader->encoding) {
+    case MIME_BASE64: return mime_decode_base64(reader, out, max, look);
+    case MIME_QUOTED_PRINTABLE: return mime_decode_quoted(reader, out, max, look);
+    case MIME_UUENCODE: return mime_decode_uu(reader, out, max, look);
+    case MIME_IDENTITY: break;
+    }
+    return read_identity(reader, out, max);
+}
+
+size_t mime_reader_read(struct mime_reader *reader, char *out, size_t max)
+{
+    size_t bytes;
+
+    if (max >= sizeof(reader->held) && reader->held_at == reader->held_end)
+        return decode(reader, (unsigned char *)out, max);
+    if (reader->held_at == reader->held_end) {
+        reader->held_end = (unsigned char)decode(reader, reader->held, sizeof(reader->held));
+        reader->held_at = 0;
+    }
+    bytes = (size_t)(reader->held_end - reader->held_at);
+    if (bytes > max)
+        bytes = max;
+    memcpy(out, reader->held + reader->held_at, bytes);
+    reader->held_at = (unsigned char)(reader->held_at + bytes);
+    return bytes;
+}
