@@ -1,4 +1,5 @@
-/* worker/sync_thread.h: the one thread of a worker that may wait for a disk.
+/* worker/sync_thread.h: a thread for what the loop must not wait for: a worker's disk, and the
+ * reading of whole messages (worker/mime/mime.h).
  *
  * The loop gives it jobs; it takes all that are there at once and calls `round` with them, so that
  * what piled up during a sync shares the next one. A job that is finished is posted and its `done`
