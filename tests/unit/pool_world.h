@@ -91,7 +91,8 @@ static inline void on_failed(const struct smtp_failure *failure, void *owner)
         wish->then(wish);
 }
 
-static const struct smtp_ticket_ops ticket_ops = { on_connection, on_failed };
+static const struct smtp_ticket_ops ticket_ops = { .on_connection = on_connection,
+                                                   .on_failed = on_failed };
 
 /* ---- what a delivery does ---- */
 

@@ -90,6 +90,7 @@ struct smtp_ticket_ops {
     /* It is yours, ready; `is_reused`: handed over by another delivery. */
     void (*on_connection)(struct smtp_connection *connection, bool is_reused, void *owner);
     void (*on_failed)(const struct smtp_failure *failure, void *owner);
+    void (*on_turn)(void *owner); /* of smtp_pool_hire(): one may be opened now */
 };
 
 struct smtp_ticket {
@@ -103,6 +104,7 @@ struct smtp_ticket {
     TAILQ_ENTRY(smtp_ticket) link; /* of the line */
     struct smtp_pool_entry *entry; /* NULL: not under way */
     struct smtp_pooled *opening;   /* NULL: waiting for its turn */
+    bool is_hired;                 /* its owner has it open, or may */
 };
 
 /* Opens a fresh connection (SP40), or waits in line until one more may be open, for which the
@@ -111,6 +113,11 @@ struct smtp_ticket {
  * reason. */
 int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
                    struct smtp_ticket *ticket, struct reason *reterr_why);
+/* The right to open one connection that is not the pool's (HTTP): it needs a lease like any other,
+ * and counts as open until smtp_pool_give_up(). 1: it may be opened at once. 0: on_turn or
+ * on_failed follows, never from inside the call. -ENOMEM. */
+int smtp_pool_hire(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
+                   struct smtp_ticket *ticket);
 /* No callback any more; what was being opened is cut. A ticket that is not under way is allowed. */
 void smtp_pool_give_up(struct smtp_ticket *ticket);
 

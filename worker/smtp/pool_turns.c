@@ -140,6 +140,32 @@ static int begin_opening(struct smtp_pool_entry *entry, struct smtp_ticket *tick
     return 0;
 }
 
+/* Opened elsewhere, and counted here all the same. */
+static void hire(struct smtp_pool_entry *entry, struct smtp_ticket *ticket)
+{
+    ticket->entry = entry;
+    ticket->is_hired = true;
+    entry->account->open++;
+    entry->shelf->open++;
+    entry->shelf->pool->open++;
+    smtp_pool_count(entry->account, &entry->account->counts.misses_off);
+}
+
+static void end_hire(struct smtp_ticket *ticket)
+{
+    struct smtp_pool_entry *entry = ticket->entry;
+    struct smtp_pool *pool = entry->shelf->pool;
+
+    ticket->entry = NULL;
+    ticket->is_hired = false;
+    entry->account->open--;
+    entry->shelf->open--;
+    pool->open--;
+    smtp_pool_mark_changed(entry->account);
+    if (smtp_account_waits(entry->account))
+        loop_timer_set_ms(pool->wake, 0);
+}
+
 static void serve_first(struct smtp_account *account)
 {
     struct smtp_ticket *ticket = TAILQ_FIRST(&account->line);
@@ -149,6 +175,11 @@ static void serve_first(struct smtp_account *account)
     int err;
 
     smtp_pool_detach(ticket);
+    if (ticket->ops->on_turn != NULL) {
+        hire(entry, ticket);
+        ticket->ops->on_turn(ticket->owner);
+        return;
+    }
     err = begin_opening(entry, ticket, &why);
     if (err == 0)
         return;
@@ -227,10 +258,31 @@ int smtp_pool_open(struct smtp_pool *pool, struct worker_profile *profile, unsig
     return 0;
 }
 
+int smtp_pool_hire(struct smtp_pool *pool, struct worker_profile *profile, unsigned server,
+                   struct smtp_ticket *ticket)
+{
+    struct smtp_pool_shelf *shelf = smtp_pool_get_shelf(pool, profile);
+    struct smtp_pool_entry *entry;
+
+    if (shelf == NULL)
+        return -ENOMEM;
+    entry = &shelf->entries[server];
+    if (smtp_account_spare(entry->account) == 0 || smtp_account_waits(entry->account)) {
+        wait_in_line(entry, ticket);
+        return 0;
+    }
+    hire(entry, ticket);
+    return 1;
+}
+
 void smtp_pool_give_up(struct smtp_ticket *ticket)
 {
     struct smtp_pooled *opening = ticket->opening;
 
+    if (ticket->is_hired) {
+        end_hire(ticket);
+        return;
+    }
     if (ticket->entry == NULL)
         return;
     smtp_pool_detach(ticket);

@@ -31,7 +31,17 @@ struct smtp_body {
     void *(*hold)(void *arg);
     void (*release)(const void *data, size_t bytes, void *held);
     void *arg;
+    /* What is written before and behind it, copied as it leaves; the head ends with CRLF, the tail
+     * begins and ends with one. */
+    const char *head, *tail;
+    size_t head_bytes, tail_bytes;
 };
+
+/* All of it. */
+static inline size_t smtp_body_bytes(const struct smtp_body *body)
+{
+    return body->head_bytes + body->bytes + body->tail_bytes;
+}
 
 struct smtp_rcpt {
     const char *address;

@@ -51,7 +51,7 @@ static void put_mail(struct commands *commands, const struct smtp_transaction *t
     put_text(commands, t->sender);
     put_text(commands, ">");
     if ((flags & SMTP_HAS_SIZE) != 0) {
-        (void)snprintf(size, sizeof(size), " SIZE=%zu", t->body.bytes);
+        (void)snprintf(size, sizeof(size), " SIZE=%zu", smtp_body_bytes(&t->body));
         put_text(commands, size);
     }
     if ((t->body.flags & BODY_8BIT) != 0 && (flags & SMTP_HAS_8BITMIME) != 0)
@@ -135,12 +135,13 @@ void smtp_send_end(struct smtp_transaction *t)
 
 /* ---- content ---- */
 
+/* `body` NULL: it is copied. */
 static int put_piece(struct evbuffer *out, const struct smtp_body *body, const char *data,
                      size_t bytes)
 {
     void *held;
 
-    if (bytes < REFERENCE_LEAST)
+    if (body == NULL || bytes < REFERENCE_LEAST)
         return evbuffer_add(out, data, bytes) == 0 ? 0 : -ENOMEM;
     held = body->hold(body->arg);
     if (held == NULL)
@@ -170,25 +171,62 @@ static int put_stuffed(struct evbuffer *out, const struct smtp_body *body, const
     return err == 0 ? put_piece(out, body, data, (size_t)(end - data)) : -ENOMEM;
 }
 
+struct stretch { /* of a body, from one place to the end of its head, itself or its tail */
+    const char *data;
+    size_t bytes;
+    bool is_copied, is_at_line_start, needs_stuffing;
+};
+
+static struct stretch stretch_at(const struct smtp_body *body, size_t at)
+{
+    const char *start = body->head;
+    struct stretch stretch = { .bytes = body->head_bytes, .is_copied = true };
+
+    stretch.needs_stuffing = true;
+    if (at >= body->head_bytes) {
+        at -= body->head_bytes;
+        start = body->data;
+        stretch = (struct stretch){ .bytes = body->bytes };
+        stretch.needs_stuffing = (body->flags & BODY_LEADING_DOT) != 0;
+        if (at >= body->bytes) {
+            at -= body->bytes;
+            start = body->tail;
+            stretch = (struct stretch){ .bytes = body->tail_bytes, .is_copied = true };
+            stretch.needs_stuffing = true;
+        }
+    }
+    stretch.is_at_line_start = at == 0 || start[at - 1] == '\n';
+    stretch.data = start + at;
+    stretch.bytes -= at;
+    return stretch;
+}
+
+static bool ends_with_line(const struct smtp_body *body)
+{
+    if (body->tail_bytes > 0)
+        return body->tail[body->tail_bytes - 1] == '\n';
+    return body->bytes == 0 || body->data[body->bytes - 1] == '\n';
+}
+
 int smtp_send_body(struct smtp_transaction *t)
 {
     struct evbuffer *out = smtp_connection_output(t->connection);
     const struct smtp_body *body = &t->body;
-    bool needs_stuffing = (body->flags & BODY_LEADING_DOT) != 0;
-    bool has_final_crlf = body->bytes == 0 || body->data[body->bytes - 1] == '\n';
+    const size_t all = smtp_body_bytes(body);
     int err = 0;
 
-    while (err == 0 && t->body_at < body->bytes && !smtp_connection_is_choked(t->connection)) {
-        const char *data = body->data + t->body_at;
-        size_t left = body->bytes - t->body_at, bytes = left < BLOCK_BYTES ? left : BLOCK_BYTES;
+    while (err == 0 && t->body_at < all && !smtp_connection_is_choked(t->connection)) {
+        struct stretch now = stretch_at(body, t->body_at);
+        size_t bytes = now.bytes < BLOCK_BYTES ? now.bytes : BLOCK_BYTES;
 
-        err = needs_stuffing
-                  ? put_stuffed(out, body, data, bytes, t->body_at == 0 || data[-1] == '\n')
-                  : put_piece(out, body, data, bytes);
+        err = now.needs_stuffing ? put_stuffed(out, now.is_copied ? NULL : body, now.data, bytes,
+                                               now.is_at_line_start)
+                                 : put_piece(out, body, now.data, bytes);
         t->body_at += bytes;
     }
-    if (err == 0 && t->body_at == body->bytes)
-        err = evbuffer_add(out, has_final_crlf ? ".\r\n" : "\r\n.\r\n", has_final_crlf ? 3 : 5);
+    if (err == 0 && t->body_at == all)
+        err = ends_with_line(body) ? evbuffer_add(out, ".\r\n", 3)
+                                   : evbuffer_add(out, "\r\n.\r\n", 5);
     smtp_connection_send(t->connection);
-    return err != 0 ? -ENOMEM : t->body_at == body->bytes;
+    return err != 0 ? -ENOMEM : t->body_at == all;
 }
