@@ -29,7 +29,11 @@ enum cell_stage {
 };
 
 enum cell_flag {
-    CELL_HELD = 1 << 0, /* by an operator, or poisonous */
+    CELL_HELD = 1 << 0,        /* by an operator, or poisonous */
+    CELL_SCANNED = 1 << 1,     /* stages that are over (common/stage.h) */
+    CELL_UPLOADED = 1 << 2,    /* the same */
+    CELL_QUARANTINED = 1 << 3, /* blocked by a scan: kept until an operator decides */
+    CELL_STAGES = CELL_SCANNED | CELL_UPLOADED,
 };
 
 /* Of one recipient. */

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         8
+#define IPC_VERSION         9
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_PROBES_MAX      64 /* connection tests under way at a time */
@@ -81,6 +81,7 @@ enum ipc_queued_flag {
     IPC_QUEUED_HELD = 1 << 1,
     IPC_QUEUED_FAILED = 1 << 2, /* final, kept and listed */
     IPC_QUEUED_LAST = 1 << 3,   /* the last group of its record */
+    IPC_QUEUED_QUARANTINED = 1 << 4,
 };
 
 struct ipc_mail_queued {
@@ -98,6 +99,8 @@ struct ipc_mail_queued {
     uint16_t note_slot;
     uint16_t copy;         /* of the record: of several the highest counts */
     uint32_t record_bytes; /* this group's share of what the record takes in its segment */
+    uint32_t stages;       /* that are over: enum cell_flag, as in all that follow */
+    uint32_t reserved;
 };
 
 struct ipc_credit {
@@ -121,7 +124,7 @@ struct ipc_mail_deliver {
     uint64_t
         leased; /* identity of the server that a lease for one connection comes with, 0: none */
     uint32_t others; /* leases that other workers have there */
-    uint32_t reserved2;
+    uint32_t stage;  /* enum stage: what is to be done, and for what `profile` is */
 };
 
 struct ipc_mail_cancel {
@@ -134,6 +137,8 @@ enum ipc_outcome {
     IPC_OUTCOME_DEFERRED, /* next_attempt_s says when; an attempt was counted */
     IPC_OUTCOME_NO_ROOM,  /* neither failure nor attempt: come again with `tried` */
     IPC_OUTCOME_NOT_HELD, /* the record could not be read here; nothing was done */
+    IPC_OUTCOME_ADVANCED, /* the stage is over, `stages` says so: the next one can begin */
+    IPC_OUTCOME_QUARANTINED, /* a scan blocked it */
     IPC_OUTCOME_COUNT
 };
 
@@ -162,7 +167,17 @@ struct ipc_mail_outcome {
     uint16_t note_slot;
     uint16_t flags;      /* enum ipc_outcome_flag */
     uint32_t note_bytes; /* what it takes there, 0: it is the one from before */
-    uint32_t reserved;
+    uint32_t stages;     /* that are over */
+};
+
+/* A note was written, and the cell says so, while the delivery goes on: its segment is kept. */
+struct ipc_mail_noted {
+    uint64_t job;
+    uint32_t note_segment;
+    uint16_t note_slot;
+    uint16_t reserved;
+    uint32_t note_bytes;
+    uint32_t reserved2;
 };
 
 /* ---- health of servers (SP23) ---- */
@@ -485,6 +500,7 @@ struct ipc_alert {
     X(MAIL_DELIVER, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_deliver)           \
     X(MAIL_CANCEL, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_cancel)             \
     X(MAIL_OUTCOME, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_outcome)           \
+    X(MAIL_NOTED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_noted)               \
     X(SERVER_FAILED, WORKER, MASTER, IPC_NO_FD, struct ipc_server_failed)         \
     X(HEALTH_PROBE, MASTER, WORKER, IPC_NO_FD, struct ipc_health_probe)           \
     X(HEALTH_PROBED, WORKER, MASTER, IPC_NO_FD, struct ipc_health_probed)         \

@@ -86,6 +86,24 @@ const struct property_table rule_properties = {
     .count = ARRAY_LEN(rows),
 };
 
+uint32_t rule_stage_profile(const struct rule *rule, enum stage stage)
+{
+    const uint32_t profiles[STAGE_COUNT] = {
+        [STAGE_SCAN] = rule->core,
+        [STAGE_UPLOAD] = rule->vault,
+        [STAGE_RELAY] = rule->relay,
+    };
+
+    return profiles[stage];
+}
+
+bool rule_goes_without(const struct rule *rule, enum stage stage)
+{
+    return (stage == STAGE_SCAN &&
+            rule->scan.on_unavailable == SCAN_UNAVAILABLE_PASS_WITH_HEADER) ||
+           (stage == STAGE_UPLOAD && rule->upload.on_unavailable == UPLOAD_UNAVAILABLE_SKIP);
+}
+
 const char *rule_unbuilt_protection(const struct rule *rule)
 {
     if (rule->core != 0 && !features[FEATURE_CORE].is_built)

@@ -13,6 +13,7 @@
 
 #include "common/problem.h"
 #include "common/reason.h"
+#include "common/stage.h"
 
 struct sockaddr;
 
@@ -79,6 +80,13 @@ int rule_from_record(const json_t *record, struct rule **ret_rule, struct reason
 json_t *rule_to_record(const struct rule *rule);
 json_t *rule_to_shown(const struct rule *rule, rule_profile_name *name_of, void *arg);
 void rule_free(struct rule **rule);
+
+/* The profile of one stage of its mail (common/stage.h), 0: it has no such stage. The relay is that
+ * of new mail: a message may have been rerouted. */
+uint32_t rule_stage_profile(const struct rule *rule, enum stage stage);
+
+/* May its mail go on without this stage when no server takes it (SR05, on_unavailable)? */
+bool rule_goes_without(const struct rule *rule, enum stage stage);
 
 /* Why this build must defer the mail of this rule (OP09): "core", "vault". NULL: nothing. */
 const char *rule_unbuilt_protection(const struct rule *rule);

@@ -84,10 +84,7 @@ static void reopen(struct cell *cell)
 
 static void apply(const struct cell_change *change, struct cell *cell)
 {
-    if (change->set_held)
-        cell->flags |= CELL_HELD;
-    if (change->clear_held)
-        cell->flags &= ~(unsigned)CELL_HELD;
+    cell->flags = (cell->flags | change->set_flags) & ~change->clear_flags;
     if (change->reopen && cell->stage == CELL_FAILED)
         reopen(cell);
     if (change->remove)

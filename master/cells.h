@@ -19,7 +19,7 @@ struct io_thread;
 
 struct cell_change { /* all zero changes nothing: the cell is only read */
     bool is_write;
-    bool set_held, clear_held;
+    unsigned set_flags, clear_flags; /* enum cell_flag */
     bool reopen; /* a failed one: stage open, recipients that were refused or expired open again */
     bool remove; /* stage deleted */
     bool move;   /* stage moved: another copy of the record counts */

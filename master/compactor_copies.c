@@ -99,7 +99,8 @@ static bool is_at_rest(const struct group *group)
     case QUEUE_READY:
     case QUEUE_WAITING:
     case QUEUE_HELD:
-    case QUEUE_FAILED: return true;
+    case QUEUE_FAILED:
+    case QUEUE_QUARANTINED: return true;
     case QUEUE_OUT:
     case QUEUE_CHECKING:
     case QUEUE_GONE:

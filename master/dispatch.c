@@ -53,11 +53,12 @@ struct dispatch *dispatch_new(struct loop *loop, struct queue *queue, struct wor
     dispatch->health.timer = loop_timer_new(loop, dispatch_health_on_timer, dispatch);
     dispatch->release.timer = loop_timer_new(loop, dispatch_release_on_timer, dispatch);
     dispatch->expiry.timer = loop_timer_new(loop, dispatch_expiry_on_timer, dispatch);
+    dispatch->restage.timer = loop_timer_new(loop, dispatch_restage_on_timer, dispatch);
     loop_at_turn_end(loop, on_turn_end, dispatch);
     if (dispatch->jobs == NULL || dispatch->budget == NULL || dispatch->slots == NULL ||
         dispatch->ledger == NULL || dispatch->wake == NULL || dispatch->watch == NULL ||
         dispatch->health.timer == NULL || dispatch->release.timer == NULL ||
-        dispatch->expiry.timer == NULL)
+        dispatch->expiry.timer == NULL || dispatch->restage.timer == NULL)
         dispatch_free(&dispatch);
     else
         dispatch_expiry_on_timer(dispatch);
@@ -76,6 +77,7 @@ void dispatch_free(struct dispatch **dispatch)
     loop_timer_free(&d->health.timer);
     loop_timer_free(&d->release.timer);
     loop_timer_free(&d->expiry.timer);
+    loop_timer_free(&d->restage.timer);
     for (size_t i = 0; i < queue_lane_count(d->queue); i++)
         route_free(&queue_lane_at(d->queue, i)->route);
     jobs_free(&d->jobs);
@@ -104,8 +106,6 @@ int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profil
     struct lane *lane;
     int err;
 
-    if (profile->type != PROFILE_SMTP)
-        return 0; /* only relays have mail of their own to send */
     lane = queue_lane(dispatch->queue, profile->id);
     if (lane == NULL || budget_set_profile(dispatch->budget, profile) != 0 ||
         slots_set_profile(dispatch->slots, profile) != 0)
@@ -253,7 +253,8 @@ struct job *dispatch_send(struct dispatch *dispatch, struct group *group, struct
                                          .rule = group->rule,
                                          .deadline_ms = DISPATCH_DEADLINE_MS,
                                          .start = (uint16_t)start,
-                                         .attempts = group->attempts };
+                                         .attempts = group->attempts,
+                                         .stage = queue_stage(dispatch->queue, group) };
     dispatch_health_sent(dispatch, job, &deliver);
     give_connection(dispatch, group, worker, &deliver);
     group->kept_tried = 0;
@@ -293,11 +294,15 @@ static bool serve_one(struct dispatch *dispatch, struct lane *lane)
     struct group *group;
     bool is_new;
     size_t start;
+    int moved;
 
     if (lane->route == NULL || lane->in_flight >= lane->route->max_in_flight ||
         dispatch_health_usable(dispatch, lane->route) == 0 || !dispatch_any_room(dispatch, lane))
         return false;
     group = pick(lane);
+    moved = queue_restage(dispatch->queue, group);
+    if (moved != 0)
+        return moved > 0; /* its rule was changed a moment ago */
     is_new = group->ready_class == READY_NEW;
     start = dispatch_start_of(dispatch, group);
     worker = dispatch_choose(dispatch, group, start);

@@ -63,6 +63,9 @@ int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profil
                          const struct cursor *saved);
 void dispatch_drop_profile(struct dispatch *dispatch, uint32_t profile);
 
+/* Rules have changed, and with them perhaps the stages of what is queued (common/stage.h). */
+void dispatch_rules_changed(struct dispatch *dispatch);
+
 /* Nothing is given out any more; outcomes are still taken in. */
 void dispatch_stop(struct dispatch *dispatch);
 
@@ -79,6 +82,9 @@ struct ledger *dispatch_ledger(const struct dispatch *dispatch);
 /* Told before the outcome of its job. An unknown job: its time was over. 0 or -EBADMSG. */
 int dispatch_server_failed(struct dispatch *dispatch, struct worker *worker,
                            const struct ipc_server_failed *failed);
+/* A note was written while its job goes on. 0 or -EBADMSG. */
+int dispatch_noted(struct dispatch *dispatch, const struct worker *worker,
+                   const struct ipc_mail_noted *noted);
 int dispatch_probed(struct dispatch *dispatch, const struct worker *worker,
                     const struct ipc_health_probed *probed);
 

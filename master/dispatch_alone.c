@@ -15,7 +15,8 @@ static struct group *first_suspect(const struct dispatch *dispatch)
     struct group *group;
 
     TAILQ_FOREACH (group, queue_suspects(dispatch->queue), link) {
-        if (group->lane->route != NULL && dispatch_health_usable(dispatch, group->lane->route) != 0)
+        if (queue_stage_is_right(dispatch->queue, group) && group->lane->route != NULL &&
+            dispatch_health_usable(dispatch, group->lane->route) != 0)
             return group;
     }
     return NULL;

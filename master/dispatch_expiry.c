@@ -1,12 +1,14 @@
 /* Mail that waits because no server takes any expires all the same when its life is over (SP23,
- * MQ05). What is on disk decides, so a worker looks at it: with an order to leave all servers
- * alone, which settles what is due as an attempt does that found no server left to try.
+ * MQ05), and goes on without a scan or an upload if its rule says so (SR05). What is on disk
+ * decides, so a worker looks at it: with an order to leave all servers alone, which settles what is
+ * due as an attempt does that found no server left to try.
  *
  * Each lane knows how old the oldest that waits in it can be. Only when that one may be due is the
  * queue walked, a slice in each turn, and the bound known anew. */
 #include "common/channel.h"
 #include "common/clock.h"
 #include "common/loop.h"
+#include "common/rule.h"
 #include "master/dispatch_parts.h"
 #include "master/group.h"
 #include "master/jobs.h"
@@ -23,9 +25,25 @@ static bool is_stuck(const struct lane *lane)
 }
 
 /* The second in which it was received is over as well. */
-static bool is_due(const struct lane *lane, uint32_t received_s, uint32_t now_s)
+static bool is_over(uint32_t received_s, unsigned lifetime_s, uint32_t now_s)
 {
-    return (uint64_t)received_s + lane->route->lifetime_s < now_s;
+    return (uint64_t)received_s + lifetime_s < now_s;
+}
+
+/* Does mail wait for its relay here, or at a stage before it? Then it may be anybody's. */
+static bool is_relay(const struct lane *lane)
+{
+    return lane->route->lifetime_s > 0;
+}
+
+static bool may_go(const struct dispatch *dispatch, const struct group *group, uint32_t now_s)
+{
+    const struct lane *relay = group->relay;
+    const struct rule *rule = is_relay(group->lane) ? NULL : queue_rule(dispatch->queue, group);
+
+    if (relay->route != NULL && is_over(group->received_s, relay->route->lifetime_s, now_s))
+        return true;
+    return rule != NULL && rule_goes_without(rule, queue_stage(dispatch->queue, group));
 }
 
 /* ---- the order ---- */
@@ -58,7 +76,8 @@ static bool order_end(struct dispatch *dispatch, struct group *group)
                                         .profile = group->lane->profile,
                                         .rule = group->rule,
                                         .deadline_ms = DISPATCH_DEADLINE_MS,
-                                        .attempts = group->attempts };
+                                        .attempts = group->attempts,
+                                        .stage = queue_stage(dispatch->queue, group) };
     struct job *job;
 
     job = worker != NULL ? jobs_begin(dispatch->jobs, group, worker, route->servers) : NULL;
@@ -85,7 +104,9 @@ static bool begin(struct dispatch *dispatch)
     for (size_t i = 0; i < queue_lane_count(dispatch->queue); i++) {
         struct lane *lane = queue_lane_at(dispatch->queue, i);
 
-        lane->is_expiring = is_stuck(lane) && is_due(lane, lane->oldest_s, now_s);
+        lane->is_expiring =
+            is_stuck(lane) &&
+            (!is_relay(lane) || is_over(lane->oldest_s, lane->route->lifetime_s, now_s));
         if (lane->is_expiring)
             lane->oldest_s = UINT32_MAX;
         is_any |= lane->is_expiring;
@@ -102,7 +123,7 @@ static bool look_at(struct dispatch *dispatch, struct group *group, uint32_t now
     if (!lane->is_expiring || group->state != QUEUE_READY ||
         group->ready_class == READY_CLASS_COUNT)
         return true;
-    if (is_stuck(lane) && is_due(lane, group->received_s, now_s))
+    if (is_stuck(lane) && may_go(dispatch, group, now_s))
         return order_end(dispatch, group);
     if (group->received_s < lane->oldest_s)
         lane->oldest_s = group->received_s;

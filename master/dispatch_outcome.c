@@ -71,6 +71,7 @@ static void take_progress(struct dispatch *dispatch, struct group *group,
     if (outcome->attempts > group->attempts)
         group->attempts = outcome->attempts;
     group->recipients = outcome->recipients;
+    queue_set_stages(group, outcome->stages);
     group->is_deferred_by_servers = outcome->served == -1;
     queue_set_note(dispatch->queue, group, outcome->note_slot, outcome->note_segment,
                    outcome->note_bytes);
@@ -98,6 +99,18 @@ static void take_miss(struct dispatch *dispatch, struct group *group, const stru
     queue_set_waiting_ms(dispatch->queue, group, wait_ms);
 }
 
+/* Each stage has its own attempts. */
+static void take_advance(struct dispatch *dispatch, struct group *group,
+                         const struct ipc_mail_outcome *outcome)
+{
+    take_progress(dispatch, group, outcome);
+    group->attempts = 0;
+    if (queue_restage(dispatch->queue, group) < 0)
+        queue_set_waiting_ms(dispatch->queue, group, UNREAD_WAIT_MS);
+    else
+        queue_set_ready(dispatch->queue, group, false);
+}
+
 /* The row of each outcome: what it makes of the group. */
 static void settle(struct dispatch *dispatch, struct group *group, const struct job *job,
                    const struct ipc_mail_outcome *outcome)
@@ -117,6 +130,11 @@ static void settle(struct dispatch *dispatch, struct group *group, const struct 
         return;
     case IPC_OUTCOME_NO_ROOM: take_no_room(dispatch, group, job, outcome); return;
     case IPC_OUTCOME_NOT_HELD: take_miss(dispatch, group, job->worker); return;
+    case IPC_OUTCOME_ADVANCED: take_advance(dispatch, group, outcome); return;
+    case IPC_OUTCOME_QUARANTINED:
+        take_progress(dispatch, group, outcome);
+        queue_set_quarantined(dispatch->queue, group);
+        return;
     case IPC_OUTCOME_COUNT: break;
     }
 }
@@ -160,6 +178,19 @@ static void list_loss(struct dispatch *dispatch, const struct job *job,
                                       .attempt = outcome->attempts,
                                       .profile = route != NULL ? route->name : NULL,
                                       .server = server != NULL ? server->uri : NULL });
+}
+
+int dispatch_noted(struct dispatch *dispatch, const struct worker *worker,
+                   const struct ipc_mail_noted *noted)
+{
+    struct job *job = jobs_find(dispatch->jobs, noted->job);
+
+    if (noted->note_slot >= ID_SLOTS || (job != NULL && job->worker != worker))
+        return -EBADMSG;
+    if (job != NULL)
+        queue_set_note(dispatch->queue, job->group, noted->note_slot, noted->note_segment,
+                       noted->note_bytes);
+    return 0;
 }
 
 int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
@@ -207,7 +238,7 @@ static void settle_lost(struct dispatch *dispatch, struct group *group,
         queue_set_waiting_ms(dispatch->queue, group, UNREAD_WAIT_MS);
         return;
     }
-    if (item->change.set_held)
+    if ((item->change.set_flags & CELL_HELD) != 0)
         log_alert("dispatch", "a message is held: workers died while they had it",
                   LOG_ID(group->place.id), LOG_INT("group", group->place.group),
                   LOG_INT("deaths", item->change.crashes));
@@ -244,7 +275,8 @@ static struct cell_change change_after(const struct group *group, bool is_crash)
     change.is_write = true;
     change.set_crashes = true;
     change.crashes = group->crashes < UINT8_MAX ? (uint8_t)(group->crashes + 1) : UINT8_MAX;
-    change.set_held = change.crashes >= QUEUE_CRASHES_TO_HOLD;
+    if (change.crashes >= QUEUE_CRASHES_TO_HOLD)
+        change.set_flags = CELL_HELD;
     return change;
 }
 

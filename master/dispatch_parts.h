@@ -1,7 +1,8 @@
 /* master/dispatch_parts.h: what the files of dispatch share: dispatch.c (turns and sending),
  * dispatch_choice.c (which worker), dispatch_outcome.c (how jobs end), dispatch_alone.c (MQ09),
- * dispatch_health.c (which servers), dispatch_probe.c (who is back), dispatch_release.c (deferred
- * mail, when one is back), dispatch_expiry.c (what waits for them longer than it may). */
+ * dispatch_restage.c (whose turn it is when rules change), dispatch_health.c (which servers),
+ * dispatch_probe.c (who is back), dispatch_release.c (deferred mail, when one is back),
+ * dispatch_expiry.c (what waits for them longer than it may). */
 #ifndef MASTER_DISPATCH_PARTS_H
 #define MASTER_DISPATCH_PARTS_H
 
@@ -54,6 +55,10 @@ struct dispatch {
         bool is_walking;
         uint32_t next;
     } expiry;
+    struct {
+        struct loop_timer *timer;
+        uint32_t next;
+    } restage;
 };
 
 /* Could this worker take one more of this lane? */
@@ -103,6 +108,9 @@ void dispatch_release_on_timer(void *arg);
 
 /* Looks for what has waited too long while no server takes mail, again and again. */
 void dispatch_expiry_on_timer(void *arg);
+
+/* Rules have changed: a slice of the queue goes to the lanes of its stages. */
+void dispatch_restage_on_timer(void *arg);
 
 void dispatch_alone_serve(struct dispatch *dispatch);
 void dispatch_alone_ended(struct dispatch *dispatch, uint64_t job);

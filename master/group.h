@@ -26,8 +26,9 @@ struct group {
     struct hash_node node;
     struct ipc_place place;
     TAILQ_ENTRY(group) link; /* in a ready list, among the suspects or the gone */
-    struct lane *lane;
-    struct job *job; /* while it is out */
+    struct lane *lane;       /* of the profile that its stage goes through */
+    struct lane *relay;      /* of the profile that it is relayed by in the end */
+    struct job *job;         /* while it is out */
     uint64_t body_bytes;
     int64_t due_ms;      /* waiting: monotonic */
     uint64_t kept_tried; /* no room: servers tried already in this attempt ... */
@@ -52,6 +53,7 @@ struct group {
     bool may_be_twice;     /* another copy of its record may lie somewhere */
     uint16_t moved_by;     /* checking: slot + 1 of the worker that is to move it, 0: none */
     uint8_t copy;          /* of the record, modulo 256 */
+    uint8_t stages;        /* that are over: enum cell_flag */
     uint32_t record_bytes; /* its share of what the record takes in its segment */
     uint32_t note_bytes;   /* the same of its newest note */
 };
@@ -66,6 +68,7 @@ struct lane {
     struct group *put_back[READY_CLASS_COUNT]; /* the last in front that was; NULL: none is left */
     uint64_t ready_count;
     uint64_t counts[QUEUE_STATE_COUNT];
+    uint64_t elsewhere; /* groups that it will relay, and that are at an earlier stage now */
     unsigned in_flight;
     unsigned new_streak;                  /* new ones taken since the last deferred one */
     uint16_t out[ID_SLOTS];               /* jobs by worker */
@@ -102,6 +105,7 @@ void queue_set_ready(struct queue *queue, struct group *group, bool in_front);
 void queue_set_out(struct queue *queue, struct group *group);
 void queue_set_held(struct queue *queue, struct group *group);
 void queue_set_failed(struct queue *queue, struct group *group);
+void queue_set_quarantined(struct queue *queue, struct group *group);
 void queue_set_checking(struct queue *queue, struct group *group);
 /* Out of checking, to what it was before. */
 void queue_restore(struct queue *queue, struct group *group);
@@ -121,8 +125,20 @@ void queue_set_note(struct queue *queue, struct group *group, unsigned slot, uin
 /* To another copy of its record. */
 void queue_set_place(struct queue *queue, struct group *group, const struct ipc_place *place,
                      unsigned copy, uint32_t record_bytes);
-/* To another profile; the group must be neither ready nor out. 0 or -ENOMEM. */
-int queue_set_profile(struct queue *queue, struct group *group, uint32_t profile);
+/* To be relayed by another profile; the group must be neither ready nor out. 0 or -ENOMEM. */
+int queue_set_relay(struct queue *queue, struct group *group, uint32_t profile);
+
+/* ---- stages ---- */
+
+/* The one that it is at, by its rule as it is now. */
+enum stage queue_stage(const struct queue *queue, const struct group *group);
+const struct rule *queue_rule(const struct queue *queue, const struct group *group);
+void queue_set_stages(struct group *group, unsigned flags);
+/* Does it stand in the lane of its stage's profile? */
+bool queue_stage_is_right(const struct queue *queue, const struct group *group);
+/* To the lane of its stage's profile, wherever it stands; not while it is out. 1: it stood in
+ * another; 0: in this one; -ENOMEM: it stays where it was, and must not be sent. */
+int queue_restage(struct queue *queue, struct group *group);
 
 void queue_view_of(const struct group *group, struct queue_view *ret_view);
 

@@ -92,6 +92,16 @@ static void on_outcome(void *owner, const void *payload, int fd)
               "MAIL_OUTCOME");
 }
 
+static void on_noted(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        judge(worker, dispatch_noted(worker->supervisor->parts.dispatch, worker, payload),
+              "MAIL_NOTED that makes no sense");
+}
+
 static void on_server_failed(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -348,31 +358,18 @@ static void on_alert(void *owner, const void *payload, int fd)
 }
 
 channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
-    [IPC_WORKER_READY] = on_ready,
-    [IPC_RUNNING] = on_running,
-    [IPC_MAIL_QUEUED] = on_queued,
-    [IPC_MAIL_OUTCOME] = on_outcome,
-    [IPC_SERVER_FAILED] = on_server_failed,
-    [IPC_HEALTH_PROBED] = on_probed,
-    [IPC_CONNECTIONS] = on_connections,
-    [IPC_LEASE_WANT] = on_lease_want,
-    [IPC_LEASE_UNWANT] = on_lease_unwant,
-    [IPC_LEASE_BACK] = on_lease_back,
-    [IPC_SERVER_ENDED] = on_server_ended,
-    [IPC_SLOT_WANT] = on_slot_want,
-    [IPC_SLOT_GIVEN] = on_slot_given,
-    [IPC_TOKEN_WANT] = on_token_want,
-    [IPC_TOKEN_FETCHED] = on_token_fetched,
-    [IPC_PROBE_STEP] = on_probe_step,
-    [IPC_PROBE_DONE] = on_probe_done,
-    [IPC_QUERY_ROWS] = on_query_rows,
-    [IPC_RESCANNED] = on_rescanned,
-    [IPC_SEGMENT_SEALED] = on_sealed,
-    [IPC_SEGMENT_RELEASED] = on_released,
-    [IPC_DRAINED] = on_drained,
-    [IPC_SEGMENT_FAILED] = on_failed,
-    [IPC_MAIL_MOVED] = on_moved,
-    [IPC_SEGMENT_COMPACTED] = on_compacted,
-    [IPC_HEARTBEAT] = on_heartbeat,
-    [IPC_ALERT] = on_alert,
+    [IPC_WORKER_READY] = on_ready,    [IPC_RUNNING] = on_running,
+    [IPC_MAIL_QUEUED] = on_queued,    [IPC_MAIL_OUTCOME] = on_outcome,
+    [IPC_MAIL_NOTED] = on_noted,      [IPC_SERVER_FAILED] = on_server_failed,
+    [IPC_HEALTH_PROBED] = on_probed,  [IPC_CONNECTIONS] = on_connections,
+    [IPC_LEASE_WANT] = on_lease_want, [IPC_LEASE_UNWANT] = on_lease_unwant,
+    [IPC_LEASE_BACK] = on_lease_back, [IPC_SERVER_ENDED] = on_server_ended,
+    [IPC_SLOT_WANT] = on_slot_want,   [IPC_SLOT_GIVEN] = on_slot_given,
+    [IPC_TOKEN_WANT] = on_token_want, [IPC_TOKEN_FETCHED] = on_token_fetched,
+    [IPC_PROBE_STEP] = on_probe_step, [IPC_PROBE_DONE] = on_probe_done,
+    [IPC_QUERY_ROWS] = on_query_rows, [IPC_RESCANNED] = on_rescanned,
+    [IPC_SEGMENT_SEALED] = on_sealed, [IPC_SEGMENT_RELEASED] = on_released,
+    [IPC_DRAINED] = on_drained,       [IPC_SEGMENT_FAILED] = on_failed,
+    [IPC_MAIL_MOVED] = on_moved,      [IPC_SEGMENT_COMPACTED] = on_compacted,
+    [IPC_HEARTBEAT] = on_heartbeat,   [IPC_ALERT] = on_alert,
 };

@@ -148,6 +148,11 @@ static uint64_t count_mail(uint32_t profile, uint32_t rule, void *arg)
     return queue_mail_count(profile, rule, master->queue);
 }
 
+static const struct rule *find_rule(uint32_t id, void *arg)
+{
+    return registry_rule(arg, id);
+}
+
 static int bind_registry(struct master *master, struct reason *why)
 {
     int err = registry_open(master->loop, master->io, master->conf, &master->registry, why);
@@ -155,6 +160,7 @@ static int bind_registry(struct master *master, struct reason *why)
     if (err != 0)
         return err;
     registry_set_mail_count(master->registry, count_mail, master);
+    queue_set_rules(master->queue, find_rule, master->registry);
     for (size_t i = 0; i < registry_profile_count(master->registry); i++) {
         const struct profile *profile = registry_profile_at(master->registry, i);
 

@@ -118,6 +118,8 @@ static void on_change(uint32_t id, bool gone, void *arg)
         close(memfd);
     if (id != 0 && pusher->tokens != NULL)
         tokens_forget(pusher->tokens, id);
+    if (id == 0)
+        dispatch_rules_changed(pusher->dispatch);
     /* After the workers: a delivery names a version that its worker has been sent. */
     if (profile != NULL && dispatch_set_profile(pusher->dispatch, profile, NULL) != 0)
         log_error("pusher", "no memory for the new version of a profile", LOG_INT("profile", id));

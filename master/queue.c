@@ -85,6 +85,8 @@ static void settle_new(struct queue *queue, struct group *group, unsigned flags)
 {
     if ((flags & IPC_QUEUED_FAILED) != 0)
         queue_set_failed(queue, group);
+    else if ((flags & IPC_QUEUED_QUARANTINED) != 0)
+        queue_set_quarantined(queue, group);
     else if ((flags & IPC_QUEUED_HELD) != 0)
         queue_set_held(queue, group);
     else if (group->attempts > 0)
@@ -115,7 +117,8 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     }
     group->number = number;
     group->place = queued->place;
-    group->lane = lane;
+    group->lane = group->relay = lane;
+    group->stages = (uint8_t)(queued->stages & CELL_STAGES);
     group->body_bytes = queued->body_bytes;
     group->rule = queued->rule;
     group->recipients = queued->recipients;
@@ -133,6 +136,7 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     group->record_bytes = queued->record_bytes;
     pin_record(queue, group);
     queue_set_note(queue, group, queued->note_slot, queued->note_segment, 0);
+    (void)queue_restage(queue, group); /* else when it is its turn */
     settle_new(queue, group, queued->flags);
     return 0;
 }
@@ -237,18 +241,6 @@ void queue_set_place(struct queue *queue, struct group *group, const struct ipc_
     unpin_record(queue, &was);
 }
 
-int queue_set_profile(struct queue *queue, struct group *group, uint32_t profile)
-{
-    struct lane *lane = queue_lane(queue, profile);
-
-    if (lane == NULL)
-        return -ENOMEM;
-    queue_count(queue, group, group->state, -1);
-    group->lane = lane;
-    queue_count(queue, group, group->state, 1);
-    return 0;
-}
-
 /* ---- looking ---- */
 
 struct group *queue_at(const struct queue *queue, uint32_t number)
@@ -322,5 +314,5 @@ uint64_t queue_mail_count(uint32_t profile, uint32_t rule, void *arg)
     lane = queue_lanes_find(&queue->lanes, profile);
     for (unsigned state = 0; lane != NULL && state < QUEUE_GONE; state++)
         sum += lane->counts[state];
-    return sum;
+    return lane != NULL ? sum + lane->elsewhere : 0;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/ipc.h"
+#include "common/stage.h"
 
 /* Beyond QUEUE_FULL_GROUPS no credit is given back to workers: they stop accepting (451) long
  * before there could be QUEUE_MAX_GROUPS. */
@@ -22,16 +23,18 @@
 
 struct loop;
 struct queue;
+struct rule;
 struct segments;
 
 enum queue_state {
-    QUEUE_READY,    /* may go as soon as its profile has its turn */
-    QUEUE_OUT,      /* a worker is delivering it */
-    QUEUE_WAITING,  /* deferred until next_attempt_s */
-    QUEUE_HELD,     /* by an operator, or because it killed workers */
-    QUEUE_FAILED,   /* final; kept and listed */
-    QUEUE_CHECKING, /* its cell is being read or written */
-    QUEUE_GONE,     /* finished while its slot is being scanned; never shown */
+    QUEUE_READY,       /* may go as soon as its profile has its turn */
+    QUEUE_OUT,         /* a worker is delivering it */
+    QUEUE_WAITING,     /* deferred until next_attempt_s */
+    QUEUE_HELD,        /* by an operator, or because it killed workers */
+    QUEUE_FAILED,      /* final; kept and listed */
+    QUEUE_QUARANTINED, /* a scan blocked it: until an operator decides, or its time is over */
+    QUEUE_CHECKING,    /* its cell is being read or written */
+    QUEUE_GONE,        /* finished while its slot is being scanned; never shown */
     QUEUE_STATE_COUNT
 };
 
@@ -50,11 +53,17 @@ struct queue_view {
     uint16_t attempts;
     uint8_t crashes;
     enum queue_state state;
-    int worker; /* slot of the worker that delivers it, -1: none */
+    int worker;             /* slot of the worker that delivers it, -1: none */
+    uint32_t stage_profile; /* that it goes through now: a core's, a vault's, or `profile` */
 };
+
+/* The rules as they are now, deleted ones included that mail still needs; NULL: no such rule. */
+typedef const struct rule *queue_find_rule(uint32_t id, void *arg);
 
 /* `segments` hears which spool segments are still needed. NULL: no memory. */
 struct queue *queue_new(struct loop *loop, struct segments *segments);
+/* By which mail comes to its stages (common/stage.h); without them all of it is only relayed. */
+void queue_set_rules(struct queue *queue, queue_find_rule *find, void *arg);
 void queue_free(struct queue **queue);     /* lists under way end empty */
 void queue_end_lists(struct queue *queue); /* the same for those alone, before the end */
 

@@ -33,7 +33,8 @@ void queue_view_of(const struct group *group, struct queue_view *ret_view)
     *ret_view = (struct queue_view){
         .place = group->place,
         .body_bytes = group->body_bytes,
-        .profile = group->lane->profile,
+        .profile = group->relay->profile,
+        .stage_profile = group->lane->profile,
         .rule = group->rule,
         .recipients = group->recipients,
         .received_s = group->received_s,

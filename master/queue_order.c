@@ -49,14 +49,15 @@ struct queue_orders {
 
 static const char *const verb_names[QUEUE_VERB_COUNT] = {
     [QUEUE_HOLD] = "hold",       [QUEUE_RELEASE] = "release", [QUEUE_RETRY] = "retry",
-    [QUEUE_REROUTE] = "reroute", [QUEUE_DELETE] = "delete",
+    [QUEUE_REROUTE] = "reroute", [QUEUE_RESCAN] = "rescan",   [QUEUE_DELETE] = "delete",
 };
 
 static const char *const result_texts[QUEUE_ORDER_RESULT_COUNT] = {
     [QUEUE_ORDER_DONE] = "done",
     [QUEUE_NOT_FOUND] = "no such message in the queue",
     [QUEUE_TOO_LATE] = "too late: being delivered",
-    [QUEUE_NOT_IN_STATE] = "not in its present state: held mail is released, other mail is not",
+    [QUEUE_NOT_IN_STATE] =
+        "not in its present state: held and quarantined mail is released, other mail is not",
     [QUEUE_BUSY] = "another order is under way; try again",
     [QUEUE_DISK] = "could not be written; nothing changed",
 };
@@ -139,9 +140,9 @@ static struct cell_change change_for(const struct queue_order *what)
     struct cell_change change = { .is_write = true };
 
     switch (what->verb) {
-    case QUEUE_HOLD: change.set_held = true; break;
+    case QUEUE_HOLD: change.set_flags = CELL_HELD; break;
     case QUEUE_RELEASE:
-        change.clear_held = true;
+        change.clear_flags = CELL_HELD | CELL_QUARANTINED;
         change.set_crashes = true; /* to none */
         break;
     case QUEUE_REROUTE:
@@ -149,6 +150,7 @@ static struct cell_change change_for(const struct queue_order *what)
         change.reopen = true;
         break;
     case QUEUE_RETRY: change.reopen = true; break;
+    case QUEUE_RESCAN: change.clear_flags = CELL_QUARANTINED | CELL_STAGES; break;
     case QUEUE_DELETE: change.remove = true; break;
     case QUEUE_VERB_COUNT: break;
     }
@@ -208,9 +210,10 @@ static void write_now(struct order *order)
 static bool is_possible(enum queue_verb verb, enum queue_state state)
 {
     switch (verb) {
-    case QUEUE_HOLD: return state != QUEUE_FAILED;
-    case QUEUE_RELEASE: return state == QUEUE_HELD;
-    case QUEUE_RETRY: return state != QUEUE_HELD;
+    case QUEUE_HOLD: return state != QUEUE_FAILED && state != QUEUE_QUARANTINED;
+    case QUEUE_RELEASE: return state == QUEUE_HELD || state == QUEUE_QUARANTINED;
+    case QUEUE_RETRY: return state != QUEUE_HELD && state != QUEUE_QUARANTINED;
+    case QUEUE_RESCAN: return state == QUEUE_QUARANTINED;
     case QUEUE_REROUTE:
     case QUEUE_DELETE:
     case QUEUE_VERB_COUNT: break;
@@ -232,7 +235,8 @@ static void take(struct order *order, struct group *group)
 
 static void consider(struct order *order, struct group *group)
 {
-    bool is_given_up_on = order->what.verb == QUEUE_RELEASE || order->what.verb == QUEUE_RETRY;
+    bool is_given_up_on = order->what.verb == QUEUE_RELEASE || order->what.verb == QUEUE_RETRY ||
+                          order->what.verb == QUEUE_RESCAN;
 
     switch ((enum queue_state)group->state) {
     case QUEUE_OUT:
@@ -249,7 +253,8 @@ static void consider(struct order *order, struct group *group)
     case QUEUE_READY:
     case QUEUE_WAITING:
     case QUEUE_HELD:
-    case QUEUE_FAILED: take(order, group); return;
+    case QUEUE_FAILED:
+    case QUEUE_QUARANTINED: take(order, group); return;
     case QUEUE_STATE_COUNT: return;
     }
 }

@@ -20,10 +20,12 @@ struct queue_orders;
 
 enum queue_verb {
     QUEUE_HOLD,    /* not delivered until released */
-    QUEUE_RELEASE, /* a held one: ready at once, its crash count forgotten */
+    QUEUE_RELEASE, /* a held one: ready at once, its crash count forgotten; a quarantined one goes
+                    * on as if the scan had allowed it */
     QUEUE_RETRY,   /* now; a failed one is opened again */
     QUEUE_REROUTE, /* by another profile, now; a failed one is opened again, a held one stays held
                     */
+    QUEUE_RESCAN,  /* what is quarantined goes to its rule's scanner once more */
     QUEUE_DELETE,
     QUEUE_VERB_COUNT
 };

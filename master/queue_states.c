@@ -9,8 +9,13 @@
 #define WAIT_MAX_MS (2592000 * INT64_C(1000))
 
 static const char *const state_names[QUEUE_STATE_COUNT] = {
-    [QUEUE_READY] = "ready",   [QUEUE_OUT] = "delivering", [QUEUE_WAITING] = "deferred",
-    [QUEUE_HELD] = "held",     [QUEUE_FAILED] = "failed",  [QUEUE_CHECKING] = "checking",
+    [QUEUE_READY] = "ready",
+    [QUEUE_OUT] = "delivering",
+    [QUEUE_WAITING] = "deferred",
+    [QUEUE_HELD] = "held",
+    [QUEUE_FAILED] = "failed",
+    [QUEUE_CHECKING] = "checking",
+    [QUEUE_QUARANTINED] = "quarantined",
     [QUEUE_GONE] = "finished",
 };
 
@@ -91,11 +96,23 @@ void queue_count(struct queue *queue, struct group *group, enum queue_state stat
 {
     queue->counts[state] += (uint64_t)by;
     group->lane->counts[state] += (uint64_t)by;
+    if (group->relay != group->lane && state != QUEUE_GONE)
+        group->relay->elsewhere += (uint64_t)by;
 }
 
 static struct group_list *gone_list(struct queue *queue, const struct group *group)
 {
     return group->may_be_twice ? &queue->gone_twice : &queue->gone[group->place.slot];
+}
+
+void queue_enter(struct queue *queue, struct group *group, bool in_front)
+{
+    if (group->state == QUEUE_READY)
+        enter_ready(queue, group, in_front);
+    else if (group->state == QUEUE_WAITING)
+        due_heap_push(&queue->waiting, group);
+    else if (group->state == QUEUE_GONE)
+        TAILQ_INSERT_TAIL(gone_list(queue, group), group, link);
 }
 
 void queue_move(struct queue *queue, struct group *group, enum queue_state state, bool in_front)
@@ -104,12 +121,7 @@ void queue_move(struct queue *queue, struct group *group, enum queue_state state
     queue_count(queue, group, group->state, -1);
     group->state = (uint8_t)state;
     queue_count(queue, group, state, 1);
-    if (state == QUEUE_READY)
-        enter_ready(queue, group, in_front);
-    else if (state == QUEUE_WAITING)
-        due_heap_push(&queue->waiting, group);
-    else if (state == QUEUE_GONE)
-        TAILQ_INSERT_TAIL(gone_list(queue, group), group, link);
+    queue_enter(queue, group, in_front);
 }
 
 /* ---- the setters ---- */
@@ -133,6 +145,11 @@ void queue_set_held(struct queue *queue, struct group *group)
 void queue_set_failed(struct queue *queue, struct group *group)
 {
     queue_move(queue, group, QUEUE_FAILED, false);
+}
+
+void queue_set_quarantined(struct queue *queue, struct group *group)
+{
+    queue_move(queue, group, QUEUE_QUARANTINED, false);
 }
 
 void queue_set_checking(struct queue *queue, struct group *group)

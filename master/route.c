@@ -6,6 +6,8 @@
 
 #include "common/profile.h"
 
+#define IN_FLIGHT_PER_SERVER 20U
+
 struct server_list *server_list_hold(struct server_list *list)
 {
     list->holders++;
@@ -61,6 +63,16 @@ static struct route_server *make_states(const struct route *route, const struct 
     return states;
 }
 
+/* Where it is no property of the profile: what the connections that there may be can carry. */
+static unsigned in_flight_of(const struct profile *profile)
+{
+    unsigned per_server = profile->max_connections > IN_FLIGHT_PER_SERVER ? profile->max_connections
+                                                                          : IN_FLIGHT_PER_SERVER;
+
+    return profile->max_in_flight > 0 ? profile->max_in_flight
+                                      : per_server * (unsigned)profile->server_count;
+}
+
 int route_update(struct route *route, const struct profile *profile)
 {
     struct server_list *list = make_list(profile);
@@ -83,7 +95,7 @@ int route_update(struct route *route, const struct profile *profile)
     route->is_round_robin = profile->preference == PREFERENCE_ROUND_ROBIN;
     route->is_pooled = profile->pool.enabled;
     route->pool_size = profile->pool.size;
-    route->max_in_flight = profile->max_in_flight;
+    route->max_in_flight = in_flight_of(profile);
     route->lifetime_s = profile->retry.lifetime_s;
     cursor_set_servers(&route->cursor, list->identities, list->count);
     return 0;

@@ -48,7 +48,7 @@ struct route {
     bool is_round_robin;
     bool is_pooled;
     unsigned max_in_flight;
-    unsigned lifetime_s; /* of its mail */
+    unsigned lifetime_s; /* of the mail that it relays; 0: it relays none */
     unsigned pool_size;
     struct server_list *servers;
     struct route_server *states; /* in the order of the list */

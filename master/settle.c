@@ -21,8 +21,10 @@ void settle_by_cell(struct queue *queue, struct group *group, const struct cell 
         queue_set_waiting_ms(queue, group, MOVED_WAIT_MS);
         return;
     }
-    if (cell->profile != 0 && cell->profile != group->lane->profile)
-        (void)queue_set_profile(queue, group, cell->profile);
+    if (cell->profile != 0)
+        (void)queue_set_relay(queue, group, cell->profile);
+    queue_set_stages(group, cell->flags);
+    (void)queue_restage(queue, group); /* else when it is its turn */
     group->crashes = cell->crashes;
     group->attempts = cell->attempts;
     group->next_attempt_s = cell->next_attempt_s;
@@ -30,6 +32,8 @@ void settle_by_cell(struct queue *queue, struct group *group, const struct cell 
     queue_set_note(queue, group, cell->note.slot, cell->note.segment, 0);
     if (cell->stage == CELL_FAILED)
         queue_set_failed(queue, group);
+    else if ((cell->flags & CELL_QUARANTINED) != 0)
+        queue_set_quarantined(queue, group);
     else if ((cell->flags & CELL_HELD) != 0)
         queue_set_held(queue, group);
     else if (cell->attempts > 0 && !is_due(cell->next_attempt_s))

@@ -11,6 +11,7 @@
 #include "worker/delivery_private.h"
 #include "worker/directory.h"
 #include "worker/message.h"
+#include "worker/outgoing.h"
 #include "worker/read_ahead.h"
 #include "worker/resolver.h"
 #include "worker/smtp/connection.h"
@@ -66,8 +67,13 @@ static void job_clear(struct job *job)
     loop_timer_clear(job->deadline);
     trail_clear(&job->trail);
     json_decref(job->note);
+    visit_free(&job->visit);
+    json_decref(job->told[STAGE_SCAN]);
+    json_decref(job->told[STAGE_UPLOAD]);
+    outgoing_clear(&job->outgoing);
     message_free(&job->message);
     directory_release(job->profile);
+    directory_release(job->relay);
     resolver_answer_release(job->answer);
     *job = kept;
 }
@@ -118,6 +124,7 @@ void job_end(struct job *job)
     job->outcome.job = job->order.job;
     job->outcome.version = job->order.version;
     job->outcome.profile = job->order.profile;
+    job->outcome.stages = job->message != NULL ? job->message->cell.flags & CELL_STAGES : 0;
     job->outcome.failed = job->failed;
     job->outcome.tried = job->tried;
     job->outcome.served = (int16_t)job->served;
@@ -178,6 +185,13 @@ void delivery_start(struct delivery *delivery, const struct ipc_mail_deliver *or
 
 /* ---- cutting ---- */
 
+static bool may_be_cut(const struct job *job)
+{
+    return job->stage == JOB_READING || job->stage == JOB_PARTING || job->stage == JOB_WALKING ||
+           job->stage == JOB_VISITING ||
+           (job->stage == JOB_TALKING && !smtp_transaction_is_past_end(&job->transaction));
+}
+
 /* Whoever was accepted by a transaction past its end may have got the message. */
 static void mark_lost(struct job *job)
 {
@@ -206,14 +220,8 @@ static void on_deadline(void *arg)
 {
     struct job *job = arg;
 
-    if (job->stage == JOB_WALKING || job->stage == JOB_TALKING)
+    if (job->stage != JOB_READING && (may_be_cut(job) || job->stage == JOB_TALKING))
         cut(job, "the time for one attempt is over");
-}
-
-static bool may_be_cut(const struct job *job)
-{
-    return job->stage == JOB_READING || job->stage == JOB_WALKING ||
-           (job->stage == JOB_TALKING && !smtp_transaction_is_past_end(&job->transaction));
 }
 
 /* It is as if it had never been here, unless a server has judged somebody already. */
@@ -227,6 +235,19 @@ static void give_back(struct job *job, const char *why)
     }
     job_disconnect(job);
     job_settle_no_room(job, why);
+}
+
+bool job_may_go_on(struct job *job)
+{
+    if (!loop_timer_is_set(job->deadline)) {
+        cut(job, "the time for one attempt is over");
+        return false;
+    }
+    if (job->delivery->is_draining || job->delivery->unrecorded > 0) {
+        give_back(job, "the worker ends, or pauses");
+        return false;
+    }
+    return true;
 }
 
 void delivery_cancel(struct delivery *delivery, uint64_t id)
@@ -272,24 +293,24 @@ void delivery_drain(struct delivery *delivery, delivery_drained_cb *done, void *
 
 /* ---- the whole ---- */
 
-struct delivery *delivery_new(struct loop *loop, struct channel *channel, const struct conf *conf,
-                              struct directory *directory, struct segment_cache *cache,
-                              struct spooler *spooler, struct resolver *resolver,
-                              struct smtp_pool *pool)
+struct delivery *delivery_new(const struct delivery_parts *parts)
 {
     struct delivery *delivery = calloc(1, sizeof(*delivery));
+    struct loop *loop = parts->loop;
 
     if (delivery == NULL)
         return NULL;
     *delivery = (struct delivery){
         .loop = loop,
-        .channel = channel,
-        .conf = conf,
-        .directory = directory,
-        .cache = cache,
-        .spooler = spooler,
-        .resolver = resolver,
-        .pool = pool,
+        .channel = parts->channel,
+        .conf = parts->conf,
+        .directory = parts->directory,
+        .cache = parts->cache,
+        .spooler = parts->spooler,
+        .resolver = parts->resolver,
+        .pool = parts->pool,
+        .http = parts->http,
+        .mime = parts->mime,
         .drained_timer = loop_timer_new(loop, on_drained_timer, delivery),
         .record_timer = loop_timer_new(loop, delivery_on_record_timer, delivery),
         .pause_timer = loop_timer_new(loop, on_pause_timer, delivery),
@@ -315,7 +336,7 @@ void delivery_free(struct delivery **delivery)
         read_ahead_cancel(&job->read_ahead);
         job_disconnect(job);
         job->delivery = NULL;
-        if (job->stage != JOB_NOTING) /* else it goes with its note */
+        if (job->stage != JOB_NOTING && job->stage != JOB_SAVING) /* else it goes with its note */
             job_forget(job);
     }
     while ((job = TAILQ_FIRST(&d->spare)) != NULL) {

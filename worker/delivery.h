@@ -1,9 +1,11 @@
-/* worker/delivery.h: the jobs of this worker: one group of one message each, one attempt each.
+/* worker/delivery.h: the jobs of this worker: one stage of one group of one message each, one
+ * attempt each (common/stage.h).
  *
  * MAIL_DELIVER in, MAIL_OUTCOME out. A job walks the profile's servers from its start server on
- * (SP20, SP21), takes a pooled connection or opens one, runs as many transactions as its recipients
- * need, and records what came of it in the group's cell in the handler that read the final reply
- * (MQ03). Whatever is not simply delivered is told in a note (worker/note.h). */
+ * (SP20, SP21). To relay, it takes a pooled connection or opens one, runs as many transactions as
+ * its recipients need, and records what came of it in the group's cell in the handler that read the
+ * final reply (MQ03). To scan or to upload, it takes the message apart first and asks a Core or a
+ * Vault (worker/rest/). Whatever is not simply delivered is told in a note (worker/note.h). */
 #ifndef WORKER_DELIVERY_H
 #define WORKER_DELIVERY_H
 
@@ -15,17 +17,29 @@ struct channel;
 struct conf;
 struct delivery;
 struct directory;
+struct http;
 struct loop;
+struct mime;
 struct resolver;
 struct segment_cache;
 struct smtp_pool;
 struct spooler;
 
-/* Borrows everything. NULL when memory is short. */
-struct delivery *delivery_new(struct loop *loop, struct channel *channel, const struct conf *conf,
-                              struct directory *directory, struct segment_cache *cache,
-                              struct spooler *spooler, struct resolver *resolver,
-                              struct smtp_pool *pool);
+struct delivery_parts { /* borrowed */
+    struct loop *loop;
+    struct channel *channel;
+    const struct conf *conf;
+    struct directory *directory;
+    struct segment_cache *cache;
+    struct spooler *spooler;
+    struct resolver *resolver;
+    struct smtp_pool *pool;
+    struct http *http;
+    struct mime *mime;
+};
+
+/* NULL when memory is short. */
+struct delivery *delivery_new(const struct delivery_parts *parts);
 
 /* Drops the jobs that are left without a word: their cells say what was done. Before the pool, the
  * resolver and the spooler. NULL inside is allowed. */

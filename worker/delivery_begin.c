@@ -60,6 +60,9 @@ static const char *obstacle(const struct job *job, char out[160])
     if (job->order.rule != 0 && rule == NULL)
         return "this worker does not know the message's rule";
     unbuilt = rule != NULL ? rule_unbuilt_protection(rule) : NULL;
+    if (unbuilt == NULL && rule != NULL && job->order.stage == STAGE_RELAY &&
+        stage_next(job->message->cell.flags, rule->core != 0, rule->vault != 0) != STAGE_RELAY)
+        return "its rule asks for a scan or an upload that was not made yet";
     if (unbuilt == NULL)
         return NULL;
     (void)snprintf(out, 160, "the rule asks for %s, which this version cannot do yet", unbuilt);
@@ -115,6 +118,19 @@ static int open_message(struct job *job)
     return err;
 }
 
+/* A rerouted one's, or the one at acceptance. */
+static uint32_t relay_of(const struct job *job)
+{
+    const struct message *message = job->message;
+
+    return message->cell.profile != 0 ? message->cell.profile : message->group->profile;
+}
+
+static const struct rule *rule_of(const struct job *job)
+{
+    return directory_rule(job->delivery->directory, job->order.rule);
+}
+
 static void open_and_walk(struct job *job)
 {
     struct delivery *delivery = job->delivery;
@@ -131,14 +147,20 @@ static void open_and_walk(struct job *job)
     }
     hook_message("deliver", job->message->body, job->message->body_bytes);
     job->profile = directory_hold(delivery->directory, job->order.profile);
+    if (job->order.stage != STAGE_RELAY)
+        job->relay = directory_hold(delivery->directory, relay_of(job));
     job_read_recipients(job);
     why = obstacle(job, text);
     if (why != NULL)
         job_trail(job, TRAIL_UNBUILT, 0, why);
-    if (why == NULL && job_has_more(job))
-        job_walk(job);
-    else
+    if (why != NULL || !job_has_more(job))
         job_settle(job);
+    else if (job->order.stage != STAGE_RELAY)
+        job_take_apart(job);
+    else if (outgoing_make(&job->outgoing, job->message, job->told, rule_of(job)) < 0)
+        job_settle_no_room(job, "no memory for what is added to a message");
+    else
+        job_walk(job);
 }
 
 static void on_read(void *arg)

@@ -81,6 +81,9 @@ static json_t *attempt_of(const struct job *job, const char *outcome)
     (void)json_object_set_new(attempt, "time", json_string(text));
     (void)json_object_set_new(attempt, "number", json_integer(job->order.attempts + 1));
     set_text(attempt, "start", job_server_text(job, job->order.start));
+    if (job->order.stage != STAGE_RELAY)
+        (void)json_object_set_new(attempt, "stage",
+                                  json_string(stage_name((enum stage)job->order.stage)));
     (void)json_object_set_new(attempt, "ms", json_integer(took_ms));
     (void)json_object_set_new(attempt, "outcome", json_string(outcome));
     if (job->outcome.outcome == IPC_OUTCOME_DEFERRED) {
@@ -121,6 +124,10 @@ char *job_note_text(struct job *job, const char *outcome)
 
     (void)json_object_set_new(note, "attempts", attempts);
     (void)json_object_set_new(note, "recipients", recipients_of(job));
+    for (unsigned stage = STAGE_SCAN; stage < STAGE_RELAY; stage++) {
+        if (job->told[stage] != NULL)
+            (void)json_object_set(note, stage_name((enum stage)stage), job->told[stage]);
+    }
     while ((text = json_dumps(note, JSON_COMPACT)) != NULL && strlen(text) > SPOOL_NOTE_MAX) {
         json_t *recipients = json_object_get(note, "recipients");
 

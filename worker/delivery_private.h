@@ -4,6 +4,9 @@
  *   delivery_begin.c   what a job is about
  *   delivery_walk.c    from server to server: resolve, connect, next
  *   delivery_talk.c    transactions, and what their results mean for the recipients
+ *   delivery_visit.c   a scan or an upload: the message taken apart, a server asked
+ *   delivery_scan.c    what a Core says of it, and what follows (CO01, SR05)
+ *   delivery_upload.c  what a Vault has of it (VA01)
  *   delivery_record.c  outcomes into cells
  *   delivery_settle.c  the end of an attempt: cell, note, outcome
  *   delivery_trail.c   what is kept of the attempt for people
@@ -18,7 +21,9 @@
 #include <jansson.h>
 
 #include "common/cell.h"
+#include "common/stage.h"
 #include "worker/delivery.h"
+#include "worker/outgoing.h"
 #include "worker/smtp/connection.h"
 #include "worker/smtp/pool.h"
 #include "worker/smtp/transaction.h"
@@ -26,15 +31,22 @@
 
 struct loop_timer;
 struct message;
+struct smtp_failure;
+struct visit;
 struct worker_profile;
 
 #define DELIVERY_JOBS_KEPT 64 /* job structs kept for the next ones */
 
-/*   (READING ->) WALKING -> TALKING -> WALKING ... -> NOTING (-> RECORDING) */
+/*   to relay:         (READING ->) WALKING -> TALKING -> WALKING ... -> NOTING (-> RECORDING)
+ *   to scan, upload:  (READING ->) PARTING -> WALKING -> VISITING (-> SAVING -> VISITING ...)
+ *                     -> WALKING ... -> NOTING (-> RECORDING) */
 enum job_stage {
     JOB_READING,   /* the message is old: it is being brought into memory */
+    JOB_PARTING,   /* the message is being taken apart */
     JOB_WALKING,   /* looking for a connection */
     JOB_TALKING,   /* a transaction is under way */
+    JOB_VISITING,  /* a scan or an upload is under way */
+    JOB_SAVING,    /* the same, and its progress is being written */
     JOB_NOTING,    /* the attempt is over; its note is being written */
     JOB_RECORDING, /* it is over, but its cell could not be written yet */
 };
@@ -56,6 +68,9 @@ struct recipient {
     bool has_news; /* since the last note */
 };
 
+struct job;
+typedef void job_saved_cb(struct job *job);
+
 struct job {
     TAILQ_ENTRY(job) link;
     struct delivery *delivery; /* NULL: it is gone, only a note under way still knows the job */
@@ -63,6 +78,8 @@ struct job {
     enum job_stage stage;
     struct message *message;
     struct worker_profile *profile; /* NULL: not known here */
+    struct worker_profile *relay;   /* where it will go in the end; NULL: there now, or not known */
+    struct visit *visit;            /* of a scan or an upload, NULL: it is none */
     struct loop_timer *deadline;
     struct read_ahead *read_ahead; /* reading */
 
@@ -85,20 +102,24 @@ struct job {
     struct smtp_ticket ticket;
     struct smtp_connection *connection;
     struct smtp_transaction transaction;
-    const char *lacks; /* what unfit servers do not offer */
+    struct outgoing outgoing; /* what is written into it on its way out */
+    const char *lacks;        /* what unfit servers do not offer */
 
     /* What will be told of it. */
     struct trail trail; /* empty while there is nothing to tell */
     uint64_t passed;    /* servers that it says were passed over */
     char why[400];      /* the last that happened, in words */
     json_t *note;       /* the one that earlier attempts left, NULL: none */
+    json_t *told[2];    /* STAGE_SCAN, STAGE_UPLOAD: of each what is known, NULL: nothing */
     int64_t began_ms, server_began_ms, asked_ms, talk_ms;
     enum trail_pool came_by;               /* the connection at hand */
     char protection[SMTP_PROTECTION_SIZE]; /* of it, "": it is in clear, as it should be */
     struct trail_times times;
-    bool has_changed;   /* recipients' states, since the cell was written */
-    bool is_final;      /* the cell says DONE or FAILED */
+    bool has_changed; /* recipients' states, since the cell was written */
+    bool is_final;    /* the cell says DONE or FAILED */
+    job_saved_cb *saved;
     bool is_unrecorded; /* the cell could not be written */
+    unsigned advance;   /* enum cell_flag: what the end of the attempt adds, 0: nothing */
     struct ipc_mail_outcome outcome;
 };
 
@@ -111,6 +132,8 @@ struct delivery {
     struct spooler *spooler;
     struct resolver *resolver;
     struct smtp_pool *pool;
+    struct http *http;
+    struct mime *mime;
     TAILQ_HEAD(, job) jobs;
     TAILQ_HEAD(, job) spare;
     unsigned job_count, spare_count;
@@ -130,6 +153,9 @@ void job_end(struct job *job);
 /* What belongs to it goes, and so does it: it is in no list. */
 void job_forget(struct job *job);
 
+/* After a pause of its own, in which it could not be cut: false, it has been now. */
+bool job_may_go_on(struct job *job);
+
 /* ---- delivery_begin.c ---- */
 
 /* Opens the message, if it is old once it is in memory, and walks; or ends the job. */
@@ -148,6 +174,23 @@ void job_return_lease(struct job *job);
 void job_reconnect(struct job *job, unsigned first);
 /* Lets go of connection, ticket and query, at once. */
 void job_disconnect(struct job *job);
+
+/* Before anything was said to the server at hand: it has failed, unless it is not to blame. */
+void job_cannot_begin(struct job *job, int err, const char *what);
+/* There is no connection for it to be had. */
+void job_connection_failed(struct job *job, const struct smtp_failure *failure);
+
+/* ---- delivery_visit.c ---- */
+
+/* Takes the message apart, and walks with what is in it. */
+void job_take_apart(struct job *job);
+/* The server at hand is to scan, or to take the upload. */
+void job_visit(struct job *job);
+/* What was said there is over: its connection is closed. */
+void job_leave(struct job *job);
+/* Nobody can do it now: true if the rule lets the message go on without (SR05). */
+bool job_goes_without(struct job *job);
+void visit_free(struct visit **visit);
 
 /* ---- delivery_talk.c ---- */
 
@@ -177,6 +220,13 @@ void job_settle(struct job *job);
 void job_settle_no_room(struct job *job, const char *what);
 /* The same, for want of a connection: the master knows who has one. */
 void job_settle_busy(struct job *job, const char *what);
+/* The stage is over, and with it the attempt: `flags` are added to the cell's. */
+void job_advance(struct job *job, unsigned flags);
+/* A final no of ours to everybody who is open. */
+void job_reject(struct job *job, const char *what);
+/* Writes a note while the attempt goes on; `done` runs when it is in the cell, or could not be
+ * written. */
+void job_save(struct job *job, job_saved_cb *done);
 
 /* ---- delivery_trail.c ---- */
 

@@ -1,9 +1,11 @@
 /* worker/delivery_settle.c: what an attempt leaves behind: the cell, then a note, then the outcome.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/channel.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -23,9 +25,13 @@ void job_read_recipients(struct job *job)
 
     for (uint32_t i = 0; i < job->count; i++)
         job->recipients[i].state = (uint8_t)cell_recipient_get(cell, i);
-    if (cell->note.segment != 0)
-        job->note = note_read(job->delivery->cache, &cell->note, job->order.place.id,
-                              job->order.place.group);
+    if (cell->note.segment == 0)
+        return;
+    job->note =
+        note_read(job->delivery->cache, &cell->note, job->order.place.id, job->order.place.group);
+    for (unsigned stage = STAGE_SCAN; stage < STAGE_RELAY; stage++)
+        job->told[stage] =
+            json_deep_copy(json_object_get(job->note, stage_name((enum stage)stage)));
 }
 
 /* ---- notes ---- */
@@ -36,8 +42,13 @@ static const char *outcome_name(const struct job *job)
         [IPC_OUTCOME_DONE] = "delivered",
         [IPC_OUTCOME_FAILED] = "failed",
         [IPC_OUTCOME_DEFERRED] = "deferred",
+        [IPC_OUTCOME_QUARANTINED] = "quarantined",
     };
 
+    if (job->stage == JOB_SAVING)
+        return "under way";
+    if (job->outcome.outcome == IPC_OUTCOME_ADVANCED)
+        return job->order.stage == STAGE_SCAN ? "scanned" : "uploaded";
     return names[job->outcome.outcome];
 }
 
@@ -53,12 +64,69 @@ static void finish(struct job *job)
         job_end(job);
 }
 
+/* Without its note nobody would know what was found, or where it was put: once more then. */
+static void settle_advance(struct job *job, int err, struct cell_note_place place)
+{
+    struct cell *cell = &job->message->cell;
+
+    if (err < 0) {
+        job->outcome.note_bytes = 0;
+        job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
+        finish(job);
+        return;
+    }
+    cell->flags |= job->advance;
+    cell->attempts = 0; /* each stage has its own */
+    cell->next_attempt_s = 0;
+    if (place.segment != 0)
+        cell->note = place;
+    job_write_cell(job);
+    finish(job);
+}
+
+static void tell_noted(const struct job *job)
+{
+    const struct cell_note_place *place = &job->message->cell.note;
+    const struct ipc_mail_noted noted = {
+        .job = job->order.job,
+        .note_segment = place->segment,
+        .note_slot = place->slot,
+        .note_bytes = job->outcome.note_bytes,
+    };
+
+    channel_send(job->delivery->channel, IPC_MAIL_NOTED, &noted);
+}
+
+static void settle_save(struct job *job, int err, struct cell_note_place place)
+{
+    if (err == 0) {
+        job->message->cell.note = place;
+        job_write_cell(job);
+        tell_noted(job);
+    } else {
+        log_warning("delivery", "cannot keep what was begun", LOG_ID(job->order.place.id),
+                    LOG_STR("reason", strerror(-err)));
+    }
+    job->outcome.note_bytes = 0;
+    job->stage = JOB_VISITING;
+    if (job_may_go_on(job))
+        job->saved(job);
+}
+
 static void on_note(int err, struct cell_note_place place, void *arg)
 {
     struct job *job = arg;
 
     if (job->delivery == NULL) {
         job_forget(job);
+        return;
+    }
+    if (job->stage == JOB_SAVING) {
+        settle_save(job, err, place);
+        return;
+    }
+    if (job->advance != 0) {
+        settle_advance(job, err, place);
         return;
     }
     if (err == 0) {
@@ -86,7 +154,51 @@ static bool write_note(struct job *job)
     return true;
 }
 
+void job_save(struct job *job, job_saved_cb *done)
+{
+    job->stage = JOB_SAVING;
+    job->saved = done;
+    if (write_note(job))
+        return;
+    job->stage = JOB_VISITING; /* no memory: it goes on without */
+    done(job);
+}
+
 /* ---- the end of an attempt ---- */
+
+void job_advance(struct job *job, unsigned flags)
+{
+    static const struct cell_note_place nowhere;
+
+    job->stage = JOB_NOTING;
+    loop_timer_clear(job->deadline);
+    job->advance = flags;
+    job->outcome.outcome =
+        (flags & CELL_QUARANTINED) != 0 ? IPC_OUTCOME_QUARANTINED : IPC_OUTCOME_ADVANCED;
+    job->outcome.attempts = 0;
+    job->outcome.recipients = job_count_open(job);
+    if (job->told[job->order.stage] == NULL)
+        settle_advance(job, 0, nowhere);
+    else if (!write_note(job))
+        settle_advance(job, -ENOMEM, nowhere);
+}
+
+void job_reject(struct job *job, const char *what)
+{
+    for (uint32_t i = 0; i < job->count; i++) {
+        struct recipient *recipient = &job->recipients[i];
+
+        if (recipient->state != CELL_RCPT_OPEN)
+            continue;
+        free(recipient->text);
+        recipient->text = strdup(what);
+        recipient->state = CELL_RCPT_REFUSED;
+        recipient->code = 554;
+        (void)strcpy(recipient->enhanced, "5.7.1");
+        recipient->has_news = true;
+    }
+    job_settle(job);
+}
 
 /* Every server was asked, none failed, none can carry it: no later attempt would do better. */
 static bool is_hopeless(const struct job *job)
@@ -155,25 +267,35 @@ static const char *why_not(const struct job *job, char out[400])
 static void log_end(const struct job *job, uint32_t open, int64_t wait_ms)
 {
     const char *profile = job->profile != NULL ? job->profile->profile->name : NULL;
+    const char *stage = job->order.stage != STAGE_RELAY ? stage_name(job->order.stage) : NULL;
     char why[400], tried[TRAIL_TEXT_SIZE];
 
     trail_text(&job->trail, job_profile(job), tried);
     if (job->outcome.outcome == IPC_OUTCOME_DEFERRED)
         log_info("delivery", "deferred", LOG_ID(job->order.place.id), LOG_STR("profile", profile),
-                 LOG_INT("recipients", open), LOG_INT("attempts", job->outcome.attempts),
-                 LOG_INT("again_in_s", wait_ms / 1000), LOG_STR("reason", why_not(job, why)),
-                 LOG_STR("tried", tried));
+                 LOG_STR("stage", stage), LOG_INT("recipients", open),
+                 LOG_INT("attempts", job->outcome.attempts), LOG_INT("again_in_s", wait_ms / 1000),
+                 LOG_STR("reason", why_not(job, why)), LOG_STR("tried", tried));
     else if (job->outcome.outcome == IPC_OUTCOME_FAILED)
         log_warning("delivery", "failed: kept and listed", LOG_ID(job->order.place.id),
-                    LOG_STR("profile", profile), LOG_INT("attempts", job->outcome.attempts),
+                    LOG_STR("profile", profile), LOG_STR("stage", stage),
+                    LOG_INT("attempts", job->outcome.attempts),
                     LOG_STR("reason", why_not(job, why)), LOG_STR("tried", tried));
+}
+
+/* The relay's counts for the stages before it, too (SP11). */
+static const struct profile_retry *retry_of(const struct job *job)
+{
+    const struct worker_profile *relay =
+        job->order.stage == STAGE_RELAY ? job->profile : job->relay;
+
+    return relay != NULL ? &relay->profile->retry : &retry_default;
 }
 
 void job_settle(struct job *job)
 {
     struct cell *cell = &job->message->cell;
-    const struct profile_retry *retry =
-        job->profile != NULL ? &job->profile->profile->retry : &retry_default;
+    const struct profile_retry *retry = retry_of(job);
     int64_t now_ms = clock_wall_ms(), next_ms = now_ms;
     bool is_recorded = job->is_final;
     uint32_t open;

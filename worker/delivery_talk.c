@@ -331,6 +331,7 @@ void job_talk(struct job *job)
         .release = release_body,
         .arg = job->message,
     };
+    outgoing_apply(&job->outgoing, &job->transaction.body);
     job->transaction.rcpts = job->batch;
     job->transaction.rcpt_count = fill_batch(job, most);
     job->transaction.is_crowded =

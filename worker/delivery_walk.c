@@ -28,13 +28,21 @@ static int next_server(const struct job *job)
                              job->tried | job->order.skip);
 }
 
+/* Our password, or our key, is why. */
+static bool refuses_login(const struct job *job, unsigned code)
+{
+    if (job->profile->profile->type == PROFILE_SMTP)
+        return code == LOGIN_REFUSED;
+    return code == 401 || code == 403;
+}
+
 /* Told before the job is over: with the next server it may take long. */
 static void tell_master(const struct job *job, unsigned code, const char *what)
 {
     struct ipc_server_failed told = {
         .job = job->order.job,
         .server = (uint16_t)job->server,
-        .word = code == LOGIN_REFUSED ? IPC_WORD_REFUSES_LOGIN : IPC_WORD_FAILED,
+        .word = refuses_login(job, code) ? IPC_WORD_REFUSES_LOGIN : IPC_WORD_FAILED,
     };
 
     (void)snprintf(told.text, sizeof(told.text), "%s", what);
@@ -63,9 +71,8 @@ static void on_connection(struct smtp_connection *connection, bool is_reused, vo
     job_talk(job);
 }
 
-static void on_failed(const struct smtp_failure *failure, void *owner)
+void job_connection_failed(struct job *job, const struct smtp_failure *failure)
 {
-    struct job *job = owner;
     const struct smtp_situation situation = {
         .is_crowded = /* the one that failed is gone already */
         smtp_pool_open_to(job->delivery->pool, job->profile, (unsigned)job->server) > 0,
@@ -82,6 +89,11 @@ static void on_failed(const struct smtp_failure *failure, void *owner)
         job_settle_busy(job, failure->text);
     else
         job_settle_no_room(job, failure->text);
+}
+
+static void on_failed(const struct smtp_failure *failure, void *owner)
+{
+    job_connection_failed(owner, failure);
 }
 
 static const struct smtp_ticket_ops ticket_ops = {
@@ -114,8 +126,7 @@ static int open_connection(struct job *job, struct reason *why)
                           why);
 }
 
-/* Before anything was said to the server at hand: it has failed, unless it is not to blame. */
-static void cannot_begin(struct job *job, int err, const char *what)
+void job_cannot_begin(struct job *job, int err, const char *what)
 {
     if (is_shortage(err))
         job_settle_no_room(job, what);
@@ -137,7 +148,7 @@ static void on_resolved(struct resolver_answer *answer, const char *reason, void
     job->answer = resolver_answer_hold(answer);
     err = open_connection(job, &why);
     if (err < 0)
-        cannot_begin(job, err, why.text);
+        job_cannot_begin(job, err, why.text);
 }
 
 /* 0, or a negative errno with the reason: it came to nothing on the spot. */
@@ -160,12 +171,13 @@ void job_reconnect(struct job *job, unsigned first)
     job_time_again(job);
     err = job->answer == NULL ? begin_fresh(job, &why) : open_connection(job, &why);
     if (err < 0)
-        cannot_begin(job, err, why.text);
+        job_cannot_begin(job, err, why.text);
 }
 
 void job_disconnect(struct job *job)
 {
     resolver_cancel(&job->query);
+    job_leave(job);
     smtp_pool_give_up(&job->ticket);
     smtp_connection_free(&job->connection);
 }
@@ -186,6 +198,10 @@ static bool try_server(struct job *job)
         return false;
     }
     job_time_server(job);
+    if (job->visit != NULL) {
+        job_visit(job);
+        return true;
+    }
     job->first_address = 0;
     job->connection = smtp_pool_take(delivery->pool, job->profile, (unsigned)job->server);
     if (job->connection != NULL) {
@@ -216,7 +232,8 @@ void job_walk(struct job *job)
             return;
     }
     job_trail_passed(job);
-    job_settle(job);
+    if (!job_goes_without(job))
+        job_settle(job);
 }
 
 void job_server_failed(struct job *job, unsigned code, const char *what)

@@ -95,6 +95,9 @@ static json_t *show_recipient(const struct message *message, uint32_t index, con
     return entry;
 }
 
+/* What a note tells besides the recipients. */
+static const char *const noted_members[] = { "scan", "upload", "attempts" };
+
 static json_t *show_message(struct query *query, const struct message *message, bool detail)
 {
     const struct envelope *envelope = message->envelope;
@@ -116,8 +119,12 @@ static json_t *show_message(struct query *query, const struct message *message, 
     row = json_pack("{so so so so sI}", "sender", shown_text(envelope->sender), "client",
                     shown_text(envelope->client), "helo", shown_text(envelope->helo), "recipients",
                     recipients, "recipient_count", (json_int_t)count);
-    if (detail && row != NULL && json_is_array(json_object_get(note, "attempts")))
-        (void)json_object_set(row, "attempts", json_object_get(note, "attempts"));
+    for (size_t i = 0; row != NULL && i < ARRAY_LEN(noted_members); i++) {
+        json_t *member = json_object_get(note, noted_members[i]);
+
+        if (member != NULL)
+            (void)json_object_set(row, noted_members[i], member);
+    }
     json_decref(note);
     return row;
 }

@@ -6,7 +6,8 @@
  *   { "sender", "client", "helo", "recipients": [...], "recipient_count" }
  *
  * In a list the recipients are addresses, at most QUERY_LIST_RECIPIENTS of them. In detail they are
- * objects with their states, as far as known, and "attempts" tells the way so far; the places are
+ * objects with their states, as far as known, "attempts" tells the way so far, and "scan" and
+ * "upload" what came of these stages (worker/note.h); the places are
  * groups of one message, and one more element follows: an array of the message's groups that are
  * finished and were not asked for, { "group", "state": "delivered" or "deleted", "message" }. */
 #ifndef WORKER_QUERY_H

@@ -81,6 +81,9 @@ static void fill_queued(struct ipc_mail_queued *queued, const struct cell *cell)
     queued->note_slot = cell->note.slot;
     if (cell->profile != 0)
         queued->profile = cell->profile;
+    queued->stages = cell->flags & CELL_STAGES;
+    if ((cell->flags & CELL_QUARANTINED) != 0)
+        queued->flags |= IPC_QUEUED_QUARANTINED;
     if ((cell->flags & CELL_HELD) != 0)
         queued->flags |= IPC_QUEUED_HELD;
     if (cell->stage == CELL_FAILED)

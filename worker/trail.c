@@ -21,6 +21,7 @@ static const struct result_row results[TRAIL_RESULT_COUNT] = {
     [TRAIL_REFUSED] = { "refused", "refused it" },
     [TRAIL_LOST] = { "lost after the end of data", "was lost after the end of data" },
     [TRAIL_DELIVERED] = { "delivered", "took it" },
+    [TRAIL_DONE] = { "done", "has done it" },
     [TRAIL_DOWN] = { "passed over: down", "is down" },
     [TRAIL_REFUSES_LOGIN] = { "passed over: refuses our password", "refuses our password" },
     [TRAIL_DRAINED] = { "passed over: drained", "is drained" },

@@ -26,6 +26,7 @@ enum trail_result {
     TRAIL_REFUSED,
     TRAIL_LOST,
     TRAIL_DELIVERED,
+    TRAIL_DONE, /* a scan, or an upload */
     TRAIL_DOWN, /* this one and those below: passed over */
     TRAIL_REFUSES_LOGIN,
     TRAIL_DRAINED,

@@ -20,6 +20,7 @@
 #include "worker/health_probe.h"
 #include "worker/http.h"
 #include "worker/ingress/ingress.h"
+#include "worker/mime/mime.h"
 #include "worker/probe.h"
 #include "worker/query.h"
 #include "worker/resolver.h"
@@ -89,6 +90,11 @@ static int set_http_id(struct worker *worker, const struct conf *conf)
 
 static int make_parts(struct worker *worker, struct reason *why)
 {
+    const struct mime_limits limits = {
+        .max_parts = (unsigned)worker->conf->mime_max_parts,
+        .max_depth = (unsigned)worker->conf->mime_max_depth,
+        .max_header_bytes = (uint64_t)worker->conf->mime_max_header_bytes,
+    };
     char spool_dir[4096];
     int err;
 
@@ -118,8 +124,17 @@ static int make_parts(struct worker *worker, struct reason *why)
         return reason_set(why, -ENOMEM, "out of memory");
     smtp_pool_set_tokens(worker->pool, worker->tokens);
     directory_watch(worker->directory, on_profile_retired, worker);
-    worker->delivery = delivery_new(worker->loop, worker->channel, worker->conf, worker->directory,
-                                    worker->cache, worker->spooler, worker->resolver, worker->pool);
+    worker->mime = mime_new(worker->loop, &limits);
+    worker->delivery = delivery_new(&(struct delivery_parts){ .loop = worker->loop,
+                                                              .channel = worker->channel,
+                                                              .conf = worker->conf,
+                                                              .directory = worker->directory,
+                                                              .cache = worker->cache,
+                                                              .spooler = worker->spooler,
+                                                              .resolver = worker->resolver,
+                                                              .pool = worker->pool,
+                                                              .http = worker->http,
+                                                              .mime = worker->mime });
     worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver,
                                 worker->pool, worker->keeper);
     worker->health =
@@ -127,8 +142,8 @@ static int make_parts(struct worker *worker, struct reason *why)
                           worker->resolver, worker->pool, worker->keeper);
     worker->query = query_new(worker->channel, worker->cache);
     worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);
-    if (worker->delivery == NULL || worker->prober == NULL || worker->health == NULL ||
-        worker->query == NULL || worker->ingress == NULL)
+    if (worker->mime == NULL || worker->delivery == NULL || worker->prober == NULL ||
+        worker->health == NULL || worker->query == NULL || worker->ingress == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
     return 0;
 }
@@ -289,6 +304,7 @@ static void free_parts(struct worker *worker)
 {
     ingress_free(&worker->ingress);
     delivery_free(&worker->delivery);
+    mime_free(&worker->mime); /* lets go of the messages in it */
     prober_free(&worker->prober);
     health_prober_free(&worker->health);
     query_free(&worker->query);

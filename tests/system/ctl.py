@@ -285,11 +285,11 @@ def test_OP08_status_tells_what_stands_in_the_way(t):
     json.loads(gateway.ctl("--json", "status"))
 
 
-def test_OP09_protection_that_is_not_built_defers_the_mail(t):
+def test_SR05_mail_that_cannot_be_scanned_is_deferred(t):
     sink = ScriptedServer(t)
     gateway = Gateway(t, workers=1, build="asan")
     gateway.put_profile("relay", [sink])
-    gateway.put_profile("scanner", ["http://127.0.0.1:8008"], type="core")
+    gateway.put_profile("scanner", [f"http://127.0.0.1:{free_port()}"], type="core")
     gateway.put_rule("all", "relay", core="scanner")
     gateway.wait_rules()
     from peer.net import Client
@@ -298,7 +298,7 @@ def test_OP09_protection_that_is_not_built_defers_the_mail(t):
     row = suite.wait_for("deferred", lambda: next(
         (r for r in gateway.queue() if r["state"] == "deferred"), None))
     shown = gateway.ctl("queue", "show", row["id"])
-    assert "the rule asks for core, which this version cannot do yet" in shown, shown
+    assert "stage scan" in shown and "Connection refused" in shown, shown
     assert not sink.messages and not any(c.startswith("MAIL") for c in sink.commands)
 
 

@@ -312,6 +312,18 @@ static void stage_on_retired(struct worker_profile *profile, void *arg)
     smtp_pool_retire(stage.pool, profile);
 }
 
+/* Without a resolver, and without what scans and uploads need. */
+static inline struct delivery *stage_make_delivery(void)
+{
+    return delivery_new(&(struct delivery_parts){ .loop = stage.loop,
+                                                  .channel = stage.world->worker,
+                                                  .conf = stage.world->conf,
+                                                  .directory = stage.directory,
+                                                  .cache = stage.cache,
+                                                  .spooler = stage.world->spooler,
+                                                  .pool = stage.pool });
+}
+
 static inline void stage_up(void)
 {
     log_set_level(LOG_LEVEL_ALERT);
@@ -322,9 +334,7 @@ static inline void stage_up(void)
     stage.directory = directory_new();
     stage.pool = smtp_pool_new(stage.loop, stage.world->worker, NULL);
     directory_watch(stage.directory, stage_on_retired, NULL);
-    stage.delivery =
-        delivery_new(stage.loop, stage.world->worker, stage.world->conf, stage.directory,
-                     stage.cache, stage.world->spooler, NULL, stage.pool);
+    stage.delivery = stage_make_delivery();
     cr_assert(stage.cache != NULL && stage.pool != NULL && stage.delivery != NULL);
     for (unsigned i = 0; i < STAGE_PEERS; i++) {
         stage.peers[i] = peer_new(stage.loop);
@@ -439,9 +449,12 @@ static inline struct ipc_place stage_store_old(int64_t seconds)
 
 static inline struct ipc_mail_deliver stage_order(struct ipc_place place)
 {
-    return (struct ipc_mail_deliver){
-        .place = place, .job = ++stage.job, .version = 1, .profile = 3, .deadline_ms = 60000
-    };
+    return (struct ipc_mail_deliver){ .stage = STAGE_RELAY,
+                                      .place = place,
+                                      .job = ++stage.job,
+                                      .version = 1,
+                                      .profile = 3,
+                                      .deadline_ms = 60000 };
 }
 
 static inline const struct ipc_mail_outcome *stage_wait(void)

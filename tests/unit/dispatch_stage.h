@@ -73,8 +73,7 @@ static inline void answer_cells(void)
         asked[i].cell = next_cell;
         if (asked[i].change.set_crashes)
             asked[i].cell.crashes = asked[i].change.crashes;
-        if (asked[i].change.set_held)
-            asked[i].cell.flags |= CELL_HELD;
+        asked[i].cell.flags |= asked[i].change.set_flags;
     }
     asked_done(asked, asked_count, asked_arg);
     asked = NULL;

@@ -84,7 +84,7 @@ Test(dispatch_deaths, MQ09_after_one_death_it_runs_alone)
     lose(0, true);
     cr_assert(asked[0].change.is_write && asked[0].change.set_crashes);
     cr_assert_eq(asked[0].change.crashes, 1);
-    cr_assert_not(asked[0].change.set_held);
+    cr_assert_eq(asked[0].change.set_flags, 0);
     answer_cells();
     queue_mail(1, 1, 3, 0);
     turns();
@@ -128,7 +128,7 @@ Test(dispatch_deaths, MQ09_after_two_deaths_it_is_held_and_all_else_goes_on)
     turns();
     cr_assert_eq(sent(), 2);
     lose(fakes[0].count > 0 && workers.slots[0]->state == WORKER_RUNNING ? 0 : 1, true);
-    cr_assert(asked[0].change.set_held);
+    cr_assert_eq(asked[0].change.set_flags, CELL_HELD);
     answer_cells();
     cr_assert_eq(queue_group(queue, 1, 0)->state, QUEUE_HELD);
     workers.slots[2]->state = WORKER_RUNNING;

@@ -68,6 +68,7 @@ static channel_handler *const from_worker[IPC_KIND_COUNT];
 /* ---- dispatch: the versions that deliveries would name ---- */
 
 static uint64_t dispatched[IDS];
+static unsigned rules_changes;
 
 int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profile,
                          const struct cursor *saved)
@@ -76,6 +77,12 @@ int dispatch_set_profile(struct dispatch *dispatch, const struct profile *profil
     (void)saved;
     dispatched[profile->id] = profile->version;
     return 0;
+}
+
+void dispatch_rules_changed(struct dispatch *dispatch)
+{
+    (void)dispatch;
+    rules_changes++;
 }
 
 void dispatch_drop_profile(struct dispatch *dispatch, uint32_t profile)
@@ -166,6 +173,7 @@ Test(pusher, SP54_rules_go_to_everybody_too)
     have_smtp("a");
     have_rule("r", "a");
     TURN_UNTIL(fakes[0].rules == 1 && fakes[1].rules == 1);
+    cr_assert_eq(rules_changes, 1u, "dispatch hears of them, too");
 }
 
 /* ---- a worker that comes up while an import is being told ---- */

@@ -334,7 +334,7 @@ Test(queue, rerouted_mail_counts_for_its_new_profile)
     struct group *group = add(1, 0, 1);
 
     queue_set_checking(queue, group);
-    cr_assert_eq(queue_set_profile(queue, group, 2), 0);
+    cr_assert_eq(queue_set_relay(queue, group, 2), 0);
     queue_set_ready(queue, group, false);
     cr_assert_eq(queue_mail_count(1, 0, queue), 0);
     cr_assert_eq(queue_mail_count(2, 0, queue), 1);

@@ -344,7 +344,7 @@ int cells_run(struct cells *cells, struct cell_item *items, size_t count, cells_
     (void)cells;
     for (size_t i = 0; i < count; i++) {
         items[i].cell.crashes = items[i].change.crashes;
-        items[i].cell.flags = items[i].change.set_held ? CELL_HELD : 0;
+        items[i].cell.flags = items[i].change.set_flags;
     }
     done(items, count, arg);
     return 0;

@@ -116,9 +116,7 @@ Test(delivery_record, MQ03_a_worker_that_ends_amid_transactions_leaves_what_was_
     cr_assert_eq(stage.peers[0]->messages, 2u);
     smtp_pool_free(&stage.pool);
     stage.pool = smtp_pool_new(stage.loop, stage.world->worker, NULL);
-    stage.delivery =
-        delivery_new(stage.loop, stage.world->worker, stage.world->conf, stage.directory,
-                     stage.cache, stage.world->spooler, NULL, stage.pool);
+    stage.delivery = stage_make_delivery();
     stage_begin_again();
     cr_assert_eq(stage_run(&order)->outcome, IPC_OUTCOME_DONE);
     cr_assert_not_null(strstr(stage.peers[0]->log, "|RCPT TO:<r4@example.net>|DATA|"));

@@ -161,7 +161,7 @@ Test(delivery_settle, OP09_a_rule_that_is_not_here)
     expect_deferred_because(&order, "the message's rule");
 }
 
-Test(delivery_settle, OP09_a_rule_that_asks_for_what_is_not_built)
+Test(delivery_settle, OP09_a_relay_before_the_scan_that_its_rule_asks_for)
 {
     struct ipc_mail_deliver order = stage_order(stage_store(1));
     struct rule *rule = accept_rule(rule_input("'core': 'Scanner'"), NULL);
@@ -179,7 +179,7 @@ Test(delivery_settle, OP09_a_rule_that_asks_for_what_is_not_built)
     json_decref(json);
     rule_free(&rule);
     order.rule = 7;
-    expect_deferred_because(&order, "the rule asks for core");
+    expect_deferred_because(&order, "its rule asks for a scan or an upload that was not made yet");
 }
 
 Test(delivery_settle, a_name_with_control_characters_is_never_sent)

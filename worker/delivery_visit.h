@@ -1,0 +1,54 @@
+/* worker/delivery_visit.h: what delivery_visit.c, delivery_scan.c and delivery_upload.c share: one
+ * stage of a job before the relay.
+ *
+ * The message's parts are the same at every server, and so is what is known of them: the plan. The
+ * rest belongs to the server at hand. */
+#ifndef WORKER_DELIVERY_VISIT_H
+#define WORKER_DELIVERY_VISIT_H
+
+#include "worker/mime/part.h"
+#include "worker/rest/core_scan.h"
+#include "worker/rest/vault_upload.h"
+
+struct job;
+struct mime_job;
+
+struct visit {
+    struct mime_job *parting; /* under way, NULL: it is over */
+    struct mime_parts *parts;
+
+    struct core_plan scan_plan;
+    int8_t *taken_by; /* for each of its files: the server that has its id, -1: none */
+    struct vault_plan upload_plan;
+    char *share_with, *expires, *workflow; /* copies: the rule may change meanwhile */
+
+    /* At the server at hand. */
+    struct rest_client *client;
+    struct core_scan *scan;
+    struct vault_upload *upload;
+};
+
+/* What a stage is made of; a row for each (delivery_visit.c). */
+struct visit_kind {
+    uint64_t chunk_bytes; /* for checksums, 0: none */
+    /* From the parts, and from what was told before. False: no memory. */
+    bool (*plan)(struct job *job);
+    /* Of a message that could not be taken apart. */
+    void (*on_hostile)(struct job *job, const char *why);
+    /* Is there anything to ask a server about? If not, it ends the attempt. */
+    bool (*has_work)(struct job *job);
+    int (*start)(struct job *job, struct reason *reterr_why);
+    /* The visit ends, whatever came of it: what is known is kept in job->told. */
+    void (*keep)(struct job *job);
+};
+
+extern const struct visit_kind visit_scan, visit_upload;
+
+/* A list of what a note tells of the files, with names: [{"name", "size"}, ...], to be added to. */
+json_t *visit_file_told(const struct mime_part *part);
+/* The server said no, or nothing: the next one, or the end. */
+void visit_failed(struct job *job, enum rest_word word, long status, const char *why);
+char *visit_copy(const char *text); /* NULL stays NULL */
+void visit_set_text(json_t *object, const char *key, const char *text);
+
+#endif

@@ -1,0 +1,477 @@
+#include "worker/rest/vault_upload.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/http.h"
+#include "worker/mime/part.h"
+#include "worker/mime/reader.h"
+
+/* What the pages that are known do not say, and what is done about it:
+ *
+ * - file_name is percent-encoded UTF-8, as the same maker's scanner wants it.
+ * - share_with is a list with commas.
+ * - Chunks are sent with their offset (method Chunk), one after the other: one that is sent again
+ *   lands where it was.
+ * - A file is whole if its status is known (200), and tells its right size, or none.
+ * - DELETE on the path that made it deletes a group.
+ * - Identifiers are text or numbers, under the names that the known answers have.
+ */
+
+enum state {
+    STATE_GROUP,
+    STATE_DROP,  /* the group that cannot be gone on with, now that there is another */
+    STATE_CHECK, /* a file that was begun before: is it whole? */
+    STATE_FILE,
+    STATE_CHUNK,
+    STATE_WHOLE,
+    STATE_CLOSE,
+    STATE_VERIFY, /* a group that cannot be closed: is it for being closed already? */
+    STATE_SAVING, /* waits for vault_upload_go_on() */
+    STATE_DONE,
+    STATE_COUNT
+};
+
+struct vault_upload {
+    struct rest_client *client;
+    struct vault_plan *plan;
+    const struct vault_upload_ops *ops;
+    void *owner;
+    enum state state, after_saving;
+    size_t at;                     /* the file at hand */
+    bool is_resumed;               /* the group was begun earlier: it may be begun anew, once */
+    char old_group[VAULT_ID_SIZE]; /* to be dropped */
+    uint64_t sent;                 /* bytes of it */
+    size_t chunk;                  /* number of the one under way */
+    struct mime_reader reader, chunk_start;
+    uint64_t chunk_bytes, chunk_left;
+    struct vault_result result;
+    struct reason why;
+};
+
+static void go(struct vault_upload *upload, enum state next);
+
+static struct vault_file *file_at_hand(const struct vault_upload *upload)
+{
+    return &upload->plan->files[upload->at];
+}
+
+/* ---- chunks ---- */
+
+static ssize_t read_chunk(char *out, size_t max, void *arg)
+{
+    struct vault_upload *upload = arg;
+    size_t bytes = mime_reader_read(&upload->reader, out,
+                                    max < upload->chunk_left ? max : (size_t)upload->chunk_left);
+
+    upload->chunk_left -= bytes;
+    return (ssize_t)bytes;
+}
+
+static int rewind_chunk(void *arg)
+{
+    struct vault_upload *upload = arg;
+
+    upload->reader = upload->chunk_start;
+    upload->chunk_left = upload->chunk_bytes;
+    return 0;
+}
+
+static void begin_chunk(struct vault_upload *upload)
+{
+    const uint64_t left = file_at_hand(upload)->part->decoded_bytes - upload->sent;
+
+    upload->chunk_start = upload->reader;
+    upload->chunk_bytes = upload->chunk_left = left < VAULT_CHUNK_BYTES ? left : VAULT_CHUNK_BYTES;
+}
+
+static void begin_file(struct vault_upload *upload)
+{
+    upload->sent = 0;
+    upload->chunk = 0;
+    mime_reader_init(&upload->reader, file_at_hand(upload)->part, upload->plan->body);
+}
+
+static const char *checksum_text(const struct vault_upload *upload, char out[33])
+{
+    const struct mime_part *part = file_at_hand(upload)->part;
+
+    out[0] = '\0';
+    for (unsigned i = 0; upload->chunk < part->md5_count && i < 16; i++)
+        (void)snprintf(out + (size_t)i * 2, 3, "%02x", part->md5[upload->chunk][i]);
+    return out;
+}
+
+/* ---- what the next step is ---- */
+
+/* The first file that is not whole, or the end. */
+static enum state next_file(struct vault_upload *upload)
+{
+    while (upload->at < upload->plan->count && file_at_hand(upload)->is_whole)
+        upload->at++;
+    if (upload->at == upload->plan->count)
+        return STATE_CLOSE;
+    begin_file(upload);
+    return file_at_hand(upload)->id[0] != '\0' ? STATE_CHECK : STATE_FILE;
+}
+
+static enum state next_chunk(const struct vault_upload *upload)
+{
+    return upload->sent < file_at_hand(upload)->part->decoded_bytes ? STATE_CHUNK : STATE_WHOLE;
+}
+
+static enum state save_then(struct vault_upload *upload, enum state next)
+{
+    upload->after_saving = next;
+    return STATE_SAVING;
+}
+
+static enum state fail(struct vault_upload *upload, const struct rest_answer *answer,
+                       const char *what)
+{
+    upload->result = (struct vault_result){ .word = answer->word, .status = answer->status };
+    reason_format(&upload->why, "%s%s%s", what, answer->why[0] != '\0' ? ": " : "", answer->why);
+    return STATE_DONE;
+}
+
+static enum state fail_odd(struct vault_upload *upload, const char *what)
+{
+    static const struct rest_answer odd = { .word = REST_FAILED, .why = "" };
+
+    return fail(upload, &odd, what);
+}
+
+/* What was begun earlier is refused now: it is gone, or another key's. */
+static bool is_stale(const struct vault_upload *upload, const struct rest_answer *answer)
+{
+    return upload->is_resumed && (answer->word == REST_NO || answer->word == REST_REFUSED);
+}
+
+/* What was begun is forgotten when there is another group: it may as well be our key that is
+ * refused, and what Vault has is not to be sent twice. */
+static enum state refuse(struct vault_upload *upload, const struct rest_answer *answer,
+                         const char *what)
+{
+    if (!is_stale(upload, answer))
+        return fail(upload, answer, what);
+    upload->is_resumed = false;
+    return STATE_GROUP;
+}
+
+static void forget_begun(struct vault_upload *upload)
+{
+    memcpy(upload->old_group, upload->plan->group, VAULT_ID_SIZE);
+    for (size_t i = 0; i < upload->plan->count; i++) {
+        upload->plan->files[i].id[0] = upload->plan->files[i].url[0] = '\0';
+        upload->plan->files[i].is_whole = false;
+    }
+    upload->at = 0;
+}
+
+/* An id goes into paths and lines. */
+static bool take_id(const json_t *answer, const char *name, char out[VAULT_ID_SIZE])
+{
+    char id[VAULT_ID_SIZE];
+
+    if (!rest_member(answer, name, id, sizeof(id)) ||
+        id[strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.")] != '\0')
+        return false;
+    memcpy(out, id, sizeof(id));
+    return true;
+}
+
+/* ---- answers ---- */
+
+static enum state on_dropped(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    (void)answer; /* best effort: an open group that nobody closes is Vault's to clear away */
+    return next_file(upload);
+}
+
+static enum state on_group(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    if (answer->word != REST_OK)
+        return fail(upload, answer, "a new group");
+    forget_begun(upload);
+    if (!take_id(answer->body, "group_id", upload->plan->group))
+        return fail_odd(upload, "a new group: the answer has no group_id");
+    return upload->old_group[0] != '\0' ? STATE_DROP : next_file(upload);
+}
+
+static bool is_whole_by(const struct vault_upload *upload, const json_t *status)
+{
+    const json_t *size = json_object_get(status, "size");
+
+    return !json_is_integer(size) ||
+           (uint64_t)json_integer_value(size) == file_at_hand(upload)->part->decoded_bytes;
+}
+
+static enum state on_checked(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    if (answer->word == REST_OK && is_whole_by(upload, answer->body)) {
+        file_at_hand(upload)->is_whole = true;
+        return next_file(upload);
+    }
+    if (answer->word == REST_OK || answer->word == REST_NO)
+        return next_chunk(upload);
+    return refuse(upload, answer, "the state of a file");
+}
+
+static enum state on_file(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    struct vault_file *file = file_at_hand(upload);
+
+    if (answer->word != REST_OK)
+        return refuse(upload, answer, "a new file");
+    if (!take_id(answer->body, "file_id", file->id))
+        return fail_odd(upload, "a new file: the answer has no file_id");
+    return save_then(upload, next_chunk(upload));
+}
+
+static enum state on_chunk(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    if (answer->word != REST_OK)
+        return refuse(upload, answer, "a file's content");
+    upload->sent += upload->chunk_bytes;
+    upload->chunk++;
+    return next_chunk(upload);
+}
+
+static enum state on_whole(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    if (answer->word != REST_OK)
+        return refuse(upload, answer, "the end of a file");
+    file_at_hand(upload)->is_whole = true; /* should this be lost, its status tells */
+    return next_file(upload);
+}
+
+static void take_links(struct vault_upload *upload, const json_t *answer)
+{
+    const json_t *list = json_object_get(answer, "files"), *entry;
+    size_t at;
+
+    json_array_foreach (list, at, entry) {
+        char id[VAULT_ID_SIZE];
+
+        if (!rest_member(entry, "file_id", id, sizeof(id)))
+            continue;
+        for (size_t i = 0; i < upload->plan->count; i++) {
+            struct vault_file *file = &upload->plan->files[i];
+
+            if (strcmp(file->id, id) == 0 &&
+                !rest_member(entry, "file_url", file->url, VAULT_URL_SIZE))
+                file->url[0] = '\0';
+        }
+    }
+}
+
+static enum state succeed(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    upload->plan->is_closed = true;
+    upload->result = (struct vault_result){ .word = REST_OK, .status = answer->status };
+    return STATE_DONE;
+}
+
+static enum state on_closed(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    if (answer->word == REST_NO && upload->is_resumed) {
+        upload->at = upload->plan->count - 1;
+        return STATE_VERIFY;
+    }
+    if (answer->word != REST_OK)
+        return fail(upload, answer, "the end of the group");
+    take_links(upload, answer->body);
+    return succeed(upload, answer);
+}
+
+/* That it was closed already is as good: its links are lost, not its files. */
+static enum state on_verified(struct vault_upload *upload, const struct rest_answer *answer)
+{
+    return answer->word == REST_OK ? succeed(upload, answer)
+                                   : refuse(upload, answer, "the end of the group");
+}
+
+/* ---- the table ---- */
+
+struct call_text { /* what headers point to */
+    char size[24], offset[24], checksum[33];
+};
+
+/* Up to the first without a name. */
+typedef void fill_headers(const struct vault_upload *upload, struct call_text *text,
+                          struct rest_header out[8]);
+
+static void group_headers(const struct vault_upload *upload, struct call_text *text,
+                          struct rest_header out[8])
+{
+    (void)text;
+    out[0] = (struct rest_header){ "share_with", upload->plan->share_with, false };
+}
+
+static void drop_headers(const struct vault_upload *upload, struct call_text *text,
+                         struct rest_header out[8])
+{
+    (void)text;
+    out[0] = (struct rest_header){ "group_id", upload->old_group, false };
+}
+
+static void file_headers(const struct vault_upload *upload, struct call_text *text,
+                         struct rest_header out[8])
+{
+    const struct mime_part *part = file_at_hand(upload)->part;
+
+    (void)snprintf(text->size, sizeof(text->size), "%" PRIu64, part->decoded_bytes);
+    out[0] = (struct rest_header){ "transfer_method", "Chunk", false };
+    out[1] = (struct rest_header){ "group_id", upload->plan->group, false };
+    out[2] = (struct rest_header){ "file_size", text->size, false };
+    out[3] = (struct rest_header){ "file_name", part->name, true };
+}
+
+static void chunk_headers(const struct vault_upload *upload, struct call_text *text,
+                          struct rest_header out[8])
+{
+    (void)snprintf(text->offset, sizeof(text->offset), "%" PRIu64, upload->sent);
+    out[0] = (struct rest_header){ "group_id", upload->plan->group, false };
+    out[1] = (struct rest_header){ "file_id", file_at_hand(upload)->id, false };
+    out[2] = (struct rest_header){ "chunk_offset", text->offset, false };
+    out[3] = (struct rest_header){ "chunk_checksum", checksum_text(upload, text->checksum), false };
+}
+
+static void whole_headers(const struct vault_upload *upload, struct call_text *text,
+                          struct rest_header out[8])
+{
+    (void)text;
+    out[0] = (struct rest_header){ "group_id", upload->plan->group, false };
+    out[1] = (struct rest_header){ "file_id", file_at_hand(upload)->id, false };
+}
+
+static void close_headers(const struct vault_upload *upload, struct call_text *text,
+                          struct rest_header out[8])
+{
+    (void)text;
+    out[0] = (struct rest_header){ "group_id", upload->plan->group, false };
+    out[1] = (struct rest_header){ "expires_after", upload->plan->expires, false };
+}
+
+static void no_headers(const struct vault_upload *upload, struct call_text *text,
+                       struct rest_header out[8])
+{
+    (void)upload;
+    (void)text;
+    (void)out;
+}
+
+static const struct row {
+    const char *method, *path; /* NULL: nothing is asked */
+    fill_headers *headers;
+    enum state (*answer)(struct vault_upload *, const struct rest_answer *);
+} rows[STATE_COUNT] = {
+    [STATE_GROUP] = { "GET", "/transfer", group_headers, on_group },
+    [STATE_DROP] = { "DELETE", "/transfer", drop_headers, on_dropped },
+    [STATE_CHECK] = { "GET", "/file/status/", no_headers, on_checked },
+    [STATE_FILE] = { "GET", "/transfer_file", file_headers, on_file },
+    [STATE_CHUNK] = { "PATCH", "/transfer_file", chunk_headers, on_chunk },
+    [STATE_WHOLE] = { "POST", "/transfer_file", whole_headers, on_whole },
+    [STATE_CLOSE] = { "POST", "/transfer", close_headers, on_closed },
+    [STATE_VERIFY] = { "GET", "/file/status/", no_headers, on_verified },
+    [STATE_SAVING] = { 0 },
+    [STATE_DONE] = { 0 },
+};
+
+static void on_answer(const struct rest_answer *answer, void *arg)
+{
+    struct vault_upload *upload = arg;
+
+    if (answer->word == REST_SHORT)
+        go(upload, fail(upload, answer, "our own trouble"));
+    else
+        go(upload, rows[upload->state].answer(upload, answer));
+}
+
+static int ask(struct vault_upload *upload, struct reason *why)
+{
+    const struct row *row = &rows[upload->state];
+    const bool is_chunk = upload->state == STATE_CHUNK;
+    struct rest_header headers[8] = { { NULL, NULL, false } };
+    struct call_text text;
+    char path[VAULT_ID_SIZE + 32];
+    const struct http_source source = {
+        .bytes = is_chunk ? upload->chunk_bytes : 0,
+        .read = read_chunk,
+        .rewind = rewind_chunk,
+        .arg = upload,
+    };
+    const struct rest_call call = {
+        .method = row->method,
+        .path = path,
+        .headers = headers,
+        .source = is_chunk ? &source : NULL,
+    };
+
+    row->headers(upload, &text, headers);
+    (void)snprintf(path, sizeof(path), "%s%s", row->path,
+                   upload->state == STATE_CHECK || upload->state == STATE_VERIFY
+                       ? file_at_hand(upload)->id
+                       : "");
+    return rest_call(upload->client, &call, on_answer, upload, why);
+}
+
+static void go(struct vault_upload *upload, enum state next)
+{
+    struct reason why = { "" };
+    int err;
+
+    upload->state = next;
+    if (next == STATE_SAVING) {
+        upload->ops->on_begun(upload->owner);
+        return;
+    }
+    if (next == STATE_CHUNK)
+        begin_chunk(upload);
+    err = next != STATE_DONE ? ask(upload, &why) : 0;
+    if (err < 0) {
+        upload->state = STATE_DONE;
+        upload->result = (struct vault_result){ .word = REST_SHORT };
+        reason_format(&upload->why, "%s", why.text);
+    }
+    if (upload->state != STATE_DONE)
+        return;
+    upload->result.why = upload->why.text;
+    upload->ops->on_done(&upload->result, upload->owner); /* last: it may free the upload */
+}
+
+/* ---- the whole ---- */
+
+struct vault_upload *vault_upload_new(struct rest_client *client, struct vault_plan *plan,
+                                      const struct vault_upload_ops *ops, void *owner)
+{
+    struct vault_upload *upload = calloc(1, sizeof(*upload));
+
+    if (upload == NULL)
+        return NULL;
+    *upload = (struct vault_upload){ .client = client, .plan = plan, .ops = ops, .owner = owner };
+    return upload;
+}
+
+void vault_upload_free(struct vault_upload **upload)
+{
+    free(*upload);
+    *upload = NULL;
+}
+
+int vault_upload_start(struct vault_upload *upload, struct reason *reterr_why)
+{
+    upload->is_resumed = upload->plan->group[0] != '\0';
+    upload->state = upload->is_resumed ? next_file(upload) : STATE_GROUP;
+    if (upload->state == STATE_CHUNK)
+        begin_chunk(upload);
+    return ask(upload, reterr_why);
+}
+
+void vault_upload_go_on(struct vault_upload *upload)
+{
+    go(upload, upload->after_saving);
+}
