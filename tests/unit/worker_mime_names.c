@@ -3,6 +3,7 @@
 
 #include "worker/mime/name.h"
 #include "worker/mime/params.h"
+#include "worker/mime/words.h"
 
 TestSuite(mime_names, .fini = mime_forget, .timeout = 60);
 
@@ -55,6 +56,12 @@ Test(mime_names, VA01_rfc_2047_names_in_quotes)
     expect_filename("filename=\"=?utf-8?Q?=C3=A4?=\r\n =?utf-8?Q?_b.doc?=\"", "ä b.doc");
     expect_filename("filename=\"=?shift_jis?B?k/qWe4zqLnR4dA==?=\"", "日本語.txt");
     expect_filename("filename==?iso-8859-15?Q?=A4.pdf?=", "€.pdf");
+    /* Several words of base64, each with its own padding; and a character cut in two. */
+    expect_filename("filename=\"=?utf-8?B?w6Q=?= =?UTF-8?b?w7Y=?=\r\n =?utf-8?B?LnBkZg==?=\"",
+                    "äö.pdf");
+    expect_filename("filename=\"=?utf-8?B?YcM=?= =?utf-8?B?pC5wZGY=?=\"", "aä.pdf");
+    expect_filename("filename=\"=?utf-8?Q?=C3=A4?= =?utf-8?B?w7Y=?= =?koi8-r?B?wQ==?=.pdf\"",
+                    "äöа.pdf");
     expect_filename("filename=\"=?utf-8?B?broken\"", "=?utf-8?B?broken");
 }
 
@@ -116,6 +123,25 @@ Test(mime_names, VA01_what_is_not_seen_or_misleads_is_dropped)
 
 /* ---- the functions by themselves ---- */
 
+Test(mime_names, VA01_words_of_base64_are_written_otherwise)
+{
+    static const char *const cases[][2] = {
+        { "no word =? =?x?B", "no word =? =?x?B" },
+        { "a =?utf-8?B?w6Q=?= b", "a =?utf-8?Q?=C3=A4?= b" },
+        { "=?x*en?b?QUJD?==?y?B?Qg==?=", "=?x*en?Q?=41=42=43?==?y?Q?=42?=" },
+        { "=?x?Q?QQ==?= =?x?B?Q?Q?= =??B?QQ==?=", "=?x?Q?QQ==?= =?x?B?Q?Q?= =??B?QQ==?=" },
+        { "=?x?B?\?==?x?B?!?=", "=?x?Q?\?==?x?Q?\?=" },
+        { "=?=?x?B?QQ?=", "=?=?x?Q?=41?=" },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *quoted = mime_words_quoted(cases[i][0]);
+
+        cr_expect_str_eq(quoted, cases[i][1], "%s", quoted);
+        free(quoted);
+    }
+}
+
 static void expect_safe(const char *given, const char *name)
 {
     char *safe = NULL;
@@ -152,6 +178,7 @@ Test(mime_names, VA01_long_names_are_cut_between_characters_and_keep_their_exten
 {
     expect_cut("x", 4000, ".pdf", 251, ".pdf");
     expect_cut("x", 251, ".pdf", 251, ".pdf");
+    expect_cut("x", 4000, ".tar.gz", 248, ".tar.gz");
     expect_cut("x", 4000, "", 255, "");
     expect_cut("x", 4000, ".fifteen_letters", 239, ".fifteen_letters");
     expect_cut("x", 4000, ".sixteen__letters", 255, "");

@@ -12,6 +12,7 @@
 #include "worker/mime/header.h"
 #include "worker/mime/name.h"
 #include "worker/mime/params.h"
+#include "worker/mime/words.h"
 
 #define SUBJECT_MAX 4096 /* of it makes a name */
 
@@ -102,11 +103,17 @@ static int take_name(const char *found, char **ret_name)
 
 static int read_disposition(const char *field, struct mime_entity *entity)
 {
-    GMimeContentDisposition *disposition = g_mime_content_disposition_parse(NULL, field);
-    const char *word = g_mime_content_disposition_get_disposition(disposition);
-    int err =
-        take_name(g_mime_content_disposition_get_parameter(disposition, "filename"), &entity->name);
+    AUTO(free) char *quoted = mime_words_quoted(field);
+    GMimeContentDisposition *disposition;
+    const char *word;
+    int err;
 
+    if (quoted == NULL)
+        return -ENOMEM;
+    disposition = g_mime_content_disposition_parse(NULL, quoted);
+    word = g_mime_content_disposition_get_disposition(disposition);
+    err =
+        take_name(g_mime_content_disposition_get_parameter(disposition, "filename"), &entity->name);
     /* What nobody knows is an attachment (RFC 2183, 2.8). */
     if (word != NULL && word[0] != '\0')
         entity->disposition = strcasecmp(word, "inline") == 0 ? MIME_INLINE : MIME_ATTACHED;
@@ -114,25 +121,29 @@ static int read_disposition(const char *field, struct mime_entity *entity)
     return err;
 }
 
+/* Whether there is a type at all. What is none GMime calls application/octet-stream, but RFC 2045,
+ * 5.2 calls it text. */
+static bool has_type(const char *field)
+{
+    return field[strcspn(field, "/;")] == '/';
+}
+
 static int read_type(const char *field, struct mime_entity *entity)
 {
+    AUTO(free) char *quoted = mime_words_quoted(field);
     GMimeContentType *type;
-    const char *rest = field;
     int err;
 
-    /* GMime calls what is no type application/octet-stream; RFC 2045, 5.2 calls it text. */
-    while (*rest != '\0' && *rest != '/' && *rest != ';')
-        rest++;
-    if (*rest == '/') {
-        type = g_mime_content_type_parse(NULL, field);
-        if (!take_type(g_mime_content_type_get_media_type(type),
-                       g_mime_content_type_get_media_subtype(type), entity->type))
-            memcpy(entity->type, "application/octet-stream", sizeof("application/octet-stream"));
-        err = take_name(g_mime_content_type_get_parameter(type, "name"), &entity->name);
-        g_object_unref(type);
-    } else {
-        err = 0;
-    }
+    if (quoted == NULL)
+        return -ENOMEM;
+    if (!has_type(field))
+        return 0;
+    type = g_mime_content_type_parse(NULL, quoted);
+    if (!take_type(g_mime_content_type_get_media_type(type),
+                   g_mime_content_type_get_media_subtype(type), entity->type))
+        memcpy(entity->type, "application/octet-stream", sizeof("application/octet-stream"));
+    err = take_name(g_mime_content_type_get_parameter(type, "name"), &entity->name);
+    g_object_unref(type);
     if (err == 0 && strncmp(entity->type, "multipart/", 10) == 0)
         entity->boundary = boundary_of(field);
     return err;
@@ -205,15 +216,17 @@ char *mime_entity_subject(const struct mime_header *header)
 {
     const struct mime_span *field = &header->fields[MIME_FIELD_SUBJECT];
     AUTO(free) char *text = NULL;
+    AUTO(free) char *quoted = NULL;
     char *decoded, *subject;
 
     if (field->at == NULL)
         return NULL;
     pthread_once(&once, g_mime_init);
     text = unfolded(field, SUBJECT_MAX);
-    if (text == NULL)
+    quoted = text != NULL ? mime_words_quoted(text) : NULL;
+    if (quoted == NULL)
         return NULL;
-    decoded = g_mime_utils_header_decode_text(NULL, text);
+    decoded = g_mime_utils_header_decode_text(NULL, quoted);
     subject = strdup(decoded);
     g_free(decoded);
     return subject;

@@ -127,18 +127,23 @@ static size_t whole_chars(const char *name, size_t max)
     return max;
 }
 
+/* From the first dot in the last EXTENSION_MAX bytes: ".tar.gz" is one extension. */
+static size_t extension_bytes(const char *name, size_t bytes)
+{
+    const char *dot = strchr(name + bytes - EXTENSION_MAX, '.');
+
+    return dot != NULL ? bytes - (size_t)(dot - name) : 0;
+}
+
 /* Cut at the end of the stem: the extension says what it is. */
 static void shorten(char *name)
 {
     const size_t bytes = strlen(name);
-    const char *dot = strrchr(name, '.');
-    size_t ending = dot != NULL && dot != name ? bytes - (size_t)(dot - name) : 0;
-    size_t stem;
+    size_t ending, stem;
 
     if (bytes <= MIME_NAME_MAX)
         return;
-    if (ending > EXTENSION_MAX)
-        ending = 0;
+    ending = extension_bytes(name, bytes);
     stem = whole_chars(name, MIME_NAME_MAX - ending);
     memmove(name + stem, name + bytes - ending, ending + 1);
     trim_end(name);
