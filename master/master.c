@@ -25,6 +25,7 @@
 #include "master/master_parts.h"
 #include "master/pusher.h"
 #include "master/registry.h"
+#include "master/retention.h"
 #include "master/segments.h"
 #include "master/spawn.h"
 #include "master/startup.h"
@@ -122,12 +123,15 @@ static int make_memory_parts(struct master *master, struct reason *why)
                                       &master->workers, master->cells);
     master->cursors = cursor_file_new(master->loop, master->io, master->conf->top_state_dir);
     master->orders = queue_orders_new(master->loop, master->queue, master->cells, master->dispatch);
+    if (master->orders != NULL)
+        master->retention = retention_new(master->loop, master->queue, master->orders);
     master->prober = prober_new(master->loop, &master->workers);
     master->querier = querier_new(master->loop, &master->workers);
     if (master->cursors == NULL || master->orders == NULL || master->prober == NULL ||
-        master->querier == NULL || master->compactor == NULL)
+        master->querier == NULL || master->compactor == NULL || master->retention == NULL)
         return reason_set(why, -ENOMEM, "no memory");
     master_set_health(master, master->conf);
+    retention_set(master->retention, master->conf->quarantine_retention);
     budget_set_raise_ms(dispatch_budget(master->dispatch),
                         (int64_t)master->conf->pool_raise_after * 1000);
     dispatch_hooks(master->dispatch)->on_cursor = on_cursor;
@@ -283,6 +287,7 @@ static void answer_what_is_open(struct master *master)
         loop_turn(master->loop, 0); /* the last answers leave */
     control_free(&master->control);
     io_thread_free(&master->io);
+    retention_free(&master->retention);
     queue_orders_free(&master->orders);
 }
 

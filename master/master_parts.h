@@ -30,6 +30,7 @@ struct master {
     struct dispatch *dispatch;
     struct cursor_file *cursors;
     struct queue_orders *orders;
+    struct retention *retention;
     struct prober *prober;
     struct querier *querier;
     struct pusher *pusher;

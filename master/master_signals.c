@@ -8,6 +8,7 @@
 #include "master/listeners.h"
 #include "master/master_parts.h"
 #include "master/registry.h"
+#include "master/retention.h"
 #include "master/supervisor.h"
 
 /* Who stops a whole process group may well send the same signal twice. */
@@ -98,6 +99,7 @@ static void on_reload(int number, void *arg)
     control_reload(master->control, conf);
     registry_reload(master->registry, conf);
     master_set_health(master, conf);
+    retention_set(master->retention, conf->quarantine_retention);
     budget_set_raise_ms(dispatch_budget(master->dispatch), (int64_t)conf->pool_raise_after * 1000);
     if (supervisor_reload(master->supervisor, conf, &why) != 0)
         log_error("master", "reload: not all workers are as the configuration says",

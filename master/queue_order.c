@@ -207,9 +207,11 @@ static void write_now(struct order *order)
 
 /* ---- collecting ---- */
 
-static bool is_possible(enum queue_verb verb, enum queue_state state)
+static bool is_possible(const struct queue_order *what, enum queue_state state)
 {
-    switch (verb) {
+    if (what->is_quarantine_only && state != QUEUE_QUARANTINED)
+        return false;
+    switch (what->verb) {
     case QUEUE_HOLD: return state != QUEUE_FAILED && state != QUEUE_QUARANTINED;
     case QUEUE_RELEASE: return state == QUEUE_HELD || state == QUEUE_QUARANTINED;
     case QUEUE_RETRY: return state != QUEUE_HELD && state != QUEUE_QUARANTINED;
@@ -223,7 +225,7 @@ static bool is_possible(enum queue_verb verb, enum queue_state state)
 
 static void take(struct order *order, struct group *group)
 {
-    if (!is_possible(order->what.verb, (enum queue_state)group->state)) {
+    if (!is_possible(&order->what, (enum queue_state)group->state)) {
         miss(order, QUEUE_NOT_IN_STATE, 1);
         return;
     }
@@ -235,8 +237,8 @@ static void take(struct order *order, struct group *group)
 
 static void consider(struct order *order, struct group *group)
 {
-    bool is_given_up_on = order->what.verb == QUEUE_RELEASE || order->what.verb == QUEUE_RETRY ||
-                          order->what.verb == QUEUE_RESCAN;
+    bool is_given_up_on = order->what.is_quarantine_only || order->what.verb == QUEUE_RELEASE ||
+                          order->what.verb == QUEUE_RETRY || order->what.verb == QUEUE_RESCAN;
 
     switch ((enum queue_state)group->state) {
     case QUEUE_OUT:

@@ -6,6 +6,7 @@
 #ifndef MASTER_QUEUE_ORDER_H
 #define MASTER_QUEUE_ORDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,8 @@ enum queue_order_result {
 struct queue_order {
     enum queue_verb verb;
     uint64_t id;
-    int group;        /* -1: all groups of the message */
+    int group;               /* -1: all groups of the message */
+    bool is_quarantine_only; /* what is in another state is not in its present state */
     uint32_t profile; /* QUEUE_REROUTE: where to; the caller checked that it is an smtp profile */
 };
 

@@ -89,11 +89,19 @@ static void recall(struct job *job, const json_t *entry, struct core_file *file,
         (void)strcpy(file->why, "no reason was given");
 }
 
+/* Of a scan that was not finished; one that was, and is wanted once more, begins anew. */
+static const json_t *earlier_files(const struct job *job)
+{
+    const json_t *told = job->told[STAGE_SCAN];
+
+    return json_object_get(told, "verdict") == NULL ? json_object_get(told, "files") : NULL;
+}
+
 static bool plan(struct job *job)
 {
     struct visit *visit = job->visit;
     const struct mime_parts *parts = visit->parts;
-    const json_t *earlier = json_object_get(job->told[STAGE_SCAN], "files");
+    const json_t *earlier = earlier_files(job);
     struct core_plan *plan = &visit->scan_plan;
 
     plan->files = calloc(parts->count + 1, sizeof(*plan->files));

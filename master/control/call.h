@@ -26,6 +26,7 @@ struct call {
     bool has_if_match; /* the header was there ("*" is an if_match of 0) */
     uint64_t if_match;
     bool wants_stream; /* Accept: application/x-ndjson */
+    bool is_detail;    /* of a list: each row in full */
     struct registry_actor actor;
     int64_t began_ms;
     LIST_ENTRY(call) all;

@@ -17,6 +17,7 @@
 #include "common/envelope.h"
 #include "common/id.h"
 #include "master/control/queue_shown.h"
+#include "master/control/scan_links.h"
 
 #define LIST_DEFAULT 100
 
@@ -26,7 +27,8 @@ struct reading {
     struct queue_view *views;
     size_t count;
     bool more;
-    bool is_one; /* all groups of one message, in detail */
+    bool is_one;    /* all groups of one message */
+    bool is_detail; /* with recipients' states and notes */
 };
 
 static struct reading *reading_new(struct call *call, size_t count)
@@ -55,6 +57,19 @@ static struct call *reading_end(struct reading *reading)
 
 /* ---- answers ---- */
 
+/* What a worker said of it. */
+static void add_message(const struct reading *reading, size_t index, const json_t *rows,
+                        json_t *row)
+{
+    json_t *message = rows ? json_array_get(rows, index) : NULL;
+
+    scan_links_add(reading->call->control->registry, reading->views[index].rule, message);
+    if (message)
+        json_object_set(row, "message", message);
+    else
+        json_object_set_new(row, "message", json_null());
+}
+
 static json_t *list_answer(const struct reading *reading, const json_t *rows)
 {
     json_t *list = json_array();
@@ -63,7 +78,7 @@ static json_t *list_answer(const struct reading *reading, const json_t *rows)
     for (size_t i = 0; i < reading->count; i++) {
         json_t *row = queue_shown(reading->call->control, &reading->views[i], true);
 
-        json_object_set(row, "message", rows ? json_array_get(rows, i) : json_null());
+        add_message(reading, i, rows, row);
         json_array_append_new(list, row);
     }
     if (reading->more && reading->count > 0) {
@@ -87,7 +102,7 @@ static json_t *message_answer(const struct reading *reading, const json_t *rows)
     for (size_t i = 0; i < reading->count; i++) {
         json_t *row = queue_shown(reading->call->control, &reading->views[i], false);
 
-        json_object_set(row, "message", rows ? json_array_get(rows, i) : json_null());
+        add_message(reading, i, rows, row);
         json_array_append_new(groups, row);
     }
     if (rows)
@@ -122,8 +137,8 @@ static void ask(struct reading *reading)
     for (size_t i = 0; places && i < reading->count; i++)
         places[i] = reading->views[i].place;
     if (places && reading->count > 0)
-        err = control->backend.query(control->backend.self, places, reading->count, reading->is_one,
-                                     on_rows, reading);
+        err = control->backend.query(control->backend.self, places, reading->count,
+                                     reading->is_detail, on_rows, reading);
     free(places);
     if (err < 0)
         answer(reading, NULL);
@@ -143,6 +158,7 @@ static void on_list(const struct queue_view *views, size_t count, bool more, voi
     if (count > 0)
         memcpy(reading->views, views, count * sizeof(*views));
     reading->more = more;
+    reading->is_detail = call->is_detail;
     ask(reading);
 }
 
@@ -197,7 +213,8 @@ static bool read_filter(struct call *call, struct queue_filter *ret_filter)
     return true;
 }
 
-void serve_queue_get(struct call *call)
+/* `state` -1: what the query says. */
+static void serve_list(struct call *call, int state)
 {
     struct control *control = call->control;
     const char *after = http_request_query(call->request, "after");
@@ -213,9 +230,23 @@ void serve_queue_get(struct call *call)
     }
     if (!read_filter(call, &filter))
         return;
+    if (state >= 0)
+        filter.state = state;
     if (control->backend.queue_list(control->backend.self, &filter, after_id, after_group,
                                     (size_t)limit, on_list, call) < 0)
         call_refuse(call, 503, "busy", "too many lists are being made; try again");
+}
+
+void serve_queue_get(struct call *call)
+{
+    serve_list(call, -1);
+}
+
+/* With the reasons, as that is what it is looked at for. */
+void serve_quarantine_get(struct call *call)
+{
+    call->is_detail = true;
+    serve_list(call, QUEUE_QUARANTINED);
 }
 
 /* ---- one message ---- */
@@ -242,6 +273,6 @@ void serve_message_get(struct call *call)
         return;
     }
     (void)control->backend.queue_find(control->backend.self, id, reading->views, count);
-    reading->is_one = true;
+    reading->is_one = reading->is_detail = true;
     ask(reading);
 }

@@ -82,7 +82,8 @@ static void on_ordered(const struct queue_order_answer *answer, void *arg)
                          queue_order_result_text(result));
 }
 
-static void order(struct call *call, enum queue_verb verb, const struct profile *profile)
+static void order(struct call *call, enum queue_verb verb, const struct profile *profile,
+                  bool is_quarantine_only)
 {
     struct control *control = call->control;
     struct change *change;
@@ -103,6 +104,7 @@ static void order(struct call *call, enum queue_verb verb, const struct profile 
     change->order = (struct queue_order){ .verb = verb,
                                           .id = id,
                                           .group = group == UINT64_MAX ? -1 : (int)group,
+                                          .is_quarantine_only = is_quarantine_only,
                                           .profile = profile ? profile->id : 0 };
     if (profile)
         snprintf(change->profile, sizeof(change->profile), "%s", profile->name);
@@ -111,22 +113,22 @@ static void order(struct call *call, enum queue_verb verb, const struct profile 
 
 void serve_message_retry(struct call *call)
 {
-    order(call, QUEUE_RETRY, NULL);
+    order(call, QUEUE_RETRY, NULL, false);
 }
 
 void serve_message_hold(struct call *call)
 {
-    order(call, QUEUE_HOLD, NULL);
+    order(call, QUEUE_HOLD, NULL, false);
 }
 
 void serve_message_release(struct call *call)
 {
-    order(call, QUEUE_RELEASE, NULL);
+    order(call, QUEUE_RELEASE, NULL, false);
 }
 
 void serve_message_delete(struct call *call)
 {
-    order(call, QUEUE_DELETE, NULL);
+    order(call, QUEUE_DELETE, NULL, false);
 }
 
 void serve_message_reroute(struct call *call)
@@ -147,5 +149,22 @@ void serve_message_reroute(struct call *call)
                     "through an smtp profile",
                     name, profile_type_name(profile->type));
     else
-        order(call, QUEUE_REROUTE, profile);
+        order(call, QUEUE_REROUTE, profile, false);
+}
+
+/* ---- of the quarantine: what is not in it is left alone ---- */
+
+void serve_quarantine_release(struct call *call)
+{
+    order(call, QUEUE_RELEASE, NULL, true);
+}
+
+void serve_quarantine_rescan(struct call *call)
+{
+    order(call, QUEUE_RESCAN, NULL, true);
+}
+
+void serve_quarantine_delete(struct call *call)
+{
+    order(call, QUEUE_DELETE, NULL, true);
 }

@@ -29,8 +29,20 @@ static json_t *rule_shown(const struct control *control, uint32_t id)
     return rule ? json_string(rule->name) : json_null();
 }
 
+/* The profile that it goes through says which it is. */
+static enum stage stage_of(const struct control *control, const struct queue_view *view)
+{
+    const struct profile *profile = registry_profile(control->registry, view->stage_profile);
+
+    if (profile && profile->type == PROFILE_CORE)
+        return STAGE_SCAN;
+    return profile && profile->type == PROFILE_VAULT ? STAGE_UPLOAD : STAGE_RELAY;
+}
+
 static json_t *reason_shown(const struct queue_view *view)
 {
+    if (view->state == QUEUE_QUARANTINED)
+        return json_string("by a scan");
     if (view->state != QUEUE_HELD)
         return json_null();
     if (view->crashes < QUEUE_CRASHES_TO_HOLD)
@@ -53,6 +65,7 @@ json_t *queue_shown(const struct control *control, const struct queue_view *view
     json_object_set_new(row, "state", json_string(queue_state_name(view->state)));
     json_object_set_new(row, "rule", rule_shown(control, view->rule));
     json_object_set_new(row, "profile", profile_shown(control, view->profile));
+    json_object_set_new(row, "stage", json_string(stage_name(stage_of(control, view))));
     json_object_set_new(row, "open_recipients", json_integer(view->recipients));
     json_object_set_new(row, "attempts", json_integer(view->attempts));
     json_object_set_new(row, "next_attempt",

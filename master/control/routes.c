@@ -54,6 +54,12 @@ static const struct route routes[] = {
     { POST,   "/queue/{id}/reroute",  true,  serve_message_reroute, { "group" } },
     { DELETE, "/queue/{id}",          false, serve_message_delete,  { "group" } },
 
+    { GET,    "/quarantine",               false, serve_quarantine_get,     { "profile", "rule", "limit", "after" } },
+    { GET,    "/quarantine/{id}",          false, serve_message_get,        { NULL } },
+    { POST,   "/quarantine/{id}/release",  false, serve_quarantine_release, { "group" } },
+    { POST,   "/quarantine/{id}/rescan",   false, serve_quarantine_rescan,  { "group" } },
+    { DELETE, "/quarantine/{id}",          false, serve_quarantine_delete,  { "group" } },
+
     { GET,    "/pool",                false, serve_pool_get,        { "profile" } },
     { GET,    "/servers",             false, serve_servers_get,     { "profile" } },
     { POST,   "/servers/drain",       true,  serve_server_drain,    { NULL } },

@@ -112,14 +112,16 @@ static void show_step(FILE *out, const json_t *step, unsigned indent)
 static void show_attempt(FILE *out, const json_t *attempt, unsigned indent)
 {
     const char *outcome = show_text(attempt, "outcome"), *next = show_text(attempt, "next");
-    const char *at = show_text(attempt, "time");
+    const char *at = show_text(attempt, "time"), *stage = show_text(attempt, "stage");
+    AUTO(free) char *clean_stage = text_clean(stage ? stage : "");
     AUTO(free) char *clean_outcome = text_clean(outcome ? outcome : "-");
     AUTO(free) char *clean_at = text_clean(at ? at : "-");
     AUTO(free) char *clean_next = text_clean(next ? next : "");
     const json_t *step;
     size_t i;
 
-    fprintf(out, "%*sattempt %lld at %s: %s after %.1f s%s%s%s\n", (int)indent, "",
+    fprintf(out, "%*s%s%sattempt %lld at %s: %s after %.1f s%s%s%s\n", (int)indent, "", clean_stage,
+            *clean_stage ? ", " : "",
             (long long)json_integer_value(json_object_get(attempt, "number")), clean_at,
             clean_outcome, (double)json_integer_value(json_object_get(attempt, "ms")) / 1000,
             *clean_next ? "; next " : "", clean_next,

@@ -7,24 +7,12 @@
 
 #include "common/auto.h"
 #include "master/ctl/attempts.h"
+#include "master/ctl/order.h"
 #include "master/ctl/show.h"
 #include "master/ctl/table.h"
 #include "master/ctl/text.h"
 
 /* ---- list ---- */
-
-static void add_filter(char **target, const char *name, const char *value)
-{
-    AUTO(free) char *before = *target;
-    AUTO(free) char *text = NULL;
-
-    if (!value) {
-        before = NULL;
-        return;
-    }
-    text = text_query(value);
-    *target = text_format("%s%c%s=%s", before, strchr(before, '?') ? '&' : '?', name, text);
-}
 
 static void add_value(struct table *table, const json_t *object, const char *key)
 {
@@ -62,11 +50,11 @@ int queue_list(struct ctl *ctl, char **arguments)
     int code;
 
     (void)arguments;
-    add_filter(&target, "state", ctl->state);
-    add_filter(&target, "profile", ctl->profile);
-    add_filter(&target, "rule", ctl->rule);
-    add_filter(&target, "limit", ctl->limit);
-    add_filter(&target, "after", ctl->after);
+    order_add_query(&target, "state", ctl->state);
+    order_add_query(&target, "profile", ctl->profile);
+    order_add_query(&target, "rule", ctl->rule);
+    order_add_query(&target, "limit", ctl->limit);
+    order_add_query(&target, "after", ctl->after);
     code = ctl_get(ctl, target, &reply);
     if (code != CTL_DONE)
         return code;
@@ -130,63 +118,24 @@ int queue_show(struct ctl *ctl, char **arguments)
 
 /* ---- orders ---- */
 
-static int order(struct ctl *ctl, const char *id, const char *method, const char *verb,
-                 const json_t *body, const char *said)
-{
-    AUTO(free) char *query = text_query(id);
-    AUTO(free) char *target = text_format("/queue/%s%s", query, verb);
-    struct transport_request request = { .method = method, .body = body };
-    struct transport_reply reply;
-    int code;
-
-    add_filter(&target, "group", ctl->group);
-    request.target = target;
-    code = ctl_call(ctl, &request, &reply);
-    if (code != CTL_DONE)
-        return code;
-    if (!ctl_print_json(ctl, reply.body)) {
-        AUTO(free) char *clean = text_clean(id);
-
-        fprintf(ctl->out, "%s: %s\n", clean, said);
-    }
-    ctl_reply_done(&reply);
-    return CTL_DONE;
-}
-
-/* All of them are tried; the worst exit code counts. */
-static int order_each(struct ctl *ctl, char **ids, const char *method, const char *verb,
-                      const char *said)
-{
-    int worst = CTL_DONE;
-
-    for (; *ids; ids++) {
-        int code = order(ctl, *ids, method, verb, NULL, said);
-
-        worst = code > worst ? code : worst;
-        if (code == CTL_UNREACHABLE)
-            break;
-    }
-    return worst;
-}
-
 int queue_retry(struct ctl *ctl, char **arguments)
 {
-    return order_each(ctl, arguments, "POST", "/retry", "is tried now");
+    return order_each(ctl, "queue", arguments, "POST", "/retry", "is tried now");
 }
 
 int queue_hold(struct ctl *ctl, char **arguments)
 {
-    return order_each(ctl, arguments, "POST", "/hold", "held");
+    return order_each(ctl, "queue", arguments, "POST", "/hold", "held");
 }
 
 int queue_release(struct ctl *ctl, char **arguments)
 {
-    return order_each(ctl, arguments, "POST", "/release", "released");
+    return order_each(ctl, "queue", arguments, "POST", "/release", "released");
 }
 
 int queue_delete(struct ctl *ctl, char **arguments)
 {
-    return order_each(ctl, arguments, "DELETE", "", "deleted");
+    return order_each(ctl, "queue", arguments, "DELETE", "", "deleted");
 }
 
 int queue_reroute(struct ctl *ctl, char **arguments)
@@ -195,5 +144,5 @@ int queue_reroute(struct ctl *ctl, char **arguments)
 
     if (!body)
         return ctl_refuse(ctl, CTL_USAGE, "%s: a name is UTF-8", arguments[1]);
-    return order(ctl, arguments[0], "POST", "/reroute", body, "rerouted");
+    return order_one(ctl, "queue", arguments[0], "POST", "/reroute", body, "rerouted");
 }

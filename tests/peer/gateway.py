@@ -30,6 +30,10 @@ tls {{
 {tls}}}
 pool {{
 {pool}}}
+mime {{
+{mime}}}
+quarantine {{
+{quarantine}}}
 log {{
     target = "{folder}/posternd.log"
     level = {level}
@@ -62,7 +66,7 @@ class Gateway:
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
                  segment_size="4M", smtp=None, spool=None, health=None, tls=None, pool=None,
-                 env=None):
+                 mime=None, quarantine=None, env=None):
         """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the
         environment (peer.faults)."""
         self.scratch, self.folder = scratch, scratch.path("gateway")
@@ -72,7 +76,8 @@ class Gateway:
         self.port = free_port()
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
                          "smtp": smtp or {}, "spool": spool or {}, "health": health or {},
-                         "tls": tls or {}, "pool": pool or {}}
+                         "tls": tls or {}, "pool": pool or {}, "mime": mime or {},
+                         "quarantine": quarantine or {}}
         self.conf = self.folder / "postern.conf"
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
@@ -90,7 +95,7 @@ class Gateway:
         self.settings.update(changes)
         lines = {k: "".join(f"    {key} = {_conf_value(v)}\n" for key, v in
                             self.settings[k].items())
-                 for k in ("smtp", "spool", "health", "tls", "pool")}
+                 for k in ("smtp", "spool", "health", "tls", "pool", "mime", "quarantine")}
         self.conf.write_text(CONF.format(**{**self.settings, **lines}, folder=self.folder,
                                          port=self.port))
 

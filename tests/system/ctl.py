@@ -298,7 +298,7 @@ def test_SR05_mail_that_cannot_be_scanned_is_deferred(t):
     row = suite.wait_for("deferred", lambda: next(
         (r for r in gateway.queue() if r["state"] == "deferred"), None))
     shown = gateway.ctl("queue", "show", row["id"])
-    assert "stage scan" in shown and "Connection refused" in shown, shown
+    assert "scan, attempt 1" in shown and "Connection refused" in shown, shown
     assert not sink.messages and not any(c.startswith("MAIL") for c in sink.commands)
 
 
