@@ -1,6 +1,9 @@
 /* What a hostile message may ask for: neither much memory, nor a deep stack, nor for ever. */
 #include "mime_helper.h"
 
+#include "worker/mime/frames.h"
+#include "worker/mime/header.h"
+
 #define MIB (UINT64_C(1) << 20)
 #define BIG (64 * MIB)
 #define FLAT_KB                                                                       \
@@ -113,6 +116,18 @@ Test(mime_limits, VA02_a_million_header_lines)
     add(&mail, "\r\ntext");
     expect_parts(&mail, 1);
     expect_text(0, "text");
+}
+
+Test(mime_limits, VA02_of_a_header_that_is_too_long_no_more_is_read)
+{
+    const struct mime_frames frames = { 0 };
+    struct mime_header header;
+    struct mail mail = { 0 };
+
+    add_times(&mail, "a:\r\n", MIB);
+    mime_header_read(mail.text, mail.text + mail.bytes, 4096, &frames, &header);
+    cr_expect_eq(header.content - mail.text, 4100);
+    free(mail.text);
 }
 
 Test(mime_limits, VA02_a_header_of_just_the_limit_passes)

@@ -66,31 +66,30 @@ static void swap_bytes(char *text, char from, char to)
 
 /* A boundary counts byte by byte, but GMime decodes what looks like RFC 2047 in any parameter. Such
  * words begin with "=?"; so there is no question mark while GMime looks. */
-static char *boundary_of(const char *field)
+static int take_boundary(const char *field, char **ret_boundary)
 {
     AUTO(free) char *masked = strdup(field);
+    AUTO(free) char *boundary = NULL;
     GMimeContentType *type;
     const char *found;
-    char *boundary = NULL;
+    size_t bytes;
 
     if (masked == NULL)
-        return NULL;
+        return -ENOMEM;
     swap_bytes(masked, '?', '\1');
     type = g_mime_content_type_parse(NULL, masked);
     found = g_mime_content_type_get_parameter(type, "boundary");
-    if (found != NULL)
-        boundary = strdup(found);
+    boundary = strdup(found != NULL ? found : "");
     g_object_unref(type);
     if (boundary == NULL)
-        return NULL;
+        return -ENOMEM;
     swap_bytes(boundary, '\1', '?');
-    for (size_t n = strlen(boundary); n > 0 && isspace((unsigned char)boundary[n - 1]); n--)
-        boundary[n - 1] = '\0';
-    if (boundary[0] == '\0') {
-        free(boundary);
-        return NULL;
-    }
-    return boundary;
+    bytes = strlen(boundary);
+    while (bytes > 0 && isspace((unsigned char)boundary[bytes - 1]))
+        boundary[--bytes] = '\0';
+    if (bytes > 0)
+        *ret_boundary = TAKE_PTR(boundary);
+    return 0;
 }
 
 static int take_name(const char *found, char **ret_name)
@@ -145,7 +144,7 @@ static int read_type(const char *field, struct mime_entity *entity)
     err = take_name(g_mime_content_type_get_parameter(type, "name"), &entity->name);
     g_object_unref(type);
     if (err == 0 && strncmp(entity->type, "multipart/", 10) == 0)
-        entity->boundary = boundary_of(field);
+        err = take_boundary(field, &entity->boundary);
     return err;
 }
 
@@ -212,22 +211,22 @@ void mime_entity_done(struct mime_entity *entity)
     *entity = (struct mime_entity){ 0 };
 }
 
-char *mime_entity_subject(const struct mime_header *header)
+int mime_entity_subject(const struct mime_header *header, char **ret_subject)
 {
     const struct mime_span *field = &header->fields[MIME_FIELD_SUBJECT];
     AUTO(free) char *text = NULL;
     AUTO(free) char *quoted = NULL;
-    char *decoded, *subject;
+    char *decoded;
 
     if (field->at == NULL)
-        return NULL;
+        return -ENOENT;
     pthread_once(&once, g_mime_init);
     text = unfolded(field, SUBJECT_MAX);
     quoted = text != NULL ? mime_words_quoted(text) : NULL;
     if (quoted == NULL)
-        return NULL;
+        return -ENOMEM;
     decoded = g_mime_utils_header_decode_text(NULL, quoted);
-    subject = strdup(decoded);
+    *ret_subject = strdup(decoded);
     g_free(decoded);
-    return subject;
+    return *ret_subject != NULL ? 0 : -ENOMEM;
 }

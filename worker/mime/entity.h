@@ -35,7 +35,7 @@ int mime_entity_read(const struct mime_header *header, struct mime_entity *ret_e
                      struct reason *reterr_why);
 void mime_entity_done(struct mime_entity *entity);
 
-/* The header's subject in UTF-8 (free()), NULL if there is none. */
-char *mime_entity_subject(const struct mime_header *header);
+/* The header's subject in UTF-8 (free()). 0; -ENOENT: there is none; -ENOMEM. */
+int mime_entity_subject(const struct mime_header *header, char **ret_subject);
 
 #endif

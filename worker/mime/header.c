@@ -49,8 +49,8 @@ static struct mime_span *field_of(struct mime_header *header, const char *line, 
     return NULL;
 }
 
-void mime_header_read(const char *at, const char *end, const struct mime_frames *frames,
-                      struct mime_header *ret_header)
+void mime_header_read(const char *at, const char *end, size_t max_bytes,
+                      const struct mime_frames *frames, struct mime_header *ret_header)
 {
     struct mime_span *field = NULL; /* the one that the next line may go on with */
     bool is_first = true;
@@ -60,6 +60,10 @@ void mime_header_read(const char *at, const char *end, const struct mime_frames 
     for (const char *line = at, *next; line < end; line = next, is_first = false) {
         size_t bytes;
 
+        if ((size_t)(line - at) > max_bytes) {
+            ret_header->content = line;
+            return;
+        }
         next = mime_next_line(line, end);
         if (!is_first && (*line == ' ' || *line == '\t')) {
             if (field != NULL)

@@ -27,8 +27,10 @@ struct mime_header {
     const char *content; /* what follows the header, or `end` */
 };
 
-void mime_header_read(const char *at, const char *end, const struct mime_frames *frames,
-                      struct mime_header *ret_header);
+/* Gives up in a header of more than `max_bytes`, so that its work is bounded, too: `content` is
+ * then further from `at` than that. */
+void mime_header_read(const char *at, const char *end, size_t max_bytes,
+                      const struct mime_frames *frames, struct mime_header *ret_header);
 
 /* Whether `at` begins with a line that has the form of a header field. */
 int mime_header_is_field(const char *at, const char *end);

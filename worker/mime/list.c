@@ -62,10 +62,12 @@ int mime_list_add(struct mime_list *list, enum mime_kind kind, const struct mime
 int mime_list_rename(struct mime_list *list, size_t index, const struct mime_header *header)
 {
     struct mime_part *part = &list->parts->parts[index];
-    AUTO(free) char *subject = mime_entity_subject(header);
+    AUTO(free) char *subject = NULL;
     char *name = NULL;
-    int err = subject != NULL ? mime_name_of_subject(subject, &name) : -ENOENT;
+    int err = mime_entity_subject(header, &subject);
 
+    if (err == 0)
+        err = mime_name_of_subject(subject, &name);
     if (err == 0) {
         free(part->name);
         part->name = name;

@@ -223,7 +223,7 @@ static int take_entity(struct scan *scan, const char *at, struct mime_entity *en
     struct mime_mark mark;
     int err;
 
-    mime_header_read(at, scan->end, &scan->frames, &header);
+    mime_header_read(at, scan->end, scan->limits->max_header_bytes, &scan->frames, &header);
     err = check(scan, at, &header);
     if (err == 0)
         err = mime_entity_read(&header, entity, scan->why);
