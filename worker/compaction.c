@@ -82,11 +82,11 @@ static void on_written(struct sync_job *job)
                                                                    : COMPACTION_MARKING);
 }
 
-static void give_item(struct compaction *c, struct spool_item *item)
+static void give_item(struct compaction *c, struct spool_item *item, bool is_apart)
 {
     item->spooler = c->spooler;
     item->arg = c;
-    item->job.work = spool_disk_write_item;
+    item->job.work = is_apart ? spool_disk_write_own : spool_disk_write_item;
     item->job.done = on_written;
     c->items_out++;
     spooler_give(c->spooler, &item->job);
@@ -96,7 +96,7 @@ static void give_notes(struct compaction *c)
 {
     for (uint32_t i = 0; i < c->move_count; i++) {
         if (c->moves[i].note != NULL)
-            give_item(c, c->moves[i].note);
+            give_item(c, c->moves[i].note, false);
     }
 }
 
@@ -121,7 +121,7 @@ static void give_records(struct compaction *c)
                 compaction_note_place(c, move->note);
     }
     for (uint32_t i = 0; i < c->copy_count; i++)
-        give_item(c, c->copies[i].item);
+        give_item(c, c->copies[i].item, c->copies[i].is_apart);
 }
 
 /* ---- what is told ---- */

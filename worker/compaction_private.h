@@ -29,6 +29,7 @@ enum compaction_phase {
 struct record_copy {
     struct spool_item *item;
     struct spool_record was;
+    bool is_apart; /* into a segment of its own */
 };
 
 struct group_move {
@@ -39,6 +40,12 @@ struct group_move {
 };
 
 #define NO_COPY UINT32_MAX
+
+/* From so many bytes on a record whose groups are all at their end, failed or quarantined, goes
+ * into a segment of its own: an operator decides what becomes of it, perhaps in weeks, and until
+ * then it would be copied again and again with what is left of each segment that it comes to lie
+ * in. A smaller one would take several times its size there. */
+#define COMPACTION_APART_BYTES (64U << 10)
 
 struct compaction {
     struct sync_job job; /* READING and MARKING */

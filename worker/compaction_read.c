@@ -111,6 +111,17 @@ static void add_moves(struct compaction *c, const struct spool_record *record, s
     }
 }
 
+/* Nothing will happen to it by itself. */
+static bool stays(const struct spool_record *record, const struct cell *states)
+{
+    for (uint32_t i = 0; i < record->group_count; i++) {
+        if (cell_is_live(&states[i]) && states[i].stage != CELL_FAILED &&
+            (states[i].flags & CELL_QUARANTINED) == 0)
+            return false;
+    }
+    return true;
+}
+
 static void take_record(struct compaction *c, struct spool_disk *disk,
                         const struct ipc_place *places, size_t count)
 {
@@ -132,7 +143,10 @@ static void take_record(struct compaction *c, struct spool_disk *disk,
         free(states);
         return;
     }
-    if (!segment_writer_fits(disk->segment_bytes, copy->item)) { /* they were larger once */
+    copy->is_apart =
+        spool_item_bytes(copy->item) >= COMPACTION_APART_BYTES && stays(&copy->was, states);
+    if (!copy->is_apart &&
+        !segment_writer_fits(disk->segment_bytes, copy->item)) { /* they were larger once */
         spool_item_free(&copy->item);
         return;
     }

@@ -1,6 +1,6 @@
-/* A large message's segment: the body is written as it comes; header and envelope follow when it is
- * complete; when all of that is synced the commit block goes in front, which is the message's
- * proof.
+/* A segment of one message: a large one, or one that stays (worker/compaction_read.c). The body is
+ * written as it comes; header and envelope follow when it is complete; when all of that is synced
+ * the commit block goes in front, which is the message's proof.
  */
 #include "worker/spooler_private.h"
 
@@ -117,11 +117,22 @@ static int write_proof(struct own_segment *own)
     return disk_write(own->file->fd, &commit, sizeof(commit), SPOOL_BLOCK);
 }
 
+/* The disk refused it and may hold it all the same: a copy must not count after a restart. */
+static void withdraw(struct own_segment *own)
+{
+    if (own->item->states == NULL)
+        return;
+    spool_item_withdraw(own->item);
+    (void)spool_item_write_states(own->item, own->state_fd, own->file->incarnation, 1);
+}
+
 int own_segment_finish(struct own_segment **own)
 {
     struct own_segment *o = *own;
     int err = write_head(o);
 
+    if (err == 0 && o->item->states != NULL)
+        err = spool_item_write_states(o->item, o->state_fd, o->file->incarnation, 0);
     if (err == 0)
         err = disk_sync_data(o->file->fd);
     if (err == 0)
@@ -133,6 +144,7 @@ int own_segment_finish(struct own_segment **own)
     if (err == 0)
         err = disk_sync_data(o->file->fd);
     if (err < 0) {
+        withdraw(o);
         own_segment_abort(own);
         return err;
     }

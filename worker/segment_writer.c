@@ -134,22 +134,6 @@ static size_t gather(struct segment_writer *writer, const struct batch *batch,
     return (size_t)(part - writer->parts);
 }
 
-static int write_states_of(int fd, const struct segment_file *file, const struct spool_item *item,
-                           uint16_t sequence)
-{
-    int err = 0;
-
-    for (uint32_t i = 0; err == 0 && i < item->cells; i++) {
-        const struct cell_key key = { .incarnation = file->incarnation,
-                                      .id = item->id,
-                                      .group = i };
-        uint16_t last = sequence;
-
-        err = cell_write(fd, item->first_cell + i, &key, &item->states[i], &last);
-    }
-    return err;
-}
-
 /* The cells of copies, of which `sequence` was the last that was written. */
 static int write_states(struct segment_writer *writer, const struct batch *batch, uint16_t sequence)
 {
@@ -166,7 +150,7 @@ static int write_states(struct segment_writer *writer, const struct batch *batch
         if (fd < 0)
             fd = openat(writer->settings.dir->fd, spool_name(file->number, SPOOL_FILE_STATE, name),
                         O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        err = fd >= 0 ? write_states_of(fd, file, item, sequence) : -errno;
+        err = fd >= 0 ? spool_item_write_states(item, fd, file->incarnation, sequence) : -errno;
     }
     return err == 0 && fd >= 0 ? disk_sync_data(fd) : err;
 }
@@ -179,10 +163,7 @@ static void withdraw_copies(struct segment_writer *writer, const struct batch *b
     int err;
 
     for (struct sync_job *job = batch->items.first; job != NULL; job = job->next) {
-        const struct spool_item *item = (const struct spool_item *)job;
-
-        for (uint32_t i = 0; item->states != NULL && i < item->cells; i++)
-            item->states[i].stage = CELL_MOVED;
+        spool_item_withdraw((struct spool_item *)job);
     }
     err = write_states(writer, batch, 1);
     if (err < 0)

@@ -171,3 +171,23 @@ void spool_item_seal(struct spool_item *item, uint64_t incarnation)
     else
         seal_message(item, incarnation);
 }
+
+int spool_item_write_states(const struct spool_item *item, int state_fd, uint64_t incarnation,
+                            uint16_t sequence)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; err == 0 && i < item->cells; i++) {
+        const struct cell_key key = { .incarnation = incarnation, .id = item->id, .group = i };
+        uint16_t last = sequence;
+
+        err = cell_write(state_fd, item->first_cell + i, &key, &item->states[i], &last);
+    }
+    return err;
+}
+
+void spool_item_withdraw(struct spool_item *item)
+{
+    for (uint32_t i = 0; item->states != NULL && i < item->cells; i++)
+        item->states[i].stage = CELL_MOVED;
+}

@@ -68,6 +68,12 @@ static inline uint64_t spool_item_bytes(const struct spool_item *item)
     return item->head_bytes + item->body_bytes;
 }
 
+/* A copy's cells, of which `sequence` was the last that was written. 0 or a negative errno. */
+int spool_item_write_states(const struct spool_item *item, int state_fd, uint64_t incarnation,
+                            uint16_t sequence);
+/* From now on its cells say that the message goes on elsewhere. One that is no copy is allowed. */
+void spool_item_withdraw(struct spool_item *item);
+
 /* Fills in the place and all checksums: offset and first_cell are set. */
 void spool_item_seal(struct spool_item *item, uint64_t incarnation);
 

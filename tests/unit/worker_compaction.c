@@ -175,3 +175,67 @@ Test(compaction, places_come_in_any_order)
     for (unsigned i = 0; i < 6; i++)
         cr_assert_not_null(find_moved(world->queued[i].place.id, world->queued[i].place.group));
 }
+
+/* ---- what stays until an operator decides ---- */
+
+static bool is_alone_in_its_segment(uint64_t id)
+{
+    const struct ipc_place *place = &find_moved(id, 0)->place;
+
+    for (unsigned i = 0; i < world->moved_count; i++) {
+        if (world->moved[i].from.id != id && world->moved[i].place.segment == place->segment)
+            return false;
+    }
+    for (unsigned i = 0; i < world->sealed_count; i++) {
+        if (world->sealed[i].segment == place->segment)
+            return world->sealed[i].bytes == 0; /* one message has it for itself */
+    }
+    return false;
+}
+
+Test(compaction, SR05_what_failed_or_is_quarantined_gets_a_segment_of_its_own)
+{
+    static const struct cell ends[] = {
+        { .stage = CELL_FAILED, .attempts = 4 },
+        { .flags = CELL_QUARANTINED | CELL_SCANNED },
+        { .attempts = 4 },
+        { .flags = CELL_HELD },
+    };
+    struct ipc_place places[6];
+
+    store(4, 100000, 1);
+    store(1, SMALL, 1);  /* too small for that */
+    store(1, 100000, 2); /* of whose groups one goes on */
+    for (unsigned i = 0; i < 4; i++) {
+        places[i] = world->queued[i].place;
+        set_cell(&places[i], &ends[i]);
+    }
+    places[4] = world->queued[4].place;
+    set_cell(&places[4], &ends[0]);
+    places[5] = world->queued[5].place;
+    set_cell(&places[5], &ends[0]);
+    add_note(&places[1], "{\"scan\":1}");
+    seal_first();
+    {
+        const struct ipc_place all[] = {
+            places[0], places[1], places[2], places[3], places[4], places[5], world->queued[6].place
+        };
+
+        compact(all, 7);
+    }
+    cr_assert_eq(world->compacted.err, 0);
+    cr_assert_eq(world->compacted.moved, 7);
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert_eq(is_alone_in_its_segment(places[i].id), i < 2, "message %u", i);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct ipc_place *to = &find_moved(places[i].id, 0)->place;
+
+        expect_message(to, i, 100000);
+        cr_assert_eq(cell_at(to).stage, ends[i].stage);
+        cr_assert_eq(cell_at(to).flags, ends[i].flags);
+    }
+    expect_note(&find_moved(places[1].id, 0)->place, "{\"scan\":1}");
+    restart();
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert_eq(times_reported(places[i].id, 0), 1, "message %u", i);
+}
