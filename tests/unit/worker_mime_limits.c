@@ -243,6 +243,25 @@ Test(mime_limits, VA02_messages_nested_a_thousand_times)
     expect_text(999, "innermost");
 }
 
+/* Each holds the next, and is listed as a whole. */
+Test(mime_limits, VA02_attached_messages_do_not_multiply_the_work)
+{
+    struct mail mail = { 0 };
+
+    add_times(&mail, "Content-Type: message/rfc822; name=x\r\n\r\n", 20);
+    add(&mail, "\r\n");
+    add_times(&mail, "x", 8 * MIB);
+    expect_limit(&mail, "attached messages of more than 10 times its size");
+    add_times(&mail, "Content-Type: message/rfc822; name=x\r\n\r\n", 9);
+    add(&mail, "\r\n");
+    add_times(&mail, "x", 8 * MIB);
+    expect_parts(&mail, 10);
+    add_times(&mail, "Content-Type: message/rfc822; name=x\r\n\r\n", 60);
+    add(&mail, "\r\n");
+    add_times(&mail, "x", MIB);
+    expect_parts(&mail, 61);
+}
+
 /* ---- memory ---- */
 
 Test(mime_limits, VA02_64_mib_before_and_behind_the_parts)
@@ -294,21 +313,25 @@ Test(mime_limits, VA02_base64_that_is_none_is_no_work_for_the_loop)
 
 Test(mime_limits, VA02_a_scan_is_cancelled_wherever_it_is)
 {
-    static const char *const heads[] = {
-        "\r\n",                                                  /* reading for its MD5 */
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n",   /* decoding */
-        "Content-Type: multipart/mixed; boundary=never\r\n\r\n", /* looking for boundaries */
+    static const struct {
+        const char *head;
+        uint64_t chunk_bytes;
+    } cases[] = {
+        { "\r\n", MIB },                                                /* reading for its MD5 */
+        { "Content-Transfer-Encoding: quoted-printable\r\n\r\n", 0 },   /* decoding */
+        { "Content-Type: multipart/mixed; boundary=never\r\n\r\n", 0 }, /* looking for boundaries */
     };
     const atomic_bool cancelled = true;
 
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct mail mail = { 0 };
         struct mime_parts *found = NULL;
 
-        add(&mail, heads[i]);
+        add(&mail, cases[i].head);
         add_times(&mail, "text\r\n", MIB / 6);
-        cr_expect_eq(mime_scan(mail.text, mail.bytes, &mime_limits, MIB, &cancelled, &found, NULL),
-                     -ECANCELED, "%s", heads[i]);
+        cr_expect_eq(mime_scan(mail.text, mail.bytes, &mime_limits, cases[i].chunk_bytes,
+                               &cancelled, &found, NULL),
+                     -ECANCELED, "%s", cases[i].head);
         cr_expect_null(found);
         free(mail.text);
     }

@@ -114,6 +114,10 @@ Test(mime_names, VA01_what_is_not_seen_or_misleads_is_dropped)
     expect_filename("filename=\"a\xe2\x80\xaegpj.exe\"", "agpj.exe");       /* U+202E */
     expect_filename("filename=\"a\xe2\x81\xa6\xe2\x81\xa9.pdf\"", "a.pdf"); /* U+2066, U+2069 */
     expect_filename("filename*=utf-8''a%0d%0a%1b%7fb%c2%85.pdf", "ab.pdf");
+    expect_filename("filename=\"a\xd8\x9c\xe2\x80\x8b\xe2\x80\x8f\xe2\x80\xa9\xef\xbb\xbf.pdf\"",
+                    "a.pdf"); /* U+061C, U+200B, U+200F, U+2029, U+FEFF */
+    expect_filename("filename=\"a\xe2\x80\x90\xe2\x80\xa7\xe2\x80\xaf.pdf\"",
+                    "a\xe2\x80\x90\xe2\x80\xa7\xe2\x80\xaf.pdf"); /* next to those */
     expect_filename("filename*=utf-8''%e2%80%ae%2f", "attachment-1.pdf");
     expect_filename("filename=\"a\tb.pdf\"", "a b.pdf");
     expect_filename("filename=\"a.exe . ..\"", "a.exe");

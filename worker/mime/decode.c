@@ -93,7 +93,8 @@ size_t mime_decode_base64(struct mime_reader *reader, unsigned char *out, size_t
         c = *reader->at++;
         value = places[3][(unsigned char)c];
         if (value != NO_DIGIT) {
-            reader->bits = (reader->count == 0 ? 0 : reader->bits << 6) | value;
+            reader->bits =
+                reader->bits << 6 | value; /* what is above 24 bits is of groups before */
             if (++reader->count == 4) {
                 reader->count = 0;
                 used += put_group(out + used, reader->bits, 3);

@@ -4,7 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_AT_CANCELLED = 4096 }; /* lines */
+#define LOOK_AT_CANCELLED 4096 /* lines */
+#define HASH_BEGIN        2166136261U
+
+/* FNV-1a; `hash` goes on from what came before. */
+static uint32_t hash_more(uint32_t hash, const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 16777619U;
+    return hash;
+}
 
 int mime_frames_push(struct mime_frames *frames, char *boundary, struct mime_frame **ret_frame)
 {
@@ -21,8 +30,14 @@ int mime_frames_push(struct mime_frames *frames, char *boundary, struct mime_fra
     }
     *ret_frame = &frames->frames[frames->count++];
     **ret_frame = (struct mime_frame){ .boundary = boundary, .part = MIME_NONE };
-    if (boundary != NULL)
-        (*ret_frame)->boundary_bytes = strlen(boundary);
+    if (boundary != NULL) {
+        const size_t bytes = strlen(boundary);
+
+        (*ret_frame)->boundary_bytes = bytes;
+        (*ret_frame)->boundary_hash = hash_more(HASH_BEGIN, boundary, bytes);
+        if (bytes > frames->longest)
+            frames->longest = bytes;
+    }
     return 0;
 }
 
@@ -44,35 +59,54 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
+/* The frame whose boundary this is, MIME_NONE if it is nobody's. A hostile message has many frames
+ * and many lines that look like boundaries: hashes are compared first. */
+static size_t owner_of(const struct mime_frames *frames, const char *text, size_t bytes,
+                       uint32_t hash, bool is_close)
+{
+    for (size_t i = frames->count; i-- > 0;) {
+        const struct mime_frame *frame = &frames->frames[i];
+
+        if (frame->boundary_hash == hash && frame->boundary_bytes == bytes &&
+            frame->boundary != NULL && memcmp(text, frame->boundary, bytes) == 0 &&
+            (frame->has_begun || !is_close))
+            return i;
+    }
+    return MIME_NONE;
+}
+
 /* The whole line counts, but for blanks at its end: of two boundaries one may begin like the other.
- */
+ * A line may be one frame's "--boundary--" and another's "--boundary": the inner one has it. */
 bool mime_frames_match(const struct mime_frames *frames, const char *line, const char *next,
                        struct mime_mark *ret_mark)
 {
-    size_t bytes = (size_t)(next - line);
+    const char *text = line + 2;
+    size_t bytes = (size_t)(next - line), open, closed = MIME_NONE;
+    uint32_t hash;
 
     if (bytes < 3 || line[0] != '-' || line[1] != '-')
         return false;
     bytes -= line[bytes - 1] == '\n';
     while (bytes > 2 && is_blank(line[bytes - 1]))
         bytes--;
-    line += 2;
     bytes -= 2;
-    for (size_t i = frames->count; i-- > 0;) {
-        const struct mime_frame *frame = &frames->frames[i];
-        const size_t own = frame->boundary_bytes;
-
-        if (frame->boundary == NULL || (bytes != own && bytes != own + 2) ||
-            memcmp(line, frame->boundary, own) != 0)
-            continue;
-        if (bytes == own + 2 && (!frame->has_begun || memcmp(line + own, "--", 2) != 0))
-            continue;
-        *ret_mark = (struct mime_mark){
-            .frame = i, .is_close = bytes != own, .line = line - 2, .next = next
-        };
-        return true;
+    if (bytes > frames->longest + 2)
+        return false;
+    if (bytes > 2 && memcmp(text + bytes - 2, "--", 2) == 0) {
+        hash = hash_more(HASH_BEGIN, text, bytes - 2);
+        closed = owner_of(frames, text, bytes - 2, hash, true);
+        hash = hash_more(hash, "--", 2);
+    } else {
+        hash = hash_more(HASH_BEGIN, text, bytes);
     }
-    return false;
+    open = owner_of(frames, text, bytes, hash, false);
+    if (open == MIME_NONE && closed == MIME_NONE)
+        return false;
+    ret_mark->is_close = open == MIME_NONE || (closed != MIME_NONE && closed > open);
+    ret_mark->frame = ret_mark->is_close ? closed : open;
+    ret_mark->line = line;
+    ret_mark->next = next;
+    return true;
 }
 
 const char *mime_next_line(const char *line, const char *end)

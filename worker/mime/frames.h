@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define MIME_NONE ((size_t)-1)
 
 struct mime_frame {
     char *boundary; /* of a multipart; NULL: a message */
     size_t boundary_bytes;
+    uint32_t boundary_hash;
     bool is_digest, is_related;
     bool has_begun;      /* a multipart's first boundary has been seen; until then none closes it */
     const char *content; /* a message's begin */
@@ -22,6 +24,7 @@ struct mime_frame {
 struct mime_frames {
     struct mime_frame *frames; /* the innermost last */
     size_t count, room;
+    size_t longest; /* no boundary of these has had more bytes */
 };
 
 /* A boundary line. */

@@ -57,10 +57,12 @@ struct mime_limits {
     uint64_t max_header_bytes; /* of the message's header, and of each part's */
 };
 
-/* Work and memory do not depend on what a message claims: one pass over the body, a few hundred
- * bytes for each part, and one header field at a time. `chunk_bytes` 0: no MD5. `cancelled` may be
- * set by another thread, or be NULL. Not for two threads at a time: GMime has state of its own.
- * 0, -E2BIG: a limit is passed, the reason says which; -ECANCELED, -ENOMEM, -ENOTSUP: no MD5. */
+/* Work and memory do not depend on what a message claims: a few hundred bytes for each part, one
+ * header field at a time, and the content of what is listed read once (attached messages within
+ * each other may be listed up to ten times the message, or 64 MiB). `chunk_bytes` 0: no MD5.
+ * `cancelled` may be set by another thread, or be NULL. Not for two threads at a time: GMime has
+ * state of its own. 0; -E2BIG: a limit is passed, the reason says which; -ECANCELED, -ENOMEM,
+ * -ENOTSUP: no MD5. */
 int mime_scan(const char *body, size_t bytes, const struct mime_limits *limits,
               uint64_t chunk_bytes, const atomic_bool *cancelled, struct mime_parts **ret_parts,
               struct reason *reterr_why);

@@ -15,13 +15,19 @@
 #include "worker/mime/list.h"
 #include "worker/mime/part.h"
 
+/* Attached messages within each other are each listed with all that is in them, so that together
+ * they may be a hundred times the message. Up to MUCH_BYTES nobody minds. */
+#define MUCH_BYTES (UINT64_C(64) << 20)
+#define MUCH_TIMES 10
+
 struct scan {
     const char *body, *end;
     const struct mime_limits *limits;
     const atomic_bool *cancelled;
     struct mime_list list;
     struct mime_frames frames;
-    unsigned seen; /* leaves, multiparts and messages */
+    unsigned seen;      /* leaves, multiparts and messages */
+    uint64_t all_bytes; /* of what is listed */
     struct reason *why;
 };
 
@@ -67,6 +73,16 @@ static int push(struct scan *scan, char *boundary, struct mime_frame **ret_frame
     return reason_set(scan->why, -E2BIG, "nested deeper than %u", scan->limits->max_depth);
 }
 
+static int measure(struct scan *scan, struct mime_part *part)
+{
+    scan->all_bytes += part->bytes;
+    if (scan->all_bytes > MUCH_BYTES &&
+        scan->all_bytes / MUCH_TIMES > (uint64_t)(scan->end - scan->body))
+        return reason_set(scan->why, -E2BIG, "attached messages of more than %d times its size",
+                          MUCH_TIMES);
+    return mime_content_measure(part, scan->body, scan->list.digest, scan->cancelled, scan->why);
+}
+
 static int end_message(struct scan *scan, const struct mime_frame *frame,
                        const struct mime_mark *mark)
 {
@@ -76,7 +92,7 @@ static int end_message(struct scan *scan, const struct mime_frame *frame,
         return 0;
     part = &scan->list.parts->parts[frame->part];
     part->bytes = (size_t)(mime_mark_ends(mark, frame->content) - frame->content);
-    return mime_content_measure(part, scan->body, scan->list.digest, scan->cancelled, scan->why);
+    return measure(scan, part);
 }
 
 /* Leaves the frames above `count`, which end at the mark. */
@@ -184,7 +200,7 @@ static int add_leaf(struct scan *scan, const struct mime_entity *entity, const c
     }
     part->offset = (size_t)(begin - scan->body);
     part->bytes = (size_t)(end - begin);
-    return mime_content_measure(part, scan->body, scan->list.digest, scan->cancelled, scan->why);
+    return measure(scan, part);
 }
 
 /* A message that is attached without a name is called after its subject. */
