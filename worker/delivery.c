@@ -229,6 +229,7 @@ static void give_back(struct job *job, const char *why)
 {
     if (job->stage == JOB_READING) {
         read_ahead_cancel(&job->read_ahead);
+        message_check_cancel(&job->check);
         job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
         job_end(job);
         return;
@@ -310,15 +311,16 @@ struct delivery *delivery_new(const struct delivery_parts *parts)
         .resolver = parts->resolver,
         .pool = parts->pool,
         .http = parts->http,
-        .mime = parts->mime,
+        .body_work = parts->body_work,
         .drained_timer = loop_timer_new(loop, on_drained_timer, delivery),
         .record_timer = loop_timer_new(loop, delivery_on_record_timer, delivery),
         .pause_timer = loop_timer_new(loop, on_pause_timer, delivery),
+        .trim_timer = loop_timer_new(loop, delivery_on_trim_timer, delivery),
     };
     TAILQ_INIT(&delivery->jobs);
     TAILQ_INIT(&delivery->spare);
     if (delivery->drained_timer == NULL || delivery->record_timer == NULL ||
-        delivery->pause_timer == NULL)
+        delivery->pause_timer == NULL || delivery->trim_timer == NULL)
         delivery_free(&delivery);
     return delivery;
 }
@@ -334,6 +336,7 @@ void delivery_free(struct delivery **delivery)
     while ((job = TAILQ_FIRST(&d->jobs)) != NULL) {
         TAILQ_REMOVE(&d->jobs, job, link);
         read_ahead_cancel(&job->read_ahead);
+        message_check_cancel(&job->check);
         job_disconnect(job);
         job->delivery = NULL;
         if (job->stage != JOB_NOTING && job->stage != JOB_SAVING) /* else it goes with its note */
@@ -346,6 +349,7 @@ void delivery_free(struct delivery **delivery)
     loop_timer_free(&d->drained_timer);
     loop_timer_free(&d->record_timer);
     loop_timer_free(&d->pause_timer);
+    loop_timer_free(&d->trim_timer);
     free(d);
 }
 

@@ -13,13 +13,13 @@
 
 #include "common/ipc.h"
 
+struct body_work;
 struct channel;
 struct conf;
 struct delivery;
 struct directory;
 struct http;
 struct loop;
-struct mime;
 struct resolver;
 struct segment_cache;
 struct smtp_pool;
@@ -35,7 +35,7 @@ struct delivery_parts { /* borrowed */
     struct resolver *resolver;
     struct smtp_pool *pool;
     struct http *http;
-    struct mime *mime;
+    struct body_work *body_work;
 };
 
 /* NULL when memory is short. */

@@ -131,20 +131,13 @@ static const struct rule *rule_of(const struct job *job)
     return directory_rule(job->delivery->directory, job->order.rule);
 }
 
-static void open_and_walk(struct job *job)
+/* It is read and is what was stored. */
+static void begin_stage(struct job *job)
 {
     struct delivery *delivery = job->delivery;
     char text[160];
     const char *why;
 
-    int err = open_message(job);
-
-    if (is_shortage(err))
-        job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
-    if (err < 0 || is_settled_already(job)) {
-        job_end(job);
-        return;
-    }
     hook_message("deliver", job->message->body, job->message->body_bytes);
     job->profile = directory_hold(delivery->directory, job->order.profile);
     if (job->order.stage != STAGE_RELAY)
@@ -161,6 +154,46 @@ static void open_and_walk(struct job *job)
         job_settle_no_room(job, "no memory for what is added to a message");
     else
         job_walk(job);
+}
+
+static void end_unread(struct job *job, int err)
+{
+    if (is_shortage(err))
+        job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
+    job_end(job);
+}
+
+static void on_checked(int err, const char *why, void *arg)
+{
+    struct job *job = arg;
+
+    job->check = NULL;
+    if (err == 0) {
+        begin_stage(job);
+        return;
+    }
+    log_warning("delivery", "cannot read a message", LOG_ID(job->order.place.id),
+                LOG_STR("reason", why));
+    end_unread(job, err);
+}
+
+static void open_and_walk(struct job *job)
+{
+    struct reason why = { "" };
+    int err = open_message(job);
+
+    if (err < 0 || is_settled_already(job)) {
+        end_unread(job, err);
+        return;
+    }
+    job_trim(job);
+    if (message_is_checked(job->message)) {
+        begin_stage(job);
+        return;
+    }
+    err = message_check(job->message, job->delivery->body_work, on_checked, job, &job->check, &why);
+    if (err < 0) /* no memory, or no thread: not now */
+        end_unread(job, -ENOMEM);
 }
 
 static void on_read(void *arg)

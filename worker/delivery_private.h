@@ -9,6 +9,7 @@
  *   delivery_upload.c  what a Vault has of it (VA01)
  *   delivery_record.c  outcomes into cells
  *   delivery_settle.c  the end of an attempt: cell, note, outcome
+ *   delivery_trim.c    large messages, and the memory that they seem to take
  *   delivery_trail.c   what is kept of the attempt for people
  *   delivery_note.c    the note's JSON
  */
@@ -41,7 +42,7 @@ struct worker_profile;
  *   to scan, upload:  (READING ->) PARTING -> WALKING -> VISITING (-> SAVING -> VISITING ...)
  *                     -> WALKING ... -> NOTING (-> RECORDING) */
 enum job_stage {
-    JOB_READING,   /* the message is old: it is being brought into memory */
+    JOB_READING,   /* the message is being brought into memory, or a large one is looked at */
     JOB_PARTING,   /* the message is being taken apart */
     JOB_WALKING,   /* looking for a connection */
     JOB_TALKING,   /* a transaction is under way */
@@ -81,7 +82,8 @@ struct job {
     struct worker_profile *relay;   /* where it will go in the end; NULL: there now, or not known */
     struct visit *visit;            /* of a scan or an upload, NULL: it is none */
     struct loop_timer *deadline;
-    struct read_ahead *read_ahead; /* reading */
+    struct read_ahead *read_ahead; /* reading: one of the two */
+    struct message_check *check;
 
     /* The group's recipients, and those of the transaction under way. */
     struct recipient *recipients;
@@ -133,12 +135,12 @@ struct delivery {
     struct resolver *resolver;
     struct smtp_pool *pool;
     struct http *http;
-    struct mime *mime;
+    struct body_work *body_work;
     TAILQ_HEAD(, job) jobs;
     TAILQ_HEAD(, job) spare;
     unsigned job_count, spare_count;
     struct delivery_figures figures;
-    struct loop_timer *record_timer, *pause_timer;
+    struct loop_timer *record_timer, *pause_timer, *trim_timer;
     unsigned unrecorded; /* jobs whose cell could not be written: all others pause */
     struct loop_timer *drained_timer;
     delivery_drained_cb *drained;
@@ -155,6 +157,12 @@ void job_forget(struct job *job);
 
 /* After a pause of its own, in which it could not be cut: false, it has been now. */
 bool job_may_go_on(struct job *job);
+
+/* ---- delivery_trim.c ---- */
+
+/* While it has a large message, what was read of it is let go again and again. */
+void job_trim(struct job *job);
+void delivery_on_trim_timer(void *arg);
 
 /* ---- delivery_begin.c ---- */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "worker/delivery_private.h"
@@ -74,7 +75,13 @@ static void on_parted(int err, struct mime_parts *parts, const char *why, void *
 
 void job_take_apart(struct job *job)
 {
-    const struct mime_body body = {
+    const struct conf *conf = job->delivery->conf;
+    const struct mime_limits limits = {
+        .max_parts = (unsigned)conf->mime_max_parts,
+        .max_depth = (unsigned)conf->mime_max_depth,
+        .max_header_bytes = (uint64_t)conf->mime_max_header_bytes,
+    };
+    const struct body_ref body = {
         .data = job->message->body,
         .bytes = job->message->body_bytes,
         .hold = hold_body,
@@ -87,8 +94,8 @@ void job_take_apart(struct job *job)
     job->stage = JOB_PARTING;
     job->visit = calloc(1, sizeof(*job->visit));
     if (job->visit != NULL)
-        err = mime_start(job->delivery->mime, &body, kind_of(job)->chunk_bytes, on_parted, job,
-                         &job->visit->parting, &why);
+        err = mime_start(job->delivery->body_work, &body, &limits, kind_of(job)->chunk_bytes,
+                         on_parted, job, &job->visit->parting, &why);
     if (err < 0)
         job_settle_no_room(job, why.text);
 }

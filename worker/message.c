@@ -14,22 +14,16 @@ static int not_this(struct reason *why, const struct ipc_place *place, const cha
                       place->slot, (unsigned long long)place->offset, what);
 }
 
-static bool is_body_whole(struct segment *segment, const struct spool_record *record)
+/* A large one is another's to check: message_check(). */
+static bool is_body_whole(const struct segment *segment, const struct spool_record *record)
 {
-    const bool is_large = record->body_bytes > SPOOLER_SMALL_BYTES;
-
-    if (is_large && segment_is_checked(segment, record->offset))
-        return true;
-    if (spool_checksum(segment_incarnation(segment),
-                       segment_data(segment) + spool_record_body_at(record),
-                       record->body_bytes) != record->body_sum)
-        return false;
-    if (is_large)
-        segment_set_checked(segment, record->offset);
-    return true;
+    return record->body_bytes > SPOOLER_SMALL_BYTES ||
+           spool_checksum(segment_incarnation(segment),
+                          segment_data(segment) + spool_record_body_at(record),
+                          record->body_bytes) == record->body_sum;
 }
 
-static int read_record(struct segment *segment, const struct ipc_place *place,
+static int read_record(const struct segment *segment, const struct ipc_place *place,
                        struct spool_record *ret_record, struct reason *why)
 {
     const unsigned char *data = segment_data(segment);
@@ -87,6 +81,8 @@ static int fill(struct message *message, const struct ipc_place *place, struct r
     message->body_flags = record.body_flags;
     message->longest_line = record.longest_line;
     message->received_ms = record.received_ms;
+    message->body_sum = record.body_sum;
+    message->offset = record.offset;
     read_cell(message);
     return 0;
 }

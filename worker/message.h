@@ -2,7 +2,8 @@
  *
  * The record is read where it lies: the segment is mapped, shared by all messages of the worker
  * that lie in it (worker/segment_cache.h), and the body is handed out by reference. Opening checks
- * the record's checksums (header, envelope, body) and reads the group's cell. */
+ * the record's checksums (header, envelope, a small body) and reads the group's cell. Whoever wants
+ * a large body has it checked first, once for all of the worker's openings. */
 #ifndef WORKER_MESSAGE_H
 #define WORKER_MESSAGE_H
 
@@ -15,6 +16,8 @@
 #include "common/ipc.h"
 #include "common/reason.h"
 
+struct body_work;
+struct message_check;
 struct segment_cache;
 struct segment;
 
@@ -30,12 +33,22 @@ struct message {
     struct cell cell;
     uint16_t cell_sequence;
     struct segment *segment; /* held */
+    uint64_t body_sum, offset;
 };
 
 /* -ENOENT: no such file. -EBADMSG: what lies there is not this message. */
 int message_open(struct segment_cache *cache, const struct ipc_place *place,
                  struct message **ret_message, struct reason *reterr_why);
 void message_free(struct message **message);
+
+/* Is the body what was stored? Of a large one nobody may have looked yet. */
+bool message_is_checked(const struct message *message);
+/* Looks at all of it, in the thread for that. `done` runs once, never from inside the call, with 0,
+ * or -EBADMSG with the reason, unless it is cancelled. 0 or a negative errno with the reason. */
+typedef void message_checked_cb(int err, const char *why, void *arg);
+int message_check(struct message *message, struct body_work *work, message_checked_cb *done,
+                  void *arg, struct message_check **ret_check, struct reason *reterr_why);
+void message_check_cancel(struct message_check **check); /* NULL inside is allowed */
 
 /* Another holder of the mapped body (an output buffer); ends with segment_release(). */
 struct segment *message_hold_segment(struct message *message);

@@ -307,6 +307,16 @@ int segment_state_fd(const struct segment *segment)
     return segment->state_fd;
 }
 
+void segment_forget(const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = ((uintptr_t)data + page - 1) & ~(page - 1);
+    const uintptr_t end = ((uintptr_t)data + bytes) & ~(page - 1);
+
+    if (from < end)
+        (void)madvise((void *)from, end - from, MADV_DONTNEED);
+}
+
 bool segment_is_checked(const struct segment *segment, uint64_t record_offset)
 {
     return segment->checked_offset == record_offset;

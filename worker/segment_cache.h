@@ -36,6 +36,10 @@ const unsigned char *segment_state(const struct segment *segment);
 size_t segment_state_bytes(const struct segment *segment);
 int segment_state_fd(const struct segment *segment);
 
+/* This process has no more use for these bytes of a segment for now; they are read again when they
+ * are looked at. */
+void segment_forget(const void *data, size_t bytes);
+
 /* A large body is checked once, not at each opening of each of its groups. */
 bool segment_is_checked(const struct segment *segment, uint64_t record_offset);
 void segment_set_checked(struct segment *segment, uint64_t record_offset);

@@ -15,12 +15,12 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/memfd.h"
+#include "worker/body_work.h"
 #include "worker/delivery.h"
 #include "worker/directory.h"
 #include "worker/health_probe.h"
 #include "worker/http.h"
 #include "worker/ingress/ingress.h"
-#include "worker/mime/mime.h"
 #include "worker/probe.h"
 #include "worker/query.h"
 #include "worker/resolver.h"
@@ -90,11 +90,6 @@ static int set_http_id(struct worker *worker, const struct conf *conf)
 
 static int make_parts(struct worker *worker, struct reason *why)
 {
-    const struct mime_limits limits = {
-        .max_parts = (unsigned)worker->conf->mime_max_parts,
-        .max_depth = (unsigned)worker->conf->mime_max_depth,
-        .max_header_bytes = (uint64_t)worker->conf->mime_max_header_bytes,
-    };
     char spool_dir[4096];
     int err;
 
@@ -124,7 +119,7 @@ static int make_parts(struct worker *worker, struct reason *why)
         return reason_set(why, -ENOMEM, "out of memory");
     smtp_pool_set_tokens(worker->pool, worker->tokens);
     directory_watch(worker->directory, on_profile_retired, worker);
-    worker->mime = mime_new(worker->loop, &limits);
+    worker->body_work = body_work_new(worker->loop);
     worker->delivery = delivery_new(&(struct delivery_parts){ .loop = worker->loop,
                                                               .channel = worker->channel,
                                                               .conf = worker->conf,
@@ -134,7 +129,7 @@ static int make_parts(struct worker *worker, struct reason *why)
                                                               .resolver = worker->resolver,
                                                               .pool = worker->pool,
                                                               .http = worker->http,
-                                                              .mime = worker->mime });
+                                                              .body_work = worker->body_work });
     worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver,
                                 worker->pool, worker->keeper);
     worker->health =
@@ -142,7 +137,7 @@ static int make_parts(struct worker *worker, struct reason *why)
                           worker->resolver, worker->pool, worker->keeper);
     worker->query = query_new(worker->channel, worker->cache);
     worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);
-    if (worker->mime == NULL || worker->delivery == NULL || worker->prober == NULL ||
+    if (worker->body_work == NULL || worker->delivery == NULL || worker->prober == NULL ||
         worker->health == NULL || worker->query == NULL || worker->ingress == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
     return 0;
@@ -304,7 +299,7 @@ static void free_parts(struct worker *worker)
 {
     ingress_free(&worker->ingress);
     delivery_free(&worker->delivery);
-    mime_free(&worker->mime); /* lets go of the messages in it */
+    body_work_free(&worker->body_work); /* lets go of the messages in it */
     prober_free(&worker->prober);
     health_prober_free(&worker->health);
     query_free(&worker->query);

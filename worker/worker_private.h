@@ -25,7 +25,7 @@ struct worker {
     struct http *http;
     struct tokens *tokens;
     struct smtp_pool *pool;
-    struct mime *mime;
+    struct body_work *body_work;
     struct delivery *delivery;
     struct ingress *ingress;
     struct prober *prober;

@@ -5,6 +5,7 @@
 
 #include "common/spool_format.h"
 #include "common/spool_path.h"
+#include "worker/body_work.h"
 #include "worker/message.h"
 #include "worker/segment_cache.h"
 
@@ -248,4 +249,100 @@ Test(message, a_message_outlives_the_cache)
     segment_cache_free(&cache);
     cr_assert_eq(message->body[0], 'S');
     message_free(&message);
+}
+
+/* ---- large bodies ---- */
+
+struct looked {
+    int err;
+    unsigned calls;
+    char why[100];
+};
+
+static void on_checked(int err, const char *why, void *arg)
+{
+    struct looked *looked = arg;
+
+    looked->err = err;
+    looked->calls++;
+    (void)snprintf(looked->why, sizeof(looked->why), "%s", why);
+}
+
+static struct looked look_at(struct message *message, struct body_work *work)
+{
+    struct message_check *check = NULL;
+    struct looked looked = { .err = -ECANCELED };
+    struct reason why = { "" };
+
+    cr_assert_eq(message_check(message, work, on_checked, &looked, &check, &why), 0, "%s",
+                 why.text);
+    cr_assert_eq(looked.calls, 0u, "never from inside the call");
+    WORLD_WAIT(world, looked.calls > 0);
+    return looked;
+}
+
+static void damage(const struct ipc_place *place, uint64_t offset)
+{
+    int fd = spool_open(world->spool_dir, place->slot, place->segment, SPOOL_FILE_SEGMENT, O_RDWR);
+    char byte;
+
+    cr_assert_eq(pread(fd, &byte, 1, (off_t)offset), 1);
+    byte ^= 1;
+    cr_assert_eq(pwrite(fd, &byte, 1, (off_t)offset), 1);
+    close(fd);
+}
+
+Test(message, a_large_body_is_looked_at_once_and_not_in_the_loop)
+{
+    const size_t bytes = (9U << 20) + 7; /* more than one piece */
+    const struct ipc_place place = store(1, bytes, 2);
+    struct ipc_place second = place;
+    struct message *message = open_message(&place), *other;
+    struct body_work *work = body_work_new(world->loop);
+
+    second.group++;
+    second.cell++;
+    other = open_message(&second);
+    cr_assert_not(message_is_checked(message));
+    cr_assert_eq(look_at(message, work).err, 0);
+    cr_assert(message_is_checked(message));
+    cr_assert(message_is_checked(other), "the same body");
+    segment_forget(message->body, message->body_bytes);
+    cr_assert_eq(message->body[bytes / 2], other->body[bytes / 2], "it is there again");
+    message_free(&message);
+    message_free(&other);
+    body_work_free(&work);
+}
+
+Test(message, a_large_body_that_is_damaged_is_found_out)
+{
+    const size_t bytes = 9U << 20;
+    const struct ipc_place place = store(1, bytes, 1);
+    struct body_work *work = body_work_new(world->loop);
+    struct message *message;
+    struct looked looked;
+
+    damage(&place, place.offset + bytes);
+    message = open_message(&place);
+    looked = look_at(message, work);
+    cr_assert_eq(looked.err, -EBADMSG);
+    cr_assert_str_eq(looked.why, "the body is damaged");
+    cr_assert_not(message_is_checked(message));
+    message_free(&message);
+    body_work_free(&work);
+}
+
+Test(message, a_look_that_is_cancelled_tells_nobody)
+{
+    const struct ipc_place place = store(1, 9U << 20, 1);
+    struct body_work *work = body_work_new(world->loop);
+    struct message *message = open_message(&place);
+    struct message_check *check = NULL;
+    struct looked looked = { 0 };
+
+    cr_assert_eq(message_check(message, work, on_checked, &looked, &check, NULL), 0);
+    message_check_cancel(&check);
+    message_free(&message);
+    body_work_free(&work);
+    cr_assert_eq(looked.calls, 0u);
 }

@@ -87,16 +87,16 @@ Test(mime_short, VA02_a_scan_that_cannot_begin_holds_nothing)
 {
     struct loop *loop = loop_new();
     int holds = 0, result = 0, err;
-    const struct mime_body body = {
+    const struct body_ref body = {
         .data = mail, .bytes = sizeof(mail) - 1, .hold = hold, .release = release, .arg = &holds
     };
-    struct mime *mime = mime_new(loop, &mime_limits);
+    struct body_work *work = body_work_new(loop);
     struct mime_job *job = NULL;
     long tries = 0;
 
     do {
         until_failure = tries++;
-        err = mime_start(mime, &body, 0, on_done, &result, &job, NULL);
+        err = mime_start(work, &body, &mime_limits, 0, on_done, &result, &job, NULL);
         until_failure = -1;
         if (err < 0) {
             cr_assert_eq(err, -ENOMEM, "block %ld: %d", tries, err);
@@ -108,6 +108,6 @@ Test(mime_short, VA02_a_scan_that_cannot_begin_holds_nothing)
         loop_turn(loop, 100);
     cr_expect_eq(result, 1);
     cr_expect_eq(holds, 0);
-    mime_free(&mime);
+    body_work_free(&work);
     loop_free(loop);
 }

@@ -19,17 +19,17 @@ static const struct mime_limits limits = { .max_parts = 10,
                                            .max_depth = 10,
                                            .max_header_bytes = 4096 };
 static struct loop *loop;
-static struct mime *mime;
+static struct body_work *work;
 
 static void setup(void)
 {
     loop = loop_new();
-    mime = mime_new(loop, &limits);
+    work = body_work_new(loop);
 }
 
 static void teardown(void)
 {
-    mime_free(&mime);
+    body_work_free(&work);
     loop_free(loop);
 }
 
@@ -82,13 +82,13 @@ static void on_done(int err, struct mime_parts *found, const char *why, void *ar
 static int start(struct scanned *scanned, const char *head, size_t filler, struct reason *why)
 {
     const size_t bytes = strlen(head) + filler;
-    struct mime_body body = { .bytes = bytes, .hold = hold, .release = release, .arg = scanned };
+    struct body_ref body = { .bytes = bytes, .hold = hold, .release = release, .arg = scanned };
 
     scanned->text = malloc(bytes + 1);
     memcpy(scanned->text, head, strlen(head));
     memset(scanned->text + strlen(head), '\n', filler);
     body.data = scanned->text;
-    return mime_start(mime, &body, 1024, on_done, scanned, &scanned->job, why);
+    return mime_start(work, &body, &limits, 1024, on_done, scanned, &scanned->job, why);
 }
 
 /* ---- tests ---- */
@@ -197,7 +197,7 @@ Test(mime_thread, VA02_an_end_in_the_middle_releases_everything)
 
     start_long(&busy);
     cr_assert_eq(start(&waiting, "\r\n", 5, NULL), 0);
-    mime_free(&mime);
+    body_work_free(&work);
     cr_expect_eq(busy.calls + waiting.calls, 0u);
     cr_expect_eq(busy.holds + waiting.holds, 0);
 }

@@ -1,170 +1,77 @@
 #include "worker/mime/mime.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "worker/sync_thread.h"
-
-enum { IDLE_MS = 3600 * 1000 }; /* the thread need not wake by itself */
-
-struct mime {
-    struct loop *loop;
-    struct mime_limits limits;
-    struct sync_thread *thread; /* NULL until the first scan */
-    struct mime_job *jobs;      /* all that are not over */
-};
 
 struct mime_job {
-    struct sync_job job;            /* first */
-    struct mime_job *next, **place; /* in mime->jobs */
-    struct mime_body body;
-    void *held;
+    struct body_task task; /* first */
+    struct mime_limits limits;
     uint64_t chunk_bytes;
-    atomic_bool is_cancelled;
     mime_done_cb *done;
     void *arg;
     /* what came of it */
-    int err;
     struct mime_parts *parts;
     struct reason why;
 };
 
-/* ---- in the thread ---- */
-
-static void scan(struct sync_job *sync, void *arg)
+/* In the thread. */
+static int scan(struct body_task *task)
 {
-    struct mime_job *job = (struct mime_job *)sync;
-    const struct mime *mime = arg;
+    struct mime_job *job = (struct mime_job *)task;
 
-    job->err = -ECANCELED;
-    if (!atomic_load_explicit(&job->is_cancelled, memory_order_relaxed))
-        job->err = mime_scan(job->body.data, job->body.bytes, &mime->limits, job->chunk_bytes,
-                             &job->is_cancelled, &job->parts, &job->why);
+    return mime_scan(task->body.data, task->body.bytes, &job->limits, job->chunk_bytes,
+                     &task->is_cancelled, &job->parts, &job->why);
 }
 
-/* Posts each as it is finished: the next may be a long one. */
-static int64_t scan_all(struct sync_list *jobs, void *arg)
+static void on_dropped(struct body_task *task)
 {
-    const struct mime *mime = arg;
-    struct sync_job *job;
+    struct mime_job *job = (struct mime_job *)task;
 
-    while ((job = sync_list_take(jobs)) != NULL) {
-        struct sync_list finished = { 0 };
-
-        job->work(job, arg);
-        sync_list_add(&finished, job);
-        sync_thread_post(mime->thread, &finished);
-    }
-    return IDLE_MS;
-}
-
-/* ---- in the loop ---- */
-
-static void job_free(struct mime_job *job)
-{
-    *job->place = job->next;
-    if (job->next != NULL)
-        job->next->place = job->place;
-    job->body.release(job->held);
     mime_parts_free(&job->parts);
     free(job);
 }
 
-static void on_finished(struct sync_job *sync)
+static void on_done(struct body_task *task, int err)
 {
-    struct mime_job *job = (struct mime_job *)sync;
-    mime_done_cb *done = job->done;
+    struct mime_job *job = (struct mime_job *)task;
     struct mime_parts *parts = job->parts;
-    const bool is_cancelled = atomic_load_explicit(&job->is_cancelled, memory_order_relaxed);
+    mime_done_cb *done = job->done;
     const struct reason why = job->why;
-    const int err = job->err;
     void *arg = job->arg;
 
-    if (!is_cancelled)
-        job->parts = NULL;
-    job_free(job);
-    if (!is_cancelled)
-        done(err, parts, why.text, arg);
+    free(job);
+    done(err, parts, why.text, arg);
 }
 
-static struct mime_job *job_new(struct mime *mime, const struct mime_body *body)
+int mime_start(struct body_work *work, const struct body_ref *body,
+               const struct mime_limits *limits, uint64_t chunk_bytes, mime_done_cb *done,
+               void *arg, struct mime_job **ret_job, struct reason *reterr_why)
 {
     struct mime_job *job = calloc(1, sizeof(*job));
+    int err;
 
-    if (job == NULL)
-        return NULL;
-    job->held = body->hold(body->arg);
-    if (job->held == NULL) {
-        free(job);
-        return NULL;
-    }
-    job->job.work = scan;
-    job->job.done = on_finished;
-    job->body = *body;
-    job->place = &mime->jobs;
-    job->next = mime->jobs;
-    if (job->next != NULL)
-        job->next->place = &job->next;
-    mime->jobs = job;
-    return job;
-}
-
-struct mime *mime_new(struct loop *loop, const struct mime_limits *limits)
-{
-    struct mime *mime = calloc(1, sizeof(*mime));
-
-    if (mime == NULL)
-        return NULL;
-    mime->loop = loop;
-    mime->limits = *limits;
-    return mime;
-}
-
-int mime_start(struct mime *mime, const struct mime_body *body, uint64_t chunk_bytes,
-               mime_done_cb *done, void *arg, struct mime_job **ret_job, struct reason *reterr_why)
-{
-    struct sync_list jobs = { 0 };
-    struct mime_job *job;
-    int err = mime->thread != NULL ? 0 : sync_thread_new(mime->loop, scan_all, mime, &mime->thread);
-
-    if (err < 0)
-        return reason_set(reterr_why, err, "no thread for MIME: %s", strerror(-err));
-    job = job_new(mime, body);
     if (job == NULL)
         return reason_set(reterr_why, -ENOMEM, "out of memory");
+    job->task.work = scan;
+    job->task.done = on_done;
+    job->task.drop = on_dropped;
+    job->task.body = *body;
+    job->limits = *limits;
     job->chunk_bytes = chunk_bytes;
     job->done = done;
     job->arg = arg;
-    *ret_job = job;
-    sync_list_add(&jobs, &job->job);
-    sync_thread_give(mime->thread, &jobs);
-    return 0;
+    err = body_work_start(work, &job->task, reterr_why);
+    if (err < 0)
+        free(job);
+    else
+        *ret_job = job;
+    return err;
 }
 
 void mime_cancel(struct mime_job **job)
 {
-    if (*job == NULL)
-        return;
-    atomic_store_explicit(&(*job)->is_cancelled, true, memory_order_relaxed);
+    struct body_task *task = *job != NULL ? &(*job)->task : NULL;
+
+    body_work_cancel(&task);
     *job = NULL;
-}
-
-void mime_free(struct mime **mime)
-{
-    struct mime *m = *mime;
-    struct sync_list left;
-
-    if (m == NULL)
-        return;
-    for (struct mime_job *job = m->jobs; job != NULL; job = job->next)
-        atomic_store_explicit(&job->is_cancelled, true, memory_order_relaxed);
-    if (m->thread != NULL)
-        sync_thread_stop(m->thread, &left);
-    while (m->jobs != NULL)
-        job_free(m->jobs);
-    sync_thread_free(&m->thread);
-    free(m);
-    *mime = NULL;
 }
