@@ -180,6 +180,13 @@ struct ipc_mail_noted {
     uint32_t reserved2;
 };
 
+/* An operator has deleted a group whose upload was begun: what the Vault has of it is of no use. */
+struct ipc_upload_discard {
+    struct ipc_place place;
+    uint32_t profile; /* the vault's */
+    uint32_t reserved;
+};
+
 /* ---- health of servers (SP23) ---- */
 
 enum ipc_server_word {
@@ -501,6 +508,7 @@ struct ipc_alert {
     X(MAIL_CANCEL, MASTER, WORKER, IPC_NO_FD, struct ipc_mail_cancel)             \
     X(MAIL_OUTCOME, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_outcome)           \
     X(MAIL_NOTED, WORKER, MASTER, IPC_NO_FD, struct ipc_mail_noted)               \
+    X(UPLOAD_DISCARD, MASTER, WORKER, IPC_NO_FD, struct ipc_upload_discard)       \
     X(SERVER_FAILED, WORKER, MASTER, IPC_NO_FD, struct ipc_server_failed)         \
     X(HEALTH_PROBE, MASTER, WORKER, IPC_NO_FD, struct ipc_health_probe)           \
     X(HEALTH_PROBED, WORKER, MASTER, IPC_NO_FD, struct ipc_health_probed)         \

@@ -408,6 +408,17 @@ static void on_watch(void *arg)
         loop_timer_set_ms(dispatch->watch, WATCH_MS);
 }
 
+void dispatch_discard(const struct dispatch *dispatch, const struct group *group)
+{
+    struct worker *worker = workers_least_loaded(dispatch->workers);
+    const struct ipc_upload_discard order = { .place = group->place,
+                                              .profile = group->lane->profile };
+
+    if (group->note_segment != 0 && queue_stage(dispatch->queue, group) == STAGE_UPLOAD &&
+        worker_is_running(worker))
+        channel_send(worker->channel, IPC_UPLOAD_DISCARD, &order);
+}
+
 void dispatch_recall(struct group *group)
 {
     group->is_recalled = true;

@@ -99,6 +99,9 @@ int dispatch_enable(struct dispatch *dispatch, uint32_t profile, const char *uri
  * read again before the group goes anywhere. `is_crash`: what it had may have killed it. */
 void dispatch_worker_lost(struct dispatch *dispatch, struct worker *worker, bool is_crash);
 
+/* It was deleted: if its upload was begun, a worker has the Vault forget it, as far as it can. */
+void dispatch_discard(const struct dispatch *dispatch, const struct group *group);
+
 /* Asks for a group that is out; on_recalled follows, exactly once. */
 void dispatch_recall(struct group *group);
 

@@ -42,6 +42,7 @@ struct queue_orders {
     struct loop *loop;
     struct queue *queue;
     struct cells *cells;
+    struct dispatch *dispatch;
     struct order_list list;
     unsigned count;
     bool is_stopped;
@@ -81,7 +82,8 @@ struct queue_orders *queue_orders_new(struct loop *loop, struct queue *queue, st
 
     if (orders == NULL)
         return NULL;
-    *orders = (struct queue_orders){ .loop = loop, .queue = queue, .cells = cells };
+    *orders =
+        (struct queue_orders){ .loop = loop, .queue = queue, .cells = cells, .dispatch = dispatch };
     TAILQ_INIT(&orders->list);
     dispatch_hooks(dispatch)->on_recalled = on_recalled;
     dispatch_hooks(dispatch)->recalled_arg = orders;
@@ -174,6 +176,8 @@ static void on_written(struct cell_item *items, size_t count, void *arg)
         if (items[i].err == 0) {
             bool was_done = items[i].cell.stage == CELL_DONE;
 
+            if (items[i].cell.stage == CELL_DELETED)
+                dispatch_discard(orders->dispatch, group);
             settle_by_cell(orders->queue, group, &items[i].cell);
             order->answer.done_count += was_done ? 0 : 1;
             if (was_done)

@@ -9,6 +9,7 @@
 #include "common/memfd.h"
 #include "worker/delivery.h"
 #include "worker/directory.h"
+#include "worker/discard.h"
 #include "worker/health_probe.h"
 #include "worker/ingress/ingress.h"
 #include "worker/probe.h"
@@ -153,6 +154,14 @@ static void on_cancel(void *owner, const void *payload, int fd)
 
     if (is_ready(worker, fd))
         delivery_cancel(worker->delivery, order->job);
+}
+
+static void on_upload_discard(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        discards_begin(worker->discards, payload);
 }
 
 static void on_lease(void *owner, const void *payload, int fd)
@@ -313,6 +322,7 @@ channel_handler *const worker_orders[IPC_KIND_COUNT] = {
     [IPC_CREDIT] = on_credit,
     [IPC_MAIL_DELIVER] = on_deliver,
     [IPC_MAIL_CANCEL] = on_cancel,
+    [IPC_UPLOAD_DISCARD] = on_upload_discard,
     [IPC_LEASE] = on_lease,
     [IPC_LEASE_UNWANTED] = on_unwanted,
     [IPC_RECLAIM] = on_reclaim,

@@ -18,6 +18,7 @@
 #include "worker/body_work.h"
 #include "worker/delivery.h"
 #include "worker/directory.h"
+#include "worker/discard.h"
 #include "worker/health_probe.h"
 #include "worker/http.h"
 #include "worker/ingress/ingress.h"
@@ -130,6 +131,7 @@ static int make_parts(struct worker *worker, struct reason *why)
                                                               .pool = worker->pool,
                                                               .http = worker->http,
                                                               .body_work = worker->body_work });
+    worker->discards = discards_new(worker->directory, worker->cache, worker->http);
     worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver,
                                 worker->pool, worker->keeper);
     worker->health =
@@ -137,8 +139,9 @@ static int make_parts(struct worker *worker, struct reason *why)
                           worker->resolver, worker->pool, worker->keeper);
     worker->query = query_new(worker->channel, worker->cache);
     worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);
-    if (worker->body_work == NULL || worker->delivery == NULL || worker->prober == NULL ||
-        worker->health == NULL || worker->query == NULL || worker->ingress == NULL)
+    if (worker->body_work == NULL || worker->delivery == NULL || worker->discards == NULL ||
+        worker->prober == NULL || worker->health == NULL || worker->query == NULL ||
+        worker->ingress == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
     return 0;
 }
@@ -299,6 +302,7 @@ static void free_parts(struct worker *worker)
 {
     ingress_free(&worker->ingress);
     delivery_free(&worker->delivery);
+    discards_free(&worker->discards);
     body_work_free(&worker->body_work); /* lets go of the messages in it */
     prober_free(&worker->prober);
     health_prober_free(&worker->health);

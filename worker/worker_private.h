@@ -27,6 +27,7 @@ struct worker {
     struct smtp_pool *pool;
     struct body_work *body_work;
     struct delivery *delivery;
+    struct discards *discards;
     struct ingress *ingress;
     struct prober *prober;
     struct health_prober *health;
