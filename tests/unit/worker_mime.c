@@ -84,6 +84,18 @@ Test(mime, SR05_inline_images_are_told_from_attached_ones)
     expect_part(5, MIME_INLINE_IMAGE, "image/jpeg", "image-2.jpg", "5");
 }
 
+Test(mime, SR05_what_is_related_to_a_message_is_not_to_those_within_it)
+{
+    scan("Content-Type: multipart/related; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n"
+         "Content-Type: multipart/mixed; boundary=i\n\n--i\n"
+         "Content-Type: image/png; name=x.png\nContent-ID: <1@x>\n\n1\n--i--\n--b\n"
+         "Content-Type: multipart/mixed; boundary=i\n\n--i\n"
+         "Content-Type: image/png; name=y.png\nContent-ID: <1@x>\n\n2\n--i--\n--b--\n");
+    expect_count(2);
+    expect_part(0, MIME_ATTACHMENT, "image/png", "x.png", "1");
+    expect_part(1, MIME_INLINE_IMAGE, "image/png", "y.png", "2");
+}
+
 Test(mime, VA01_signed_encrypted_and_tnef_parts_are_leaves_as_any)
 {
     scan("Content-Type: multipart/signed; boundary=b\n\n--b\n\ntext\n--b\n"

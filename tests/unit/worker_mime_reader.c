@@ -66,6 +66,9 @@ Test(mime_reader, VA01_uuencode)
     /* blanks at the end of a line are lost on the way */
     expect_decoded("x-uuencode", "text\r\nbegin 644 a b\r\n#04)#\r\n!00\r\n\r\n#04)#\r\nend\r\n",
                    "ABCAABC");
+    expect_decoded("x-uuencode", "begin 644 a\r\n\"0$\r\n", "@@");
+    /* nothing behind the end */
+    expect_decoded("x-uuencode", "begin 644 a\r\n#04)#\r\nend\r\n#04)#\r\n", "ABC");
     expect_decoded("x-uue", "begin 644 a\r\n#04)#", "ABC");
     expect_decoded("uuencode", "begin nothing\r\n", "begin nothing\r\n");
 }
@@ -91,15 +94,17 @@ static void fill(char *content, size_t bytes, unsigned seed)
     content[bytes] = '\0';
 }
 
+/* Every other piece is of one byte. */
 static char *read_in_pieces(const struct mime_part *part, size_t piece)
 {
     char *all = malloc((size_t)part->decoded_bytes + 1), *out = malloc(piece);
     struct mime_reader reader;
-    size_t used = 0, n;
+    size_t used = 0, wanted = piece, n;
 
     mime_reader_init(&reader, part, mime_body);
-    while ((n = mime_reader_read(&reader, out, piece)) > 0) {
-        cr_assert_leq(n, piece);
+    while ((n = mime_reader_read(&reader, out, wanted)) > 0) {
+        cr_assert_leq(n, wanted);
+        wanted = wanted == 1 ? piece : 1;
         cr_assert_leq(used + n, part->decoded_bytes);
         memcpy(all + used, out, n);
         used += n;
