@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "worker/delivery_private.h"
@@ -102,6 +103,7 @@ static bool plan(struct job *job)
             plan->files[plan->count++].part = &parts->parts[i];
     }
     plan->body = job->message->body;
+    plan->chunk_bytes = (uint64_t)job->delivery->conf->vault_chunk_size;
     recall(job, plan);
     return true;
 }
@@ -234,7 +236,7 @@ static int start(struct job *job, struct reason *reterr_why)
 }
 
 const struct visit_kind visit_upload = {
-    .chunk_bytes = VAULT_CHUNK_BYTES,
+    .has_checksums = true,
     .plan = plan,
     .on_hostile = on_hostile,
     .has_work = has_work,

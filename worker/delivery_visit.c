@@ -94,7 +94,8 @@ void job_take_apart(struct job *job)
     job->stage = JOB_PARTING;
     job->visit = calloc(1, sizeof(*job->visit));
     if (job->visit != NULL)
-        err = mime_start(job->delivery->body_work, &body, &limits, kind_of(job)->chunk_bytes,
+        err = mime_start(job->delivery->body_work, &body, &limits,
+                         kind_of(job)->has_checksums ? (uint64_t)conf->vault_chunk_size : 0,
                          on_parted, job, &job->visit->parting, &why);
     if (err < 0)
         job_settle_no_room(job, why.text);

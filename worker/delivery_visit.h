@@ -30,7 +30,7 @@ struct visit {
 
 /* What a stage is made of; a row for each (delivery_visit.c). */
 struct visit_kind {
-    uint64_t chunk_bytes; /* for checksums, 0: none */
+    bool has_checksums; /* of the chunks that it sends */
     /* From the parts, and from what was told before. False: no memory. */
     bool (*plan)(struct job *job);
     /* Of a message that could not be taken apart. */

@@ -34,6 +34,8 @@ mime {{
 {mime}}}
 quarantine {{
 {quarantine}}}
+vault {{
+{vault}}}
 log {{
     target = "{folder}/posternd.log"
     level = {level}
@@ -66,7 +68,7 @@ class Gateway:
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
                  segment_size="4M", smtp=None, spool=None, health=None, tls=None, pool=None,
-                 mime=None, quarantine=None, env=None):
+                 mime=None, quarantine=None, vault=None, env=None):
         """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the
         environment (peer.faults)."""
         self.scratch, self.folder = scratch, scratch.path("gateway")
@@ -77,7 +79,7 @@ class Gateway:
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
                          "smtp": smtp or {}, "spool": spool or {}, "health": health or {},
                          "tls": tls or {}, "pool": pool or {}, "mime": mime or {},
-                         "quarantine": quarantine or {}}
+                         "quarantine": quarantine or {}, "vault": vault or {}}
         self.conf = self.folder / "postern.conf"
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
@@ -95,7 +97,7 @@ class Gateway:
         self.settings.update(changes)
         lines = {k: "".join(f"    {key} = {_conf_value(v)}\n" for key, v in
                             self.settings[k].items())
-                 for k in ("smtp", "spool", "health", "tls", "pool", "mime", "quarantine")}
+                 for k in ("smtp", "spool", "health", "tls", "pool", "mime", "quarantine", "vault")}
         self.conf.write_text(CONF.format(**{**self.settings, **lines}, folder=self.folder,
                                          port=self.port))
 

@@ -85,7 +85,8 @@ static void begin_chunk(struct vault_upload *upload)
     const uint64_t left = file_at_hand(upload)->part->decoded_bytes - upload->sent;
 
     upload->chunk_start = upload->reader;
-    upload->chunk_bytes = upload->chunk_left = left < VAULT_CHUNK_BYTES ? left : VAULT_CHUNK_BYTES;
+    upload->chunk_bytes = upload->chunk_left =
+        left < upload->plan->chunk_bytes ? left : upload->plan->chunk_bytes;
 }
 
 static void begin_file(struct vault_upload *upload)

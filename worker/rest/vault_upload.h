@@ -28,10 +28,6 @@ struct vault_upload;
 #define VAULT_ID_SIZE  128
 #define VAULT_URL_SIZE 512
 
-/* Of each chunk but the last; a part has a checksum for each. Vault takes up to 100 MB; 5 MB is the
- * least where it keeps its files in S3. */
-#define VAULT_CHUNK_BYTES (10U << 20)
-
 struct vault_file {
     const struct mime_part *part; /* the owner's */
     char id[VAULT_ID_SIZE];       /* "": not begun */
@@ -43,6 +39,7 @@ struct vault_plan {
     const char *body; /* of the message, that the parts lie in */
     struct vault_file *files;
     size_t count;
+    uint64_t chunk_bytes;      /* of each but the last; a part has a checksum for each, or none */
     char group[VAULT_ID_SIZE]; /* "": not begun */
     bool is_closed;            /* and nothing is left to do */
     const char *expires;       /* "dd:hh:mm:ss", NULL: Vault's default */
