@@ -29,7 +29,7 @@ struct envelope_group {
 
 struct envelope {
     const char *sender; /* without <>; "" is the null sender */
-    const char *client; /* address of the peer that handed it in, as text */
+    const char *client; /* address of the peer that handed it in, as text; "": it was made here */
     const char *helo;   /* what it called itself */
     const char *envid;  /* RFC 3461, NULL if not given */
     struct envelope_group *groups;

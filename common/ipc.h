@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         9
+#define IPC_VERSION         10
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_PROBES_MAX      64 /* connection tests under way at a time */
@@ -82,6 +82,7 @@ enum ipc_queued_flag {
     IPC_QUEUED_FAILED = 1 << 2, /* final, kept and listed */
     IPC_QUEUED_LAST = 1 << 3,   /* the last group of its record */
     IPC_QUEUED_QUARANTINED = 1 << 4,
+    IPC_QUEUED_OWN = 1 << 5, /* nobody handed it in: it was made here (COMPOSE) */
 };
 
 struct ipc_mail_queued {
@@ -415,6 +416,20 @@ struct ipc_query_rows { /* fd: a JSON array as worker/query.h says */
     uint64_t token;
 };
 
+/* ---- mail of the appliance's own: alerts, reports, forwards ---- */
+
+struct ipc_compose { /* fd: a JSON object as worker/composition.h says */
+    uint64_t token;
+    struct ipc_place attached; /* of a stored group whose message goes with it, id 0: none */
+};
+
+struct ipc_composed { /* after its MAIL_QUEUED */
+    uint64_t token;
+    uint64_t id; /* of the message, 0: there is none */
+    int32_t err; /* 0 or a negative errno: nothing was stored */
+    uint32_t reserved;
+};
+
 /* ---- spool ---- */
 
 struct ipc_rescan {
@@ -534,6 +549,8 @@ struct ipc_alert {
     X(PROBE_DONE, WORKER, MASTER, IPC_NO_FD, struct ipc_probe_done)               \
     X(QUERY, MASTER, WORKER, IPC_WITH_FD, struct ipc_query)                       \
     X(QUERY_ROWS, WORKER, MASTER, IPC_WITH_FD, struct ipc_query_rows)             \
+    X(COMPOSE, MASTER, WORKER, IPC_WITH_FD, struct ipc_compose)                   \
+    X(COMPOSED, WORKER, MASTER, IPC_NO_FD, struct ipc_composed)                   \
     X(RESCAN, MASTER, WORKER, IPC_NO_FD, struct ipc_rescan)                       \
     X(RESCANNED, WORKER, MASTER, IPC_NO_FD, struct ipc_rescanned)                 \
     X(SEGMENT_SEALED, WORKER, MASTER, IPC_NO_FD, struct ipc_segment_sealed)       \

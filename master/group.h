@@ -50,6 +50,7 @@ struct group {
     bool is_deferred_by_servers; /* waiting: until they answer again; no server has judged it */
     bool is_recalled;            /* an order waits for it to come back */
     bool is_touched;       /* since it was reported: its cell may say more than another copy's */
+    bool is_own;           /* made here: alerts, reports, forwards */
     bool may_be_twice;     /* another copy of its record may lie somewhere */
     uint16_t moved_by;     /* checking: slot + 1 of the worker that is to move it, 0: none */
     uint8_t copy;          /* of the record, modulo 256 */

@@ -10,6 +10,7 @@
 #include "master/alerts.h"
 #include "master/budget.h"
 #include "master/compactor.h"
+#include "master/composer.h"
 #include "master/dispatch.h"
 #include "master/prober.h"
 #include "master/querier.h"
@@ -246,6 +247,15 @@ static void on_query_rows(void *owner, const void *payload, int fd)
     close(fd);
 }
 
+static void on_composed(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    (void)fd;
+    if (is_believed(worker))
+        composer_composed(worker->supervisor->parts.composer, worker, payload);
+}
+
 static void on_rescanned(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
@@ -358,18 +368,33 @@ static void on_alert(void *owner, const void *payload, int fd)
 }
 
 channel_handler *const inbox_handlers[IPC_KIND_COUNT] = {
-    [IPC_WORKER_READY] = on_ready,    [IPC_RUNNING] = on_running,
-    [IPC_MAIL_QUEUED] = on_queued,    [IPC_MAIL_OUTCOME] = on_outcome,
-    [IPC_MAIL_NOTED] = on_noted,      [IPC_SERVER_FAILED] = on_server_failed,
-    [IPC_HEALTH_PROBED] = on_probed,  [IPC_CONNECTIONS] = on_connections,
-    [IPC_LEASE_WANT] = on_lease_want, [IPC_LEASE_UNWANT] = on_lease_unwant,
-    [IPC_LEASE_BACK] = on_lease_back, [IPC_SERVER_ENDED] = on_server_ended,
-    [IPC_SLOT_WANT] = on_slot_want,   [IPC_SLOT_GIVEN] = on_slot_given,
-    [IPC_TOKEN_WANT] = on_token_want, [IPC_TOKEN_FETCHED] = on_token_fetched,
-    [IPC_PROBE_STEP] = on_probe_step, [IPC_PROBE_DONE] = on_probe_done,
-    [IPC_QUERY_ROWS] = on_query_rows, [IPC_RESCANNED] = on_rescanned,
-    [IPC_SEGMENT_SEALED] = on_sealed, [IPC_SEGMENT_RELEASED] = on_released,
-    [IPC_DRAINED] = on_drained,       [IPC_SEGMENT_FAILED] = on_failed,
-    [IPC_MAIL_MOVED] = on_moved,      [IPC_SEGMENT_COMPACTED] = on_compacted,
-    [IPC_HEARTBEAT] = on_heartbeat,   [IPC_ALERT] = on_alert,
+    [IPC_WORKER_READY] = on_ready,
+    [IPC_RUNNING] = on_running,
+    [IPC_MAIL_QUEUED] = on_queued,
+    [IPC_MAIL_OUTCOME] = on_outcome,
+    [IPC_MAIL_NOTED] = on_noted,
+    [IPC_SERVER_FAILED] = on_server_failed,
+    [IPC_HEALTH_PROBED] = on_probed,
+    [IPC_CONNECTIONS] = on_connections,
+    [IPC_LEASE_WANT] = on_lease_want,
+    [IPC_LEASE_UNWANT] = on_lease_unwant,
+    [IPC_LEASE_BACK] = on_lease_back,
+    [IPC_SERVER_ENDED] = on_server_ended,
+    [IPC_SLOT_WANT] = on_slot_want,
+    [IPC_SLOT_GIVEN] = on_slot_given,
+    [IPC_TOKEN_WANT] = on_token_want,
+    [IPC_TOKEN_FETCHED] = on_token_fetched,
+    [IPC_PROBE_STEP] = on_probe_step,
+    [IPC_PROBE_DONE] = on_probe_done,
+    [IPC_QUERY_ROWS] = on_query_rows,
+    [IPC_RESCANNED] = on_rescanned,
+    [IPC_COMPOSED] = on_composed,
+    [IPC_SEGMENT_SEALED] = on_sealed,
+    [IPC_SEGMENT_RELEASED] = on_released,
+    [IPC_DRAINED] = on_drained,
+    [IPC_SEGMENT_FAILED] = on_failed,
+    [IPC_MAIL_MOVED] = on_moved,
+    [IPC_SEGMENT_COMPACTED] = on_compacted,
+    [IPC_HEARTBEAT] = on_heartbeat,
+    [IPC_ALERT] = on_alert,
 };

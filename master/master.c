@@ -17,6 +17,7 @@
 #include "master/budget.h"
 #include "master/cells.h"
 #include "master/compactor.h"
+#include "master/composer.h"
 #include "master/cursor_file.h"
 #include "master/dispatch.h"
 #include "master/health.h"
@@ -127,8 +128,10 @@ static int make_memory_parts(struct master *master, struct reason *why)
         master->retention = retention_new(master->loop, master->queue, master->orders);
     master->prober = prober_new(master->loop, &master->workers);
     master->querier = querier_new(master->loop, &master->workers);
+    master->composer = composer_new(master->loop, &master->workers);
     if (master->cursors == NULL || master->orders == NULL || master->prober == NULL ||
-        master->querier == NULL || master->compactor == NULL || master->retention == NULL)
+        master->querier == NULL || master->composer == NULL || master->compactor == NULL ||
+        master->retention == NULL)
         return reason_set(why, -ENOMEM, "no memory");
     master_set_health(master, master->conf);
     retention_set(master->retention, master->conf->quarantine_retention);
@@ -202,6 +205,7 @@ static int make_supervisor(struct master *master, struct reason *why)
                                        .compactor = master->compactor,
                                        .prober = master->prober,
                                        .querier = master->querier,
+                                       .composer = master->composer,
                                        .pusher = master->pusher,
                                        .tokens = master->tokens,
                                        .listeners = master->listeners,
@@ -274,6 +278,7 @@ static void answer_what_is_open(struct master *master)
         control_stop(master->control);
     prober_free(&master->prober);
     querier_free(&master->querier);
+    composer_free(&master->composer);
     if (master->orders != NULL)
         queue_orders_stop(master->orders);
     if (master->queue != NULL)

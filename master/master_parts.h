@@ -33,6 +33,7 @@ struct master {
     struct retention *retention;
     struct prober *prober;
     struct querier *querier;
+    struct composer *composer;
     struct pusher *pusher;
     struct tokens *tokens;
     struct listeners *listeners;

@@ -92,7 +92,7 @@ static void settle_new(struct queue *queue, struct group *group, unsigned flags)
     else if (group->attempts > 0)
         queue_set_waiting(queue, group, group->next_attempt_s);
     else
-        queue_set_ready(queue, group, false);
+        queue_set_ready(queue, group, group->is_own); /* MQ0A: behind no others' mail */
 }
 
 int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
@@ -132,6 +132,7 @@ int queue_add(struct queue *queue, const struct ipc_mail_queued *queued)
     queue->total++;
     queue_lanes_count_rule(&queue->lanes, group->rule, 1);
     group->copy = (uint8_t)queued->copy;
+    group->is_own = (queued->flags & IPC_QUEUED_OWN) != 0;
     group->may_be_twice = (queued->flags & IPC_QUEUED_RECOVERED) != 0;
     group->record_bytes = queued->record_bytes;
     pin_record(queue, group);

@@ -52,6 +52,7 @@ struct queue_view {
     uint32_t next_attempt_s;
     uint16_t attempts;
     uint8_t crashes;
+    bool is_own; /* the appliance made it itself */
     enum queue_state state;
     int worker;             /* slot of the worker that delivers it, -1: none */
     uint32_t stage_profile; /* that it goes through now: a core's, a vault's, or `profile` */

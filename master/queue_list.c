@@ -41,6 +41,7 @@ void queue_view_of(const struct group *group, struct queue_view *ret_view)
         .next_attempt_s = group->next_attempt_s,
         .attempts = group->attempts,
         .crashes = group->crashes,
+        .is_own = group->is_own,
         .state = (enum queue_state)group->state,
         .worker = group->state == QUEUE_OUT ? group->worker : -1,
     };

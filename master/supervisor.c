@@ -16,6 +16,7 @@
 #include "common/memfd.h"
 #include "common/oom.h"
 #include "master/compactor.h"
+#include "master/composer.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
 #include "master/prober.h"
@@ -389,6 +390,7 @@ static void bury(struct worker *worker, int status)
     compactor_worker_gone(s->parts.compactor, worker);
     prober_worker_gone(s->parts.prober, worker);
     querier_worker_gone(s->parts.querier, worker);
+    composer_worker_gone(s->parts.composer, worker);
     tokens_worker_gone(s->parts.tokens, worker);
     scans_worker_gone(s->scans, worker);
     plan_successor(worker, lived_ms);

@@ -22,6 +22,7 @@
 
 struct alerts;
 struct compactor;
+struct composer;
 struct dispatch;
 struct listeners;
 struct loop;
@@ -43,6 +44,7 @@ struct supervisor_parts {
     struct compactor *compactor;
     struct prober *prober;
     struct querier *querier;
+    struct composer *composer;
     struct pusher *pusher;
     struct tokens *tokens;
     struct listeners *listeners;

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/memfd.h"
+#include "worker/composer.h"
 #include "worker/delivery.h"
 #include "worker/directory.h"
 #include "worker/discard.h"
@@ -255,6 +256,14 @@ static void on_query(void *owner, const void *payload, int fd)
         query_answer(worker->query, payload, fd);
 }
 
+static void on_compose(void *owner, const void *payload, int fd)
+{
+    struct worker *worker = owner;
+
+    if (is_ready(worker, fd))
+        composer_order(worker->composer, payload, fd);
+}
+
 /* ---- spool ---- */
 
 static void on_rescan(void *owner, const void *payload, int fd)
@@ -334,6 +343,7 @@ channel_handler *const worker_orders[IPC_KIND_COUNT] = {
     [IPC_PROBE] = on_probe,
     [IPC_HEALTH_PROBE] = on_health_probe,
     [IPC_QUERY] = on_query,
+    [IPC_COMPOSE] = on_compose,
     [IPC_RESCAN] = on_rescan,
     [IPC_SEGMENT_GONE] = on_segment_gone,
     [IPC_SEGMENT_REUSE] = on_segment_reuse,

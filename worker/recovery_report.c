@@ -104,8 +104,9 @@ static uint32_t count_live(const struct recovery *recovery, const struct spool_r
 }
 
 static int add_group(struct recovery *recovery, const struct spool_record *record,
-                     const struct envelope_group *group, uint32_t index, uint32_t share)
+                     const struct envelope *envelope, uint32_t index, uint32_t share)
 {
+    const struct envelope_group *group = &envelope->groups[index];
     struct recovery_chunk *chunk = recovery_open_chunk(recovery);
     struct ipc_mail_queued *queued;
     struct cell cell;
@@ -132,6 +133,8 @@ static int add_group(struct recovery *recovery, const struct spool_record *recor
     fill_queued(queued, &cell);
     if (index + 1 == record->group_count)
         queued->flags |= IPC_QUEUED_LAST;
+    if (envelope->client[0] == '\0')
+        queued->flags |= IPC_QUEUED_OWN;
     recovery->result.groups++;
     if (chunk->count == RECOVERY_CHUNK)
         recovery_post_chunk(recovery);
@@ -172,7 +175,7 @@ int recovery_add_record(struct recovery *recovery, const struct spool_record *re
     }
     recovery_know_id(recovery, record->id);
     for (uint32_t i = 0; err == 0 && i < record->group_count; i++)
-        err = add_group(recovery, record, &envelope->groups[i], i, share);
+        err = add_group(recovery, record, envelope, i, share);
     free(envelope);
     return err;
 }

@@ -55,6 +55,7 @@ int spool_item_new_message(uint64_t id, int64_t received_ms, const struct envelo
     if (item == NULL)
         return -ENOMEM;
     item->id = id;
+    item->is_own = envelope->client[0] == '\0';
     item->received_s = clock_to_epoch_s(received_ms);
     memcpy(item->groups, envelope->groups, envelope->group_count * sizeof(*envelope->groups));
     memcpy(item->head, &record, sizeof(record));

@@ -29,6 +29,7 @@ struct spool_item {
     struct cell
         *states; /* malloc'd, of a copy: its cells are written before it is; NULL: of none */
     bool is_note;
+    bool is_own; /* made here, not handed in */
     uint64_t id;
 
     /* What became of it. */

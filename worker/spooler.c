@@ -68,13 +68,31 @@ static size_t memory_share(size_t bytes)
     return bytes < SPOOLER_SMALL_BYTES ? bytes : SPOOLER_SMALL_BYTES;
 }
 
-int spooler_reserve(struct spooler *spooler, size_t bytes)
-{
-    const uint64_t room = atomic_load_explicit(
-        bytes > SPOOLER_SMALL_BYTES ? &spooler->disk.own_room : &spooler->disk.shared_room,
-        memory_order_relaxed);
+/* What small messages may use beyond the limits of others. */
+struct extra {
+    size_t memory;
+    uint64_t disk;
+};
 
-    if (spooler->memory_used + memory_share(bytes) > spooler->memory_limit)
+static uint64_t room_for(const struct spooler *spooler, size_t bytes, uint64_t extra)
+{
+    const struct spool_disk *disk = &spooler->disk;
+    uint64_t room, shared;
+
+    if (bytes > SPOOLER_SMALL_BYTES)
+        return atomic_load_explicit(&disk->own_room, memory_order_relaxed);
+    shared = atomic_load_explicit(&disk->shared_room, memory_order_relaxed);
+    if (extra == 0)
+        return shared;
+    room = atomic_load_explicit(&disk->room, memory_order_relaxed);
+    return shared + extra < room ? shared + extra : room;
+}
+
+static int reserve(struct spooler *spooler, size_t bytes, const struct extra *extra)
+{
+    const uint64_t room = room_for(spooler, bytes, extra->disk);
+
+    if (spooler->memory_used + memory_share(bytes) > spooler->memory_limit + extra->memory)
         return -ENOMEM;
     if (atomic_load_explicit(&spooler->disk.is_stopped, memory_order_relaxed) ||
         spooler->disk_reserved + bytes + RESERVE_OVERHEAD > room)
@@ -84,6 +102,22 @@ int spooler_reserve(struct spooler *spooler, size_t bytes)
     spooler->memory_used += memory_share(bytes);
     spooler->disk_reserved += bytes + RESERVE_OVERHEAD;
     return 0;
+}
+
+int spooler_reserve(struct spooler *spooler, size_t bytes)
+{
+    static const struct extra none;
+
+    return reserve(spooler, bytes, &none);
+}
+
+int spooler_reserve_own(struct spooler *spooler, size_t bytes)
+{
+    const bool is_small = bytes <= SPOOLER_SMALL_BYTES;
+    const struct extra extra = { .memory = is_small ? SPOOLER_OWN_MEMORY : 0,
+                                 .disk = is_small ? spooler->disk.segment_bytes / 8 : 0 };
+
+    return reserve(spooler, bytes, &extra);
 }
 
 void spooler_unreserve(struct spooler *spooler, size_t bytes)
@@ -120,6 +154,8 @@ static void send_queued(struct spooler *spooler, const struct spool_item *item)
         queued.rule = item->groups[i].rule;
         queued.recipients = item->groups[i].count;
         queued.flags = i + 1 == item->cells ? IPC_QUEUED_LAST : 0;
+        if (item->is_own)
+            queued.flags |= IPC_QUEUED_OWN;
         channel_send(spooler->channel, IPC_MAIL_QUEUED, &queued);
     }
     spooler->credit_used += item->cells;

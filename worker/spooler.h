@@ -61,6 +61,12 @@ void spooler_rescan(struct spooler *spooler, unsigned slot);
 int spooler_reserve(struct spooler *spooler, size_t bytes);
 void spooler_unreserve(struct spooler *spooler, size_t bytes);
 
+/* The same for mail of the appliance's own. Up to SPOOLER_SMALL_BYTES it has some room that mail
+ * from outside leaves alone (MQ0A): SPOOLER_OWN_MEMORY, and on the disk an eighth of a segment out
+ * of what is kept free for emptying others. */
+#define SPOOLER_OWN_MEMORY (2U << 20)
+int spooler_reserve_own(struct spooler *spooler, size_t bytes);
+
 /* The id of a message that will be handed in: its Received line, already part of the body, names
  * it. An id that is not used is lost, which does no harm. */
 uint64_t spooler_next_id(struct spooler *spooler);

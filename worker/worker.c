@@ -16,6 +16,7 @@
 #include "common/loop.h"
 #include "common/memfd.h"
 #include "worker/body_work.h"
+#include "worker/composer.h"
 #include "worker/delivery.h"
 #include "worker/directory.h"
 #include "worker/discard.h"
@@ -138,10 +139,11 @@ static int make_parts(struct worker *worker, struct reason *why)
         health_prober_new(worker->loop, worker->channel, worker->conf, worker->directory,
                           worker->resolver, worker->pool, worker->keeper);
     worker->query = query_new(worker->channel, worker->cache);
+    worker->composer = composer_new(worker->channel, worker->conf, worker->cache, worker->spooler);
     worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);
     if (worker->body_work == NULL || worker->delivery == NULL || worker->discards == NULL ||
         worker->prober == NULL || worker->health == NULL || worker->query == NULL ||
-        worker->ingress == NULL)
+        worker->composer == NULL || worker->ingress == NULL)
         return reason_set(why, -ENOMEM, "out of memory");
     return 0;
 }
@@ -307,6 +309,7 @@ static void free_parts(struct worker *worker)
     prober_free(&worker->prober);
     health_prober_free(&worker->health);
     query_free(&worker->query);
+    composer_free(&worker->composer);
     directory_free(&worker->directory); /* retires its versions, of which the pool hears */
     smtp_pool_free(&worker->pool);
     tokens_free(&worker->tokens);

@@ -32,6 +32,7 @@ struct worker {
     struct prober *prober;
     struct health_prober *health;
     struct query *query;
+    struct composer *composer;
     struct loop_timer *heartbeat, *last_wait;
     unsigned slot;
     bool is_draining, is_ingress_empty, is_delivery_empty;

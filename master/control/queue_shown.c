@@ -20,12 +20,12 @@ static json_t *profile_shown(const struct control *control, uint32_t id)
     return profile ? json_string(profile->name) : json_null();
 }
 
-static json_t *rule_shown(const struct control *control, uint32_t id)
+static json_t *rule_shown(const struct control *control, const struct queue_view *view)
 {
-    const struct rule *rule = registry_rule(control->registry, id);
+    const struct rule *rule = registry_rule(control->registry, view->rule);
 
-    if (id == 0)
-        return json_string("postmaster");
+    if (view->rule == 0)
+        return json_string(view->is_own ? "own" : "postmaster");
     return rule ? json_string(rule->name) : json_null();
 }
 
@@ -63,7 +63,7 @@ json_t *queue_shown(const struct control *control, const struct queue_view *view
     }
     json_object_set_new(row, "group", json_integer(view->place.group));
     json_object_set_new(row, "state", json_string(queue_state_name(view->state)));
-    json_object_set_new(row, "rule", rule_shown(control, view->rule));
+    json_object_set_new(row, "rule", rule_shown(control, view));
     json_object_set_new(row, "profile", profile_shown(control, view->profile));
     json_object_set_new(row, "stage", json_string(stage_name(stage_of(control, view))));
     json_object_set_new(row, "open_recipients", json_integer(view->recipients));

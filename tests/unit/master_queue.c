@@ -125,6 +125,23 @@ Test(queue, MQ0A_what_found_no_room_goes_before_what_is_new)
     ASSERT_ORDER(1, 2, 3);
 }
 
+Test(queue, MQ0A_mail_of_the_appliances_own_goes_before_what_waits)
+{
+    struct ipc_mail_queued own = mail(20, 0, 1);
+    const uint64_t order[] = { 20, 21, 7, 8 };
+
+    own.rule = 0;
+    own.flags = IPC_QUEUED_OWN;
+    add(7, 0, 1);
+    add(8, 0, 1);
+    cr_assert_eq(queue_add(queue, &own), 0);
+    own.place.id = 21;
+    cr_assert_eq(queue_add(queue, &own), 0);
+    assert_order(order, 4);
+    cr_assert(queue_group(queue, 20, 0)->is_own);
+    cr_assert(!queue_group(queue, 7, 0)->is_own);
+}
+
 Test(queue, a_second_report_of_a_known_group_is_harmless)
 {
     struct ipc_mail_queued again = mail(7, 0, 2);

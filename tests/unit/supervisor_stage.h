@@ -25,6 +25,7 @@
 #include "common/profile.h"
 #include "master/cells.h"
 #include "master/compactor.h"
+#include "master/composer.h"
 #include "master/dispatch.h"
 #include "master/group.h"
 #include "master/listeners.h"
@@ -413,6 +414,7 @@ static inline void start_program(const char *program, unsigned count, const char
     parts.dispatch = dispatch_new(loop, parts.queue, &workers, NULL);
     parts.prober = prober_new(loop, &workers);
     parts.querier = querier_new(loop, &workers);
+    parts.composer = composer_new(loop, &workers);
     parts.tokens = tokens_new(loop, &workers);
     cr_assert_eq(listeners_new(conf, &parts.listeners, &why), 0, "%s", why.text);
     cr_assert_eq(supervisor_new(loop, conf, program, STDERR_FILENO, &parts, &supervisor, &why), 0);
@@ -457,6 +459,7 @@ static inline void tear_down(void)
     listeners_free(&parts.listeners);
     prober_free(&parts.prober);
     querier_free(&parts.querier);
+    composer_free(&parts.composer);
     tokens_free(&parts.tokens);
     dispatch_free(&parts.dispatch);
     queue_free(&parts.queue);
