@@ -198,7 +198,7 @@ Test(mime, VA01_an_encoded_message_is_one_attachment_decoded)
 {
     scan(MIXED "--b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
                "U3ViamVjdDogeA==\n--b\nContent-Type: message/rfc822\n"
-               "Content-Transfer-Encoding: quoted-printable\n\nSubject=3A y\n--b--\n");
+               "Content-Transfer-Encoding: quoted-printable\n\nSubject: =79\n--b--\n");
     expect_count(2);
     expect_part(0, MIME_ATTACHMENT, "message/rfc822", "attachment-1.eml", "Subject: x");
     expect_part(1, MIME_ATTACHMENT, "message/rfc822", "attachment-2.eml", "Subject: y");
@@ -209,4 +209,8 @@ Test(mime, VA01_a_message_that_only_says_that_it_is_encoded_is_descended_into)
     scan("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" INNER);
     expect_count(1);
     expect_text(0, "in");
+    scan("Content-Type: message/rfc822; name=m\nContent-Transfer-Encoding: base64\n\nA: b\n\nin");
+    expect_count(2);
+    expect_part(0, MIME_MESSAGE, "message/rfc822", "m", "A: b\r\n\r\nin");
+    expect_text(1, "in");
 }

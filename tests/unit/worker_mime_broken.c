@@ -92,6 +92,15 @@ Test(mime_broken, VA01_boundaries_that_begin_alike_are_told_apart)
     expect_text(2, "three\r\n--bbb\r\n--b-\r\n --b");
 }
 
+Test(mime_broken, VA01_a_boundary_that_has_been_closed_is_none_any_more)
+{
+    scan(MIXED "--b\nContent-Type: multipart/mixed; boundary=i\n\n--i\n\none\n--i--\n--i\n\nlost\n"
+               "--b\n\n--i\n--b--\n--b\n\nlost\n");
+    expect_count(2);
+    expect_text(0, "one");
+    expect_text(1, "--i");
+}
+
 Test(mime_broken, VA01_blanks_behind_a_boundary_are_allowed)
 {
     scan("Content-Type: multipart/mixed; boundary=\"b \"\n\n--b \t\n\none\n--b-- \n\nnot seen\n");

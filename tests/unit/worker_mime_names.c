@@ -194,8 +194,10 @@ Test(mime_names, VA01_long_names_are_cut_between_characters_and_keep_their_exten
 
 Test(mime_names, VA01_bytes_that_are_not_utf_8_are_read_as_windows_1252)
 {
-    expect_safe("\xed\xa0\x80", "í\xc2\xa0€");          /* half a surrogate pair */
-    expect_safe("\xc0\xaf", "À¯");                      /* a "/" in too many bytes */
+    expect_safe("\xed\xa0\x80", "í\xc2\xa0€"); /* half a surrogate pair */
+    expect_safe("\xc0\xaf", "À¯");             /* a "/" in too many bytes */
+    expect_safe("\xe0\x80\xaf", "à€¯");
+    expect_safe("\xf0\x80\x80\xaf", "ð€€¯");
     expect_safe("\xf4\x90\x80\x80", "ô\xef\xbf\xbd€€"); /* behind U+10FFFF; 0x90 is none */
     expect_safe("a\xc3", "aÃ");
     expect_safe("", NULL);

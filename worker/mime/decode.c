@@ -212,7 +212,8 @@ static size_t decode_uu_group(struct mime_reader *reader, unsigned char *out)
     return put_group(out, bits, bytes);
 }
 
-/* The length of a line, which is its first character. A line that has none is passed over. */
+/* The length of a line, which is its first character. A line that has none is passed over,
+ * "begin" as well. */
 static void begin_uu_line(struct mime_reader *reader)
 {
     const char *line = reader->at, *end = reader->end;

@@ -3,15 +3,12 @@
 #include <string.h>
 
 #include "worker/mime/decode.h"
-#include "worker/mime/frames.h"
 
 void mime_reader_init(struct mime_reader *reader, const struct mime_part *part, const char *body)
 {
     *reader = (struct mime_reader){ .at = body + part->offset,
                                     .end = body + part->offset + part->bytes,
                                     .encoding = part->encoding };
-    if (part->encoding == MIME_UUENCODE) /* behind its line "begin" */
-        reader->at = mime_next_line(reader->at, reader->end);
 }
 
 static size_t read_identity(struct mime_reader *reader, unsigned char *out, size_t max)
