@@ -13,11 +13,11 @@
 
 #define ANSWER_MAX (1U << 20) /* bytes: results list every engine of a scanner */
 #define LINES_MAX  16
-#define WORDS_MAX  200 /* of a server's own, shown to people */
 
 struct rest_client {
     struct http *http;
-    struct worker_profile *profile; /* held */
+    struct worker_profile *held; /* NULL: the profile is borrowed */
+    const struct profile *profile;
     const struct server_uri *server;
     struct http_session *session;
     struct http_job *job;
@@ -25,19 +25,29 @@ struct rest_client {
     void *arg;
 };
 
-struct rest_client *rest_client_new(struct http *http, struct worker_profile *profile,
-                                    unsigned server)
+struct rest_client *rest_client_borrow(struct http *http, const struct profile *profile,
+                                       unsigned server)
 {
     struct rest_client *client = calloc(1, sizeof(*client));
 
     if (client == NULL)
         return NULL;
     client->http = http;
-    client->profile = directory_share(profile);
-    client->server = &profile->profile->servers[server];
+    client->profile = profile;
+    client->server = &profile->servers[server];
     client->session = http_session_new(http);
     if (client->session == NULL)
         rest_client_free(&client);
+    return client;
+}
+
+struct rest_client *rest_client_new(struct http *http, struct worker_profile *profile,
+                                    unsigned server)
+{
+    struct rest_client *client = rest_client_borrow(http, profile->profile, server);
+
+    if (client != NULL)
+        client->held = directory_share(profile);
     return client;
 }
 
@@ -50,13 +60,14 @@ void rest_client_free(struct rest_client **client)
         return;
     http_cancel(&c->job);
     http_session_free(&c->session);
-    directory_release(c->profile);
+    if (c->held != NULL)
+        directory_release(c->held);
     free(c);
 }
 
 int64_t rest_client_stall_ms(const struct rest_client *client)
 {
-    return (int64_t)client->profile->profile->timeouts.transfer_s * 1000;
+    return (int64_t)client->profile->timeouts.transfer_s * 1000;
 }
 
 /* ---- answers ---- */
@@ -73,76 +84,24 @@ bool rest_member(const json_t *object, const char *name, char *out, size_t size)
     return bytes > 0 && (size_t)bytes < size;
 }
 
-/* What a server says is wrong: {"err"}, {"message"}, {"error"}, or a list of such. NULL: nothing
- * that is known. */
-static const char *complaint_of(const json_t *body)
-{
-    static const char *const names[] = { "err", "message", "error", "ui_message_key" };
-
-    if (json_is_array(body))
-        body = json_array_get(body, 0);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *text = json_string_value(json_object_get(body, names[i]));
-
-        if (text != NULL && text[0] != '\0')
-            return text;
-    }
-    return NULL;
-}
-
-/* Fit for a line of the log; a server that repeats our key is not quoted. */
-static const char *words_of(const struct rest_client *client, const json_t *body,
-                            char out[WORDS_MAX + 3])
-{
-    const char *key = client->profile->profile->secrets[SECRET_API_KEY];
-    const char *text = complaint_of(body);
-    size_t bytes = 2;
-
-    out[0] = '\0';
-    if (text == NULL || (key != NULL && strstr(text, key) != NULL))
-        return out;
-    memcpy(out, ": ", 2);
-    for (; *text != '\0' && bytes < WORDS_MAX + 2; text++)
-        out[bytes++] = (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text;
-    out[bytes] = '\0';
-    return out;
-}
-
-static enum rest_word word_of(const struct http_answer *answer)
-{
-    if (answer->event == HTTP_SHORT)
-        return REST_SHORT;
-    if (answer->event != HTTP_ANSWERED)
-        return REST_FAILED;
-    if (answer->status / 100 == 2)
-        return REST_OK;
-    if (answer->status == 401 || answer->status == 403)
-        return REST_REFUSED;
-    if (answer->status == 408 || answer->status == 429 || answer->status == 503)
-        return REST_BUSY;
-    return answer->status / 100 == 4 ? REST_NO : REST_FAILED;
-}
-
 static void on_answer(const struct http_answer *answer, void *arg)
 {
     struct rest_client *client = arg;
-    char words[WORDS_MAX + 3];
     struct reason why = { "" };
     AUTO(json) json_t *body = NULL;
     struct rest_answer told = {
-        .word = word_of(answer),
+        .word = rest_judge(answer),
         .status = answer->status,
         .why = why.text,
+        .http = answer,
     };
 
     client->job = NULL;
     if (answer->event == HTTP_ANSWERED)
         body = json_loadb(answer->body, answer->body_bytes, JSON_DECODE_ANY, NULL);
     told.body = body;
-    if (answer->event != HTTP_ANSWERED)
-        reason_format(&why, "%s", answer->why);
-    else if (told.word != REST_OK)
-        reason_format(&why, "it answered %ld%s", answer->status, words_of(client, body, words));
+    if (told.word != REST_OK)
+        rest_say(answer, body, client->profile->secrets[SECRET_API_KEY], &why);
     client->done(&told, client->arg); /* last: it may free the client */
 }
 
@@ -222,7 +181,7 @@ static int64_t least(int64_t a, int64_t b)
 static int start(struct rest_client *client, const struct rest_call *call,
                  const struct lines *lines, struct reason *reterr_why)
 {
-    const struct profile *profile = client->profile->profile;
+    const struct profile *profile = client->profile;
     const int64_t stall_ms = least(rest_client_stall_ms(client), HTTP_TOTAL_MAX_MS);
     char url[SERVER_URI_MAX + 512];
     const struct http_request request = {
@@ -254,7 +213,7 @@ int rest_call(struct rest_client *client, const struct rest_call *call, rest_don
 
     client->done = done;
     client->arg = arg;
-    add_key(&lines, client->profile->profile);
+    add_key(&lines, client->profile);
     for (const struct rest_header *h = call->headers; h != NULL && h->name != NULL; h++)
         add_header(&lines, h);
     if (lines.is_short)

@@ -13,26 +13,21 @@
 #include <jansson.h>
 
 #include "common/reason.h"
+#include "worker/rest/judge.h"
 
 struct http;
+struct http_answer;
 struct http_source;
+struct profile;
 struct rest_client;
 struct worker_profile;
-
-enum rest_word {
-    REST_OK,      /* 2xx */
-    REST_REFUSED, /* 401, 403: our key, or what it may do */
-    REST_NO,      /* other 4xx: about what was asked */
-    REST_BUSY,    /* 408, 429, 503: another server may have room */
-    REST_FAILED,  /* other statuses, no answer, no HTTP */
-    REST_SHORT,   /* our own trouble */
-};
 
 struct rest_answer { /* borrowed */
     enum rest_word word;
     long status;        /* 0: none came */
     const json_t *body; /* NULL: none that is JSON */
     const char *why;    /* for people, "" if REST_OK */
+    const struct http_answer *http;
 };
 
 struct rest_header {
@@ -53,6 +48,9 @@ typedef void rest_done_cb(const struct rest_answer *answer, void *arg);
 /* Holds the profile. NULL: no memory. */
 struct rest_client *rest_client_new(struct http *http, struct worker_profile *profile,
                                     unsigned server);
+/* The same for a profile that is in no directory, and is borrowed. */
+struct rest_client *rest_client_borrow(struct http *http, const struct profile *profile,
+                                       unsigned server);
 /* Also from inside `done`, and with a call under way, whose `done` does not run. NULL inside is
  * allowed. */
 void rest_client_free(struct rest_client **client);
