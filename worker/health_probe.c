@@ -11,13 +11,15 @@
 #include "common/shortage.h"
 #include "worker/directory.h"
 #include "worker/resolver.h"
+#include "worker/rest/ask.h"
 #include "worker/smtp/connection.h"
 #include "worker/smtp/pool.h"
 
 #define LOGIN_REFUSED     535
 #define FAREWELL_GRACE_MS 500
 
-/* Resolving, then opening, then answered; it stays for the farewell of what was opened. */
+/* Resolving, then opening, then answered; it stays for the farewell of what was opened. A Core or
+ * Vault has a question instead. */
 struct health_probe {
     TAILQ_ENTRY(health_probe) link;
     struct health_prober *prober;
@@ -26,6 +28,7 @@ struct health_probe {
     struct resolver_query *query;
     struct resolver_answer *answer;
     struct smtp_connection *connection;
+    struct rest_question *question;
     struct loop_timer *limit; /* the end of its time; and its own, outside of all callbacks */
     bool is_answered;
 };
@@ -38,6 +41,7 @@ struct health_prober {
     struct resolver *resolver;
     struct smtp_pool *pool;
     const struct tls_keeper *keeper;
+    struct http *http;
     TAILQ_HEAD(, health_probe) probes;
 };
 
@@ -66,6 +70,7 @@ static void probe_free(struct health_probe *probe)
     TAILQ_REMOVE(&probe->prober->probes, probe, link);
     resolver_cancel(&probe->query);
     smtp_connection_free(&probe->connection);
+    rest_cancel(&probe->question);
     return_lease(probe->prober, &probe->order);
     resolver_answer_release(probe->answer);
     directory_release(probe->profile);
@@ -175,6 +180,32 @@ static void on_resolved(struct resolver_answer *found, const char *why, void *ar
     open_connection(probe);
 }
 
+/* ---- a Core or Vault ---- */
+
+/* Its connection is closed by now, and the lease goes back. */
+static void on_found(const struct rest_found *found, void *arg)
+{
+    static const enum ipc_server_word words[] = {
+        [REST_OK] = IPC_WORD_ANSWERS,    [REST_REFUSED] = IPC_WORD_REFUSES_LOGIN,
+        [REST_NO] = IPC_WORD_FAILED,     [REST_BUSY] = IPC_WORD_FAILED,
+        [REST_FAILED] = IPC_WORD_FAILED, [REST_SHORT] = IPC_WORD_UNDECIDED,
+    };
+    struct health_probe *probe = arg;
+
+    probe->question = NULL;
+    answer(probe, words[found->word], found->word == REST_OK ? "" : found->text);
+}
+
+static void ask(struct health_probe *probe)
+{
+    struct reason why = { "" };
+    int err = rest_ask(probe->prober->http, probe->profile->profile, probe->order.server, on_found,
+                       probe, &probe->question, &why);
+
+    if (err < 0)
+        answer(probe, is_shortage(err) ? IPC_WORD_UNDECIDED : IPC_WORD_FAILED, why.text);
+}
+
 /* ---- the beginning ---- */
 
 static void look_up(struct health_probe *probe)
@@ -216,13 +247,16 @@ void health_prober_ask(struct health_prober *prober, const struct ipc_health_pro
     };
     TAILQ_INSERT_TAIL(&prober->probes, probe, link);
     loop_timer_set_ms(limit, IPC_HEALTH_PROBE_MS);
-    look_up(probe);
+    if (profile->profile->type == PROFILE_SMTP)
+        look_up(probe);
+    else
+        ask(probe);
 }
 
 struct health_prober *health_prober_new(struct loop *loop, struct channel *channel,
                                         const struct conf *conf, struct directory *directory,
                                         struct resolver *resolver, struct smtp_pool *pool,
-                                        const struct tls_keeper *keeper)
+                                        const struct tls_keeper *keeper, struct http *http)
 {
     struct health_prober *prober = calloc(1, sizeof(*prober));
 
@@ -234,7 +268,8 @@ struct health_prober *health_prober_new(struct loop *loop, struct channel *chann
                                       .directory = directory,
                                       .resolver = resolver,
                                       .pool = pool,
-                                      .keeper = keeper };
+                                      .keeper = keeper,
+                                      .http = http };
     TAILQ_INIT(&prober->probes);
     return prober;
 }

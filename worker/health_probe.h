@@ -1,6 +1,7 @@
 /* worker/health_probe.h: does a server of a profile answer? Asked by the master about one that is
- * down (SP23): connect, greeting, EHLO and QUIT with the production code, under the profile's
- * time-outs and IPC_HEALTH_PROBE_MS in all. Nothing is mailed.
+ * down (SP23): connect, greeting, EHLO and QUIT with the production code, or what worker/rest/ask.h
+ * asks a Core or Vault, under the profile's time-outs and IPC_HEALTH_PROBE_MS in all. Nothing is
+ * mailed.
  *
  * HEALTH_PROBE in, HEALTH_PROBED out, once for each. The lease that came with it goes back through
  * the pool when the connection is closed. "Too many connections" while others are open there is an
@@ -15,6 +16,7 @@ struct channel;
 struct conf;
 struct directory;
 struct health_prober;
+struct http;
 struct loop;
 struct resolver;
 struct smtp_pool;
@@ -24,9 +26,9 @@ struct tls_keeper;
 struct health_prober *health_prober_new(struct loop *loop, struct channel *channel,
                                         const struct conf *conf, struct directory *directory,
                                         struct resolver *resolver, struct smtp_pool *pool,
-                                        const struct tls_keeper *keeper);
-/* What is under way ends without a word. Before the resolver and the directory. NULL inside is
- * allowed. */
+                                        const struct tls_keeper *keeper, struct http *http);
+/* What is under way ends without a word. Before the resolver, the directory and `http`. NULL inside
+ * is allowed. */
 void health_prober_free(struct health_prober **prober);
 
 void health_prober_ask(struct health_prober *prober, const struct ipc_health_probe *order);

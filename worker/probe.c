@@ -120,7 +120,7 @@ void prober_start(struct prober *prober, uint64_t token, int fd)
 
 struct prober *prober_new(struct loop *loop, struct channel *channel, const struct conf *conf,
                           struct resolver *resolver, struct smtp_pool *pool,
-                          const struct tls_keeper *keeper)
+                          const struct tls_keeper *keeper, struct http *http)
 {
     struct prober *prober = calloc(1, sizeof(*prober));
 
@@ -133,6 +133,7 @@ struct prober *prober_new(struct loop *loop, struct channel *channel, const stru
         .resolver = resolver,
         .pool = pool,
         .keeper = keeper,
+        .http = http,
     };
     TAILQ_INIT(&prober->probes);
     return prober;

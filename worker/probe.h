@@ -1,8 +1,9 @@
 /* worker/probe.h: the connection test of a profile that need not be stored (SP50, SP51).
  *
- * The production code of resolver and SMTP client against every server side by side, at most
- * PROBE_SERVER_LIMIT_MS each; every step is told as it ends (PROBE_STEP), then PROBE_DONE. Nothing
- * is mailed. What this build cannot test yet is told as not tested and does not block (OP09).
+ * The production code of resolver, SMTP client and HTTP client against every server side by side,
+ * at most PROBE_SERVER_LIMIT_MS each; every step is told as it ends (PROBE_STEP), then PROBE_DONE.
+ * Nothing is mailed. What this build cannot test yet is told as not tested and does not block
+ * (OP09).
  *
  * A connection of a profile that is stored counts among the max_connections of its server (SP49),
  * also when the test is of a draft that is not stored yet: the server counts them all. A new
@@ -14,6 +15,7 @@
 
 struct channel;
 struct conf;
+struct http;
 struct loop;
 struct prober;
 struct resolver;
@@ -26,8 +28,8 @@ struct tls_keeper;
 /* Borrows everything. NULL when memory is short. */
 struct prober *prober_new(struct loop *loop, struct channel *channel, const struct conf *conf,
                           struct resolver *resolver, struct smtp_pool *pool,
-                          const struct tls_keeper *keeper);
-void prober_free(struct prober **prober); /* before the pool; NULL inside is allowed */
+                          const struct tls_keeper *keeper, struct http *http);
+void prober_free(struct prober **prober); /* before the pool and `http`; NULL inside is allowed */
 
 /* Takes over `fd`: a sealed memfd with the profile as JSON. */
 void prober_start(struct prober *prober, uint64_t token, int fd);

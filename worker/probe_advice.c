@@ -107,6 +107,9 @@ static const char *advice_for(const struct server_uri *server, const struct smtp
     if (failure->point == SMTP_AT_CONNECT)
         return failure->event == SMTP_TIMED_OUT
                    ? "nothing answers there: is the address right, and does a firewall let us pass?"
+               : server->scheme == SERVER_HTTP || server->scheme == SERVER_HTTPS
+                   ? "is the address right, and the port? A Core listens on 8008, a Vault on 8010, "
+                     "or 8000 if it is old"
                    : "is the address right, and does the server listen on this port?";
     if (failure->point == SMTP_AT_GREETING) {
         if (failure->event == SMTP_GARBAGE || (server->port == 465 && failure->code == 0))
@@ -150,6 +153,12 @@ void probe_advise_late(const struct server_uri *server, enum probe_step step, un
                        "%s; the name servers are slow or do not answer: is `resolver` "
                        "in the configuration right?",
                        seen);
+        return;
+    }
+    if (step == PROBE_REQUEST) { /* of what kind the server is, makes no difference then */
+        const struct rest_found silent = { REST_FAILED, REST_SILENT, seen };
+
+        probe_advise_rest(server, PROFILE_CORE, true, &silent, out, bytes);
         return;
     }
     failure.point = step == PROBE_CONNECT    ? SMTP_AT_CONNECT

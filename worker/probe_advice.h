@@ -10,6 +10,7 @@
 #include "common/conf.h"
 #include "common/probe_step.h"
 #include "common/server_uri.h"
+#include "worker/rest/ask.h"
 #include "worker/smtp/connection.h"
 
 struct sockaddr;
@@ -22,6 +23,10 @@ enum probe_step probe_step_of(enum smtp_point point, bool is_smtps);
 #define PROBE_SEEN_MAX 300
 void probe_advise(const struct server_uri *server, const struct smtp_failure *failure, char *out,
                   size_t bytes);
+
+/* The same for a REQUEST to a Core or Vault that was not REST_OK. */
+void probe_advise_rest(const struct server_uri *server, enum profile_type type, bool has_key,
+                       const struct rest_found *found, char *out, size_t bytes);
 
 /* The same for a step that was still under way after `limit_s`. */
 void probe_advise_late(const struct server_uri *server, enum probe_step step, unsigned limit_s,

@@ -1,5 +1,6 @@
 /* One server of a test: RESOLVE, the turn to open a connection to it, then the session, with the
- * SMTP client (probe_smtp.c) or as far as this build can go (probe_plain.c). */
+ * SMTP client (probe_smtp.c), or the connection (probe_plain.c) and what a Core or Vault is asked
+ * (probe_rest.c). */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "worker/probe_advice.h"
 #include "worker/probe_private.h"
 #include "worker/resolver.h"
+#include "worker/rest/ask.h"
 #include "worker/smtp/connection.h"
 #include "worker/smtp/pool_guest.h"
 #include "worker/smtp/security.h"
@@ -25,7 +27,21 @@
 
 #define ADVICE_SIZE (sizeof(((struct ipc_probe_step *)NULL)->text))
 
-static enum probe_step step_after(const struct ladder *ladder, enum probe_step step)
+static bool is_web(const struct ladder *ladder)
+{
+    return ladder->probe->profile->type != PROFILE_SMTP;
+}
+
+static enum probe_step step_after_web(const struct ladder *ladder, enum probe_step step)
+{
+    if (step == PROBE_RESOLVE)
+        return PROBE_CONNECT;
+    if (step == PROBE_CONNECT && server_uri_is_tls(ladder->server))
+        return PROBE_TLS;
+    return step == PROBE_TLS ? PROBE_CERTIFICATE : PROBE_REQUEST;
+}
+
+static enum probe_step step_after_smtp(const struct ladder *ladder, enum probe_step step)
 {
     const struct smtp_security security = smtp_security_of(ladder->probe->profile, ladder->index);
     const enum smtp_tls tls = security.tls;
@@ -64,7 +80,8 @@ void ladder_tell(struct ladder *ladder, enum probe_step step, enum probe_result 
     (void)vsnprintf(told.text, sizeof(told.text), format, args);
     va_end(args);
     ladder->step_began_us = now_us;
-    ladder->waits_for = step_after(ladder, step);
+    ladder->waits_for =
+        is_web(ladder) ? step_after_web(ladder, step) : step_after_smtp(ladder, step);
     if (result == PROBE_FAILED)
         ladder->has_failed = true;
     if (result != PROBE_OK || ladder->passed[step]++ < PASSED_TOLD)
@@ -78,6 +95,7 @@ void ladder_end(struct ladder *ladder)
     ladder->is_over = true;
     resolver_cancel(&ladder->query);
     stream_free(&ladder->stream);
+    rest_cancel(&ladder->question);
     smtp_guest_leave(&ladder->guest);
     loop_timer_clear(ladder->limit);
     ladder->probe->has_failed |= ladder->has_failed;
@@ -114,7 +132,7 @@ static void on_turn(void *owner)
     ladder->is_waiting = false;
     ladder->step_began_us = clock_mono_us();
     loop_timer_set_ms(ladder->limit, time_left_ms(ladder));
-    if (profile_unbuilt_protection(ladder->probe->profile, ladder->index) != NULL)
+    if (is_web(ladder) || profile_unbuilt_protection(ladder->probe->profile, ladder->index) != NULL)
         ladder_connect(ladder);
     else
         ladder_open_smtp(ladder);
@@ -233,6 +251,7 @@ void ladder_done(struct ladder *ladder)
     resolver_cancel(&ladder->query);
     smtp_connection_free(&ladder->connection);
     stream_free(&ladder->stream);
+    rest_cancel(&ladder->question);
     smtp_guest_leave(&ladder->guest);
     resolver_answer_release(ladder->answer);
     if (ladder->limit != NULL)

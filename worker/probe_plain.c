@@ -1,5 +1,5 @@
-/* worker/probe_plain.c: a server that this build asks nothing yet: the connection, TLS and the
- * certificate can be tested all the same. */
+/* worker/probe_plain.c: a connection with its TLS and certificate, and nothing said on it: before a
+ * Core or Vault is asked, and where nothing more can be tested. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,21 +11,20 @@
 #include "worker/smtp/connection.h"
 #include "worker/stream.h"
 
-/* ---- what this build cannot test: said, not blocked (OP09) ---- */
+/* ---- from there on ---- */
 
-static void tell_untested(struct ladder *ladder)
+/* What cannot be tested is said and does not block (OP09). */
+static void go_on(struct ladder *ladder)
 {
     const struct profile *profile = ladder->probe->profile;
+    const bool is_smtp = profile->type == PROFILE_SMTP;
 
-    if (profile->type == PROFILE_SMTP)
-        ladder_tell(ladder, PROBE_GREETING, PROBE_NOT_TESTED, "not tested from here on: %s",
-                    profile_unbuilt_protection(profile, ladder->index));
-    else
-        ladder_tell(
-            ladder, PROBE_REQUEST, PROBE_NOT_TESTED,
-            "not tested: this version makes no requests to a %s yet; its mail is deferred until "
-            "then",
-            profile_type_name(profile->type));
+    if (!is_smtp && !profile->incomplete) {
+        ladder_ask_rest(ladder);
+        return;
+    }
+    ladder_tell(ladder, is_smtp ? PROBE_GREETING : PROBE_REQUEST, PROBE_NOT_TESTED,
+                "not tested from here on: %s", profile_unbuilt_protection(profile, ladder->index));
     ladder_end(ladder);
 }
 
@@ -55,7 +54,7 @@ static void on_secured(void *owner)
         return;
     }
     ladder_tell_certificate(ladder, facts);
-    tell_untested(ladder);
+    go_on(ladder);
 }
 
 static void begin_tls(struct ladder *ladder)
@@ -89,7 +88,7 @@ static void on_plain_connected(void *owner)
     if (server_uri_is_tls(ladder->server))
         begin_tls(ladder);
     else
-        tell_untested(ladder);
+        go_on(ladder);
 }
 
 static void on_plain_data(void *owner)

@@ -1,6 +1,7 @@
 /* worker/probe_private.h: a connection test as its files see it: probe.c (a test as a whole),
  * probe_ladder.c (the way to one of its servers), probe_smtp.c (the session there), probe_tls.c
- * (TLS in it), probe_plain.c (of servers that this build asks nothing yet). */
+ * (TLS in it), probe_plain.c (a connection with nothing said on it), probe_rest.c (what a Core or
+ * Vault is asked after that). */
 #ifndef WORKER_PROBE_PRIVATE_H
 #define WORKER_PROBE_PRIVATE_H
 
@@ -15,6 +16,7 @@
 
 struct resolver_answer;
 struct resolver_query;
+struct rest_question;
 struct smtp_connection;
 struct smtp_guest;
 struct stream;
@@ -28,6 +30,7 @@ struct ladder { /* one server */
     struct smtp_guest *guest; /* waits for its turn, or counts the connection (SP49) */
     struct smtp_connection *connection;
     struct stream *stream; /* where only the connection can be tested */
+    struct rest_question *question;
     struct loop_timer *limit;
     unsigned address;       /* of the answer, with `stream` */
     struct reason failures; /* of the addresses so far, the same */
@@ -56,6 +59,7 @@ struct prober {
     struct resolver *resolver;
     struct smtp_pool *pool;
     const struct tls_keeper *keeper;
+    struct http *http;
     TAILQ_HEAD(, probe) probes;
     unsigned count;
 };
@@ -96,8 +100,13 @@ void ladder_tell_certificate(struct ladder *ladder, const struct tls_facts *fact
 
 /* ---- of probe_plain.c ---- */
 
-/* CONNECT to one address after the other, TLS with its CERTIFICATE where the scheme says so, and
- * what is not tested from there on. */
+/* CONNECT to one address after the other, TLS with its CERTIFICATE where the scheme says so; then
+ * what a Core or Vault is asked, or what is not tested from there on. */
 void ladder_connect(struct ladder *ladder);
+
+/* ---- of probe_rest.c ---- */
+
+/* REQUEST, on a connection of its own. */
+void ladder_ask_rest(struct ladder *ladder);
 
 #endif

@@ -134,10 +134,10 @@ static int make_parts(struct worker *worker, struct reason *why)
                                                               .body_work = worker->body_work });
     worker->discards = discards_new(worker->directory, worker->cache, worker->http);
     worker->prober = prober_new(worker->loop, worker->channel, worker->conf, worker->resolver,
-                                worker->pool, worker->keeper);
+                                worker->pool, worker->keeper, worker->http);
     worker->health =
         health_prober_new(worker->loop, worker->channel, worker->conf, worker->directory,
-                          worker->resolver, worker->pool, worker->keeper);
+                          worker->resolver, worker->pool, worker->keeper, worker->http);
     worker->query = query_new(worker->channel, worker->cache);
     worker->composer = composer_new(worker->channel, worker->conf, worker->cache, worker->spooler);
     worker->ingress = ingress_new(worker->loop, worker->conf, worker->directory, worker->spooler);

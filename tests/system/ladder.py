@@ -154,45 +154,6 @@ def test_SP51_a_test_says_what_has_changed_since_the_last(t):
     assert "connect      failed" in text and "it was ok: 127.0.0.1" in text, text
 
 
-SCANNER_FAULTS = {
-    "well": (None, None),
-    "CA not given": ("certificate", "paste the certificate of the CA"),
-    "wrong name": ("certificate", "for other.test, not for 127.0.0.1"),
-    "expired": ("certificate", "renew"),
-    "in clear": ("tls", "does not speak TLS: write http://"),
-    "not looked at": (None, None),
-}
-
-
-def test_SP51_scanners_and_vaults_are_tested_up_to_their_certificate(t):
-    """What is asked there is not a part of this version, and is said to be untested."""
-    papers = Papers(t)
-    gateway = Gateway(t, workers=1)
-    file = t.path("profile.json")
-    for kind in ("core", "vault"):
-        for what, (step, words) in SCANNER_FAULTS.items():
-            offer = what if what in ("wrong name", "expired") else "good"
-            server = ScriptedServer(t, smtps=what != "in clear",
-                                    tls=papers.context(offer) if what != "in clear" else None)
-            profile = {"name": what, "type": kind, "servers": [f"https://127.0.0.1:{server.port}"],
-                       "api_key": PASSWORD}
-            if what not in ("CA not given", "not looked at"):
-                profile["ca"] = papers.ca.pem
-            if what == "not looked at":
-                profile["verify_certificate"] = False
-            file.write_text(json.dumps(profile))
-            done = gateway.run_ctl("--json", "profile", "test", file)
-            answer = json.loads(done.stdout)
-            assert "test" in answer, answer
-            if step is not None:
-                failed = failed_step(answer)
-                assert failed["step"] == step and words in failed["text"], (kind, what, failed)
-                continue
-            steps = [s["step"] for s in answer["test"]["servers"][0]["steps"]]
-            assert steps == ["resolve", "connect", "tls", "certificate", "request"], answer
-    return f"2 x {len(SCANNER_FAULTS)} servers"
-
-
 # ---- 64 servers side by side ----
 
 SERVERS = 64

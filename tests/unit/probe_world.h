@@ -11,6 +11,7 @@
 #include "common/memfd.h"
 #include "common/probe_step.h"
 #include "profile_helper.h"
+#include "worker/http.h"
 #include "worker/probe.h"
 #include "worker/resolver.h"
 #include "worker/smtp/pool.h"
@@ -32,6 +33,7 @@ static struct resolver *resolver;
 static struct prober *prober;
 static struct smtp_pool *pool;
 static struct tls_keeper *keeper;
+static struct http *http;
 static struct channel *channel, *master;
 
 static struct { /* what the master was told */
@@ -239,7 +241,8 @@ static inline void make_prober(const char *listen, unsigned resolver_timeout_s)
     cr_assert_eq(resolver_new(loop, conf, &resolver, &why), 0, "%s", why.text);
     keeper = tls_keeper_new(conf);
     pool = smtp_pool_new(loop, channel, keeper);
-    prober = prober_new(loop, channel, conf, resolver, pool, keeper);
+    cr_assert_eq(http_new(loop, resolver, "", &http, &why), 0, "%s", why.text);
+    prober = prober_new(loop, channel, conf, resolver, pool, keeper, http);
     cr_assert_not_null(prober);
 }
 
@@ -249,6 +252,7 @@ static inline void free_prober(void)
     cr_assert_null(prober);
     smtp_pool_free(&pool);
     tls_keeper_free(&keeper);
+    http_free(&http);
     resolver_free(&resolver);
     conf_free(&conf);
 }

@@ -1,108 +1,15 @@
 /* Does a server that is down answer again? */
-static void on_probed(void *owner, const void *payload, int fd);
-#define POOL_MORE_AT_MASTER [IPC_HEALTH_PROBED] = on_probed
+#include "health_probe_world.h"
 
-#include "pool_world.h"
-
-#include "common/conf.h"
-#include "worker/health_probe.h"
-
-static struct conf *conf;
-static struct health_prober *prober;
-static struct ipc_health_probed said;
-static unsigned heard;
-static struct resolver_query { /* one at a time; the world's answer is the only one */
-    resolver_done_cb *done;
-    void *arg;
-} query;
-static bool is_cancelled;
-
-static void on_probed(void *owner, const void *payload, int fd)
-{
-    (void)owner;
-    (void)fd;
-    memcpy(&said, payload, sizeof(said));
-    heard++;
-}
-
-/* ---- names: addresses are known at once, "slow.test" when the test says so ---- */
-
-int resolver_lookup(struct resolver *resolver, const char *host, resolver_done_cb *done, void *arg,
-                    struct resolver_answer **ret_answer, struct resolver_query **ret_query,
-                    struct reason *reterr_why)
-{
-    (void)resolver;
-    if (strcmp(host, "nowhere.test") == 0)
-        return reason_set(reterr_why, -ENOENT, "no such name");
-    if (strcmp(host, "short.test") == 0)
-        return reason_set(reterr_why, -ENOMEM, "out of memory");
-    if (strcmp(host, "slow.test") == 0) {
-        query = (struct resolver_query){ .done = done, .arg = arg };
-        *ret_query = &query;
-        return 0;
-    }
-    *ret_answer = resolver_answer_hold(answer);
-    return 1;
-}
-
-void resolver_cancel(struct resolver_query **cancelled)
-{
-    is_cancelled = is_cancelled || *cancelled != NULL;
-    *cancelled = NULL;
-}
-
-struct resolver_answer *resolver_answer_hold(struct resolver_answer *held)
-{
-    held->holders++;
-    return held;
-}
-
-void resolver_answer_release(struct resolver_answer *held)
-{
-    if (held != NULL && --held->holders == 0)
-        free(held);
-}
-
-/* ---- up and down ---- */
-
-static void setup(void)
-{
-    struct reason why;
-
-    world_setup();
-    cr_assert_eq(conf_parse("hostname = \"gw.test\"\n", "test", &conf, &why), 0);
-    prober = health_prober_new(loop, channel, conf, directory, NULL, pool, NULL);
-    cr_assert_not_null(prober);
-}
-
-static void teardown(void)
-{
-    health_prober_free(&prober);
-    world_teardown();
-    conf_free(&conf);
-}
-
-TestSuite(health_probe, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(health_probe, .init = health_probe_setup, .fini = health_probe_teardown, .timeout = 60);
 
 /* With servers and time-outs of its own. */
 static void put_own(uint64_t version, const char *servers, const char *timeouts)
 {
-    struct profile *profile;
-    struct reason why = { "" };
     char more[512];
-    json_t *json;
-    char *text;
 
     (void)snprintf(more, sizeof(more), "'servers': [%s], 'timeouts': {%s}", servers, timeouts);
-    profile = accept_profile(input_of("smtp", more), NULL, NULL);
-    profile->id = PROFILE;
-    profile->version = version;
-    json = profile_to_json(profile, PROFILE_FORM_WORKER);
-    text = json_dumps(json, JSON_COMPACT);
-    cr_assert_eq(directory_put_profile(directory, text, strlen(text), &why), 0, "%s", why.text);
-    free(text);
-    json_decref(json);
-    profile_free(&profile);
+    put_typed("smtp", version, more);
 }
 
 static void put_patient(unsigned greeting_s)
@@ -112,44 +19,6 @@ static void put_patient(unsigned greeting_s)
     (void)snprintf(server, sizeof(server), "'127.0.0.1:%u'", peers[0]->port);
     (void)snprintf(timeouts, sizeof(timeouts), "'greeting': %u", greeting_s);
     put_own(1, server, timeouts);
-}
-
-#define LEASED 4711 /* what the server is called does not matter to the worker */
-
-static struct lender *leases(void)
-{
-    return lender_of(PROFILE, LEASED);
-}
-
-/* Each comes with a lease. */
-static void ask_beside(uint32_t others, uint32_t profile, uint64_t version, uint32_t server)
-{
-    const struct ipc_health_probe order = { .token = 77,
-                                            .profile = profile,
-                                            .version = version,
-                                            .server = server,
-                                            .leased = LEASED,
-                                            .others = others };
-
-    leases()->out++;
-    health_prober_ask(prober, &order);
-}
-
-static void ask_for(uint32_t profile, uint64_t version, uint32_t server)
-{
-    ask_beside(0, profile, version, server);
-}
-
-static void expect(enum ipc_server_word word, const char *text)
-{
-    UNTIL(loop, heard > 0);
-    turn_a_while();
-    cr_assert_eq(heard, 1u, "once");
-    cr_expect_eq(said.token, 77u);
-    cr_expect_eq(said.profile, PROFILE);
-    UNTIL(loop, leases()->out == 0);
-    cr_expect_eq(said.word, (uint32_t)word, "%u: %s", said.word, said.text);
-    cr_expect_not_null(strstr(said.text, text), "%s", said.text);
 }
 
 Test(health_probe, SP23_a_server_that_answers_is_left_with_quit_and_sent_no_mail)
@@ -314,10 +183,14 @@ Test(health_probe, what_is_under_way_ends_with_the_worker)
     peer_on(peers[1], "QUIT", "", -1); /* ... one for a farewell, ... */
     ask_for(PROFILE, 1, 1);
     UNTIL(loop, heard == 1 && peers[0]->open == 1);
+    put_web("core");
+    web_on(web, "/version", "", 1); /* ... one for an answer, ... */
+    ask_for(PROFILE, 1, 0);
+    UNTIL(loop, web->requests == 1);
     put_own(2, "'slow.test'", "");
     ask_for(PROFILE, 2, 0); /* ... and one for an address */
     health_prober_free(&prober);
     cr_expect(is_cancelled);
-    UNTIL(loop, peers[0]->open == 0 && peers[1]->open == 0);
+    UNTIL(loop, peers[0]->open == 0 && peers[1]->open == 0 && web->open == 0);
     cr_expect_eq(heard, 1u);
 }

@@ -250,37 +250,7 @@ Test(probe, SP17_the_gateway_itself_is_refused)
 
 /* ---- what this build cannot test (OP09) ---- */
 
-#define CONNECTED    "resolve:ok connect:ok greeting:not tested"
-#define PLAIN_LADDER "resolve:ok connect:ok request:not tested"
-
-static const struct {
-    enum feature feature;
-    const char *type, *uri, *more, *ladder;
-    enum probe_step step;
-    const char *text;
-} untested[] = {
-    { FEATURE_CORE, "core", "http://127.0.0.1", "", PLAIN_LADDER, PROBE_REQUEST,
-      "makes no requests to a core yet; its mail is deferred" },
-    { FEATURE_VAULT, "vault", "http://127.0.0.1", ", 'api_key': 'tell-nobody-4'", PLAIN_LADDER,
-      PROBE_REQUEST, "makes no requests to a vault yet; its mail is deferred" },
-};
-
-Test(probe, OP09_what_cannot_be_tested_yet_is_said_and_does_not_block)
-{
-    for (unsigned i = 0; i < ARRAY_LEN(untested); i++) {
-        if (features[untested[i].feature].is_built)
-            continue;
-        peers[0]->log[0] = '\0';
-        run(untested[i].type, at_peer(untested[i].uri), untested[i].more);
-        cr_expect_str_eq(ladder(0), untested[i].ladder, "row %u: %s", i, ladder(0));
-        EXPECT_HAS(text_of(0, untested[i].step), "not tested");
-        EXPECT_HAS(text_of(0, untested[i].step), untested[i].text);
-        cr_expect(told.done.passed, "row %u", i);
-        UNTIL(loop, peers[0]->open == 0);
-        cr_expect_eq(peers[0]->log[0], '<', "row %u: not a word without protection: %s", i,
-                     peers[0]->log);
-    }
-}
+#define CONNECTED "resolve:ok connect:ok greeting:not tested"
 
 Test(probe, OP07_an_incomplete_profile_says_what_is_not_tested)
 {
@@ -351,10 +321,6 @@ Test(probe, SP60_no_step_holds_a_secret)
 {
     const char *login = ", 'username': 'u', 'password': 'tell-nobody-1'";
 
-    for (unsigned i = 0; i < ARRAY_LEN(untested); i++) {
-        if (strstr(untested[i].more, "tell-nobody") != NULL)
-            keep_secret(untested[i].type, untested[i].uri, untested[i].more);
-    }
     keep_secret("smtp", "127.0.0.1", login);
     keep_secret("smtp", "smtps://127.0.0.1", login);
     peers[0]->extensions = "250 AUTH PLAIN\r\n";

@@ -16,6 +16,7 @@ static void on_connections(void *owner, const void *payload, int fd);
     [IPC_CONNECTIONS] = on_connections
 
 #include "probe_world.h"
+#include "web_peer.h"
 
 #include "common/clock.h"
 #include "common/server_uri.h"
@@ -175,6 +176,36 @@ Test(probe_leases, SP49_a_profile_that_was_never_stored_asks_nobody)
     test_stored(0, "");
     end_well();
     cr_assert_eq(heard.wanted, 0u);
+}
+
+/* One lease for the connection that looks and for the one that asks. */
+Test(probe_leases, SP49_a_core_s_lease_stays_until_its_request_is_over)
+{
+    struct web *web = web_new(loop, NULL);
+    struct profile *profile;
+    char input[128];
+
+    web_on(web, "/version", "", 1);
+    (void)snprintf(input, sizeof(input), "'servers': ['http://127.0.0.1:%u']", web->port);
+    profile = accept_profile(input_of("core", input), NULL, NULL);
+    profile->id = STORED;
+    start_profile(4711, profile);
+    UNTIL(loop, heard.wanted == 1);
+    turn_a_while();
+    cr_expect_eq(web->connections, 0u);
+    say(1, 0, 1);
+    UNTIL(loop, web->requests == 1);
+    turn_a_while();
+    cr_expect_eq(web->open, 1u);
+    cr_expect_eq(heard.back, 0u);
+    web_say_all(web, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    UNTIL(loop, told.dones == 1);
+    cr_expect_str_eq(ladder(0), "resolve:ok connect:ok request:ok");
+    UNTIL(loop, heard.back == 1);
+    UNTIL(loop, web->open == 0);
+    cr_expect_eq(web->most_open, 1u);
+    cr_expect_eq(heard.wanted, 1u);
+    web_free(&web);
 }
 
 Test(probe_leases, SP49_the_end_of_the_worker_finds_one_that_waits_and_one_that_says_QUIT)
