@@ -41,6 +41,13 @@ static void order(void *self, const struct queue_order *what, queue_order_cb *do
     queue_order(master->orders, what, done, arg);
 }
 
+static int compose(void *self, const struct composer_mail *mail, composer_done_cb *done, void *arg)
+{
+    struct master *master = self;
+
+    return composer_send(master->composer, mail, done, arg);
+}
+
 static int query(void *self, const struct ipc_place *places, size_t count, bool detail,
                  querier_done_cb *done, void *arg)
 {
@@ -152,6 +159,7 @@ struct control_backend master_backend(struct master *master)
                                      .queue_list = list,
                                      .queue_state_count = state_count,
                                      .queue_order = order,
+                                     .compose = compose,
                                      .query = query,
                                      .probe = probe,
                                      .probe_forget = probe_forget,

@@ -64,7 +64,7 @@ static void put_links(FILE *out, const json_t *upload)
         if (url == NULL || url[0] == '\0')
             continue;
         fputs("X-Postern-Link: ", out);
-        for (size_t at = 0; url[at] != '\0' && at < LINE_MAX_BYTES; at++)
+        for (size_t at = 0; at < LINE_MAX_BYTES && url[at] != '\0'; at++)
             fputc(url[at] > ' ' && url[at] <= '~' ? url[at] : '?', out);
         fputs("\r\n", out);
     }

@@ -68,6 +68,12 @@ static int open_socket(struct control *control, const struct conf *conf, struct 
     return 0;
 }
 
+static void set_own_address(struct control *control, const struct conf *conf)
+{
+    (void)snprintf(control->own_address, sizeof(control->own_address), "postmaster@%s",
+                   conf->top_hostname);
+}
+
 int control_new(struct loop *loop, const struct conf *conf, struct registry *registry,
                 const struct control_backend *backend, struct control **ret_control,
                 struct reason *reterr_why)
@@ -85,6 +91,7 @@ int control_new(struct loop *loop, const struct conf *conf, struct registry *reg
     LIST_INIT(&control->ladders);
     control->last_tests = json_object();
     peer_policy_init(&control->policy, conf->top_control_group);
+    set_own_address(control, conf);
     err = open_socket(control, conf, reterr_why);
     if (err < 0) {
         control_free(&control);
@@ -97,6 +104,7 @@ int control_new(struct loop *loop, const struct conf *conf, struct registry *reg
 void control_reload(struct control *control, const struct conf *conf)
 {
     peer_policy_init(&control->policy, conf->top_control_group);
+    set_own_address(control, conf);
 }
 
 void control_stop(struct control *control)

@@ -18,6 +18,7 @@
 
 #include "common/conf.h"
 #include "common/reason.h"
+#include "master/composer.h"
 #include "master/prober.h"
 #include "master/querier.h"
 #include "master/queue.h"
@@ -41,6 +42,7 @@ struct control_backend {
     uint64_t (*queue_state_count)(void *self, enum queue_state state);
     void (*queue_order)(void *self, const struct queue_order *order, queue_order_cb *done,
                         void *arg);
+    int (*compose)(void *self, const struct composer_mail *mail, composer_done_cb *done, void *arg);
     int (*query)(void *self, const struct ipc_place *places, size_t count, bool detail,
                  querier_done_cb *done, void *arg);
 

@@ -58,6 +58,7 @@ static const struct route routes[] = {
     { GET,    "/quarantine/{id}",          false, serve_message_get,        { NULL } },
     { POST,   "/quarantine/{id}/release",  false, serve_quarantine_release, { "group" } },
     { POST,   "/quarantine/{id}/rescan",   false, serve_quarantine_rescan,  { "group" } },
+    { POST,   "/quarantine/{id}/forward",  true,  serve_quarantine_forward, { NULL } },
     { DELETE, "/quarantine/{id}",          false, serve_quarantine_delete,  { "group" } },
 
     { GET,    "/pool",                false, serve_pool_get,        { "profile" } },

@@ -50,6 +50,7 @@ static const struct command commands[] = {
     { "quarantine", "show",  "ID",             1, 1,    0,           quarantine_show, "what was found in it, and where to see the details" },
     { "quarantine", "release", "ID...",        1, MANY, CTL_GROUP,   quarantine_release, "deliver it all the same, as it came" },
     { "quarantine", "rescan", "ID...",         1, MANY, CTL_GROUP,   quarantine_rescan, "scan it once more" },
+    { "quarantine", "forward", "ID MAILBOX",   2, 2,    0,           quarantine_forward, "to who is to look at it, as an attachment; it stays in the quarantine" },
     { "quarantine", "delete", "ID...",         1, MANY, CTL_GROUP,   quarantine_delete, "for good; tells nobody" },
     { "pool",     NULL,      "[PROFILE]",      0, 1,    CTL_WATCH,   pool_show,       "connections to each server, and what became of them; --watch: every second" },
     { "server",   "list",    "[PROFILE]",      0, 1,    0,           server_list,     "health of the servers: which take mail, which are down and why" },

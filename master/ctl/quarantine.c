@@ -92,6 +92,15 @@ int quarantine_rescan(struct ctl *ctl, char **arguments)
     return order_each(ctl, "quarantine", arguments, "POST", "/rescan", "is scanned again");
 }
 
+int quarantine_forward(struct ctl *ctl, char **arguments)
+{
+    AUTO(json) json_t *body = json_pack("{s:s}", "to", arguments[1]);
+
+    if (!body)
+        return ctl_refuse(ctl, CTL_USAGE, "%s: a mailbox is UTF-8", arguments[1]);
+    return order_one(ctl, "quarantine", arguments[0], "POST", "/forward", body, "forwarded");
+}
+
 int quarantine_delete(struct ctl *ctl, char **arguments)
 {
     return order_each(ctl, "quarantine", arguments, "DELETE", "", "deleted");

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """SR05, CO02: what becomes of mail that a scan blocked."""
+import email
+import email.policy
 import pathlib
 import sys
 import time
@@ -97,6 +99,24 @@ def test_SR05_rescan_lets_it_go_when_it_is_clean_now(t):
     gateway.ctl("quarantine", "rescan", row["id"])
     suite.wait_for("delivered", lambda: sink.messages)
     assert b"X-Postern-Scan: allowed" in sink.messages[0].body
+
+
+def test_SR05_forward_sends_the_very_message_as_an_attachment(t):
+    gateway, sink, _ = start(t)
+    send(gateway)
+    row, = wait_quarantined(gateway)
+    assert "forwarded" in gateway.ctl("quarantine", "forward", row["id"], "expert@example.net")
+    suite.wait_for("it has come", lambda: sink.messages)
+    got = email.message_from_bytes(sink.messages[0].body, policy=email.policy.SMTP)
+    assert sink.messages[0].recipients == ["expert@example.net"], sink.messages[0].recipients
+    inner, = [p for p in got.walk() if p.get_content_type() == "message/rfc822"]
+    assert inner.as_bytes().endswith(EVIL), inner.as_bytes()
+    assert row["id"] in got["Subject"] and "postmaster@" in got["From"]
+    assert wait_quarantined(gateway)[0]["id"] == row["id"], "it stays"
+    assert "quarantine forward" in gateway.ctl("audit", "list")
+    for to, word in (("nobody", "has no @"), ("*@example.net", "mailbox"), ("a b@c", "to:")):
+        done = gateway.run_ctl("quarantine", "forward", row["id"], to)
+        assert done.returncode == 1 and word in done.stderr, (to, done)
 
 
 def test_SR05_delete_and_what_is_not_in_the_quarantine(t):
