@@ -77,7 +77,7 @@ bool queue_state_parse(const char *name, enum queue_state *ret_state);
 size_t queue_find(const struct queue *queue, uint64_t id, struct queue_view *ret_views, size_t max);
 
 struct queue_filter {
-    uint32_t profile; /* 0: any, as the next */
+    uint32_t profile; /* of the stage or of the relay; 0: any, as the next */
     uint32_t rule;
     int state; /* enum queue_state, -1: any */
 };

@@ -112,7 +112,8 @@ static bool is_wanted(const struct list_job *job, const struct group *group)
     const struct queue_filter *filter = &job->filter;
 
     return group->state != QUEUE_GONE &&
-           (filter->profile == 0 || filter->profile == group->lane->profile) &&
+           (filter->profile == 0 || filter->profile == group->lane->profile ||
+            filter->profile == group->relay->profile) &&
            (filter->rule == 0 || filter->rule == group->rule) &&
            (filter->state < 0 || filter->state == group->state) &&
            compare(group->place.id, group->place.group, job->after_id, job->after_group) > 0;

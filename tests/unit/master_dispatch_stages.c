@@ -123,6 +123,32 @@ Test(dispatch_stages, SP53_mail_counts_for_its_relay_at_every_stage)
     cr_assert_eq(queue_mail_count(VAULT, 0, queue), 1u);
 }
 
+static void on_list(const struct queue_view *views, size_t count, bool more, void *arg)
+{
+    (void)views;
+    (void)more;
+    *(size_t *)arg = count;
+}
+
+static size_t count_listed(uint32_t profile)
+{
+    const struct queue_filter filter = { .profile = profile, .state = -1 };
+    size_t count = SIZE_MAX;
+
+    cr_assert_eq(queue_list(queue, &filter, 0, 0, 10, on_list, &count), 0);
+    turns();
+    return count;
+}
+
+Test(dispatch_stages, MQ06_mail_is_listed_by_its_stage_and_by_its_relay)
+{
+    dispatch_stop(dispatch);
+    queue_mail(RELAY, 0, 1, 0);
+    cr_assert_eq(count_listed(RELAY), 1u);
+    cr_assert_eq(count_listed(CORE), 1u);
+    cr_assert_eq(count_listed(VAULT), 0u);
+}
+
 Test(dispatch_stages, SP53_what_waits_follows_its_rule)
 {
     dispatch_stop(dispatch); /* it only waits */
