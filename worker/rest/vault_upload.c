@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "worker/http.h"
 #include "worker/mime/part.h"
@@ -16,7 +17,9 @@
  * - share_with is a list with commas.
  * - Chunks are sent with their offset (method Chunk), one after the other: one that is sent again
  *   lands where it was.
- * - A file is whole if its status is known (200), and tells its right size, or none.
+ * - A file is whole if its status is known (200), tells its right size, or none, and the state
+ *   "Available", or none. In another state it may be one that was never completed: it is completed
+ *   once more, and if Vault refuses that, sent again. Better twice there than not at all.
  * - DELETE on the path that made it deletes a group.
  * - Identifiers are text or numbers, under the names that the known answers have.
  */
@@ -44,6 +47,7 @@ struct vault_upload {
     size_t at;                     /* the file at hand */
     bool is_resumed;               /* the group was begun earlier: it may be begun anew, once */
     char old_group[VAULT_ID_SIZE]; /* to be dropped */
+    bool is_by_status;             /* only its status says that it may be whole */
     uint64_t sent;                 /* bytes of it */
     size_t chunk;                  /* number of the one under way */
     struct mime_reader reader, chunk_start;
@@ -153,13 +157,16 @@ static bool is_stale(const struct vault_upload *upload, const struct rest_answer
 
 /* What was begun is forgotten when there is another group: it may as well be our key that is
  * refused, and what Vault has is not to be sent twice. */
+static enum state begin_anew(struct vault_upload *upload)
+{
+    upload->is_resumed = false;
+    return STATE_GROUP;
+}
+
 static enum state refuse(struct vault_upload *upload, const struct rest_answer *answer,
                          const char *what)
 {
-    if (!is_stale(upload, answer))
-        return fail(upload, answer, what);
-    upload->is_resumed = false;
-    return STATE_GROUP;
+    return is_stale(upload, answer) ? begin_anew(upload) : fail(upload, answer, what);
 }
 
 static void forget_begun(struct vault_upload *upload)
@@ -210,9 +217,20 @@ static bool is_whole_by(const struct vault_upload *upload, const json_t *status)
            (uint64_t)json_integer_value(size) == file_at_hand(upload)->part->decoded_bytes;
 }
 
+/* Not one of which no more is known than that all its bytes came. */
+static bool is_available(const json_t *status)
+{
+    const char *state = json_string_value(json_object_get(status, "processing_state"));
+
+    return state == NULL || strcasecmp(state, "Available") == 0;
+}
+
 static enum state on_checked(struct vault_upload *upload, const struct rest_answer *answer)
 {
     if (answer->word == REST_OK && is_whole_by(upload, answer->body)) {
+        upload->is_by_status = !is_available(answer->body);
+        if (upload->is_by_status)
+            return STATE_WHOLE;
         file_at_hand(upload)->is_whole = true;
         return next_file(upload);
     }
@@ -243,6 +261,11 @@ static enum state on_chunk(struct vault_upload *upload, const struct rest_answer
 
 static enum state on_whole(struct vault_upload *upload, const struct rest_answer *answer)
 {
+    const bool is_by_status = upload->is_by_status;
+
+    upload->is_by_status = false;
+    if (is_by_status && answer->word == REST_NO)
+        return next_chunk(upload);
     if (answer->word != REST_OK)
         return refuse(upload, answer, "the end of a file");
     file_at_hand(upload)->is_whole = true; /* should this be lost, its status tells */
@@ -291,8 +314,9 @@ static enum state on_closed(struct vault_upload *upload, const struct rest_answe
 /* That it was closed already is as good: its links are lost, not its files. */
 static enum state on_verified(struct vault_upload *upload, const struct rest_answer *answer)
 {
-    return answer->word == REST_OK ? succeed(upload, answer)
-                                   : refuse(upload, answer, "the end of the group");
+    if (answer->word != REST_OK)
+        return refuse(upload, answer, "the end of the group");
+    return is_available(answer->body) ? succeed(upload, answer) : begin_anew(upload);
 }
 
 /* ---- the table ---- */
