@@ -21,7 +21,7 @@ struct control {
     struct peer_policy policy;
     char *path;
     char own_address[300]; /* that the appliance writes from: postmaster at its own name */
-    int64_t started_ms; /* wall */
+    int64_t started_ms;    /* wall */
     int64_t strangers;
     int64_t quiet_until_ms; /* no line about strangers before */
     LIST_HEAD(, call) calls;
