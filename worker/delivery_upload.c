@@ -1,6 +1,6 @@
 /* worker/delivery_upload.c: what a Vault has of a message (VA01, VA03, SR05).
  *
- *   "upload": { "server", "group", "closed": true,
+ *   "upload": { "server", "group", "closing": true, "closed": true,
  *               "files": [ { "name", "size", "id", "whole": true, "url" } ] }
  *
  * Uploaded is what is an attachment, and an attached message as a whole; inline images and the
@@ -39,6 +39,8 @@ static void keep(struct job *job)
     }
     visit_set_text(told, "server", job_server_text(job, job->server));
     visit_set_text(told, "group", plan->group);
+    if (plan->is_closing)
+        (void)json_object_set_new(told, "closing", json_true());
     if (plan->is_closed)
         (void)json_object_set_new(told, "closed", json_true());
     (void)json_object_set_new(told, "files", files);
@@ -46,16 +48,25 @@ static void keep(struct job *job)
     job->told[STAGE_UPLOAD] = told;
 }
 
-/* What was begun at this very address; the parts are those of the same bytes. */
+static bool is_about(const json_t *files, const struct vault_plan *plan)
+{
+    bool is_same = json_array_size(files) == plan->count;
+
+    for (size_t i = 0; is_same && i < plan->count; i++)
+        is_same = visit_is_about(files, plan->files[i].part, i);
+    return is_same;
+}
+
+/* What was begun at this very address. */
 static void recall(struct job *job, struct vault_plan *plan)
 {
     const json_t *told = job->told[STAGE_UPLOAD], *files = json_object_get(told, "files");
     const char *server = json_string_value(json_object_get(told, "server"));
 
     if (server == NULL || strcmp(server, job->profile->profile->servers[0].text) != 0 ||
-        json_array_size(files) != plan->count ||
-        !rest_member(told, "group", plan->group, VAULT_ID_SIZE))
+        !is_about(files, plan) || !rest_member(told, "group", plan->group, VAULT_ID_SIZE))
         return;
+    plan->is_closing = json_is_true(json_object_get(told, "closing"));
     for (size_t i = 0; i < plan->count; i++) {
         const json_t *entry = json_array_get(files, i);
         struct vault_file *file = &plan->files[i];

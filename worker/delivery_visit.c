@@ -219,3 +219,10 @@ json_t *visit_file_told(const struct mime_part *part)
     (void)json_object_set_new(told, "size", json_integer((json_int_t)part->decoded_bytes));
     return told;
 }
+
+bool visit_is_about(const json_t *files, const struct mime_part *part, size_t at)
+{
+    const json_t *size = json_object_get(json_array_get(files, at), "size");
+
+    return json_is_integer(size) && (uint64_t)json_integer_value(size) == part->decoded_bytes;
+}

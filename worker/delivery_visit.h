@@ -44,8 +44,11 @@ struct visit_kind {
 
 extern const struct visit_kind visit_scan, visit_upload;
 
-/* A list of what a note tells of the files, with names: [{"name", "size"}, ...], to be added to. */
+/* An entry of what a note tells of the files, {"name", "size"}, to be added to. */
 json_t *visit_file_told(const struct mime_part *part);
+/* Is what a note tells of the files about these? They are the same each time that the message is
+ * taken apart, unless the limits have changed. */
+bool visit_is_about(const json_t *files, const struct mime_part *part, size_t at);
 /* The server said no, or nothing: the next one, or the end. */
 void visit_failed(struct job *job, enum rest_word word, long status, const char *why);
 char *visit_copy(const char *text); /* NULL stays NULL */

@@ -1,9 +1,11 @@
 /* tests/unit/web_peer.h: a scripted HTTP server on loopback, in the test's own loop, in clear or in
  * TLS.
  *
- * web_on() says what is sent, byte for byte, when a target is asked for; without a rule it is 200
- * with the body "ok". Behind a "!" may stand what happens then: "!close", "!reset". Nothing at all
- * is silence. "(connected)" and "(secured)" are targets, too: for what comes before a request; and
+ * web_on() says what is sent, byte for byte, when a target is asked for, "/x", or with one method
+ * only, "GET /x"; without a rule it is 200 with the body "ok". The first rule that is not used up
+ * counts. What was asked is written down: `log` has the lines, "GET /x|PATCH /x|". Behind a "!" may
+ * stand what happens then: "!close", "!reset". Nothing at all is silence. "(connected)" and
+ * "(secured)" are targets, too: for what comes before a request; and
  * "(begun)": for a head whose body is not there yet. Behind "!deaf" no more is read. */
 #ifndef TESTS_UNIT_WEB_PEER_H
 #define TESTS_UNIT_WEB_PEER_H
@@ -53,6 +55,8 @@ struct web {
     unsigned connections, open, most_open, requests;
     char *head, *body; /* of the last request */
     size_t body_bytes;
+    char log[8192]; /* of the requests, as far as it reaches */
+    void (*on_request)(struct web *web, const char *line); /* before it is answered; NULL: nobody */
 };
 
 #define WEB_OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -80,10 +84,18 @@ static inline void web_hang_up(struct web_client *client, bool reset)
     free(client);
 }
 
-static inline const char *web_find(struct web *web, const char *target, const char *otherwise)
+/* `line` is a request's "GET /x", or one of the words in brackets. */
+static inline bool web_is_about(const char *target, const char *line)
+{
+    const char *blank = strchr(line, ' ');
+
+    return strcmp(target, line) == 0 || (blank != NULL && strcmp(target, blank + 1) == 0);
+}
+
+static inline const char *web_find(struct web *web, const char *line, const char *otherwise)
 {
     for (unsigned i = 0; i < web->rule_count; i++) {
-        if (web->rules[i].times == 0 || strcmp(web->rules[i].target, target) != 0)
+        if (web->rules[i].times == 0 || !web_is_about(web->rules[i].target, line))
             continue;
         if (web->rules[i].times > 0)
             web->rules[i].times--;
@@ -110,8 +122,17 @@ static inline bool web_say(struct web_client *client, const char *say)
     return false;
 }
 
+static inline void web_write_down(struct web *web, const char *line)
+{
+    const size_t used = strlen(web->log);
+
+    (void)snprintf(web->log + used, sizeof(web->log) - used, "%s|", line);
+    if (web->on_request != NULL)
+        web->on_request(web, line);
+}
+
 /* A whole request, or false. */
-static inline bool web_take(struct web_client *client, char target[256])
+static inline bool web_take(struct web_client *client, char line[300])
 {
     struct evbuffer *in = client->in;
     struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
@@ -119,6 +140,7 @@ static inline bool web_take(struct web_client *client, char target[256])
     size_t head_bytes, body_bytes = 0;
     char *head;
     const char *length;
+    char method[32], target[256];
 
     if (end.pos < 0)
         return false;
@@ -142,19 +164,21 @@ static inline bool web_take(struct web_client *client, char target[256])
     web->body[body_bytes] = '\0';
     web->body_bytes = body_bytes;
     web->requests++;
-    cr_assert_eq(sscanf(head, "%*s %255s", target), 1, "%s", head);
+    cr_assert_eq(sscanf(head, "%31s %255s", method, target), 2, "%s", head);
+    (void)snprintf(line, 300, "%s %s", method, target);
+    web_write_down(web, line);
     return true;
 }
 
 static inline void web_on_data(void *owner)
 {
     struct web_client *client = owner;
-    char target[256];
+    char line[300];
 
     evbuffer_add_buffer(client->in, stream_input(client->stream));
-    while (web_take(client, target)) {
+    while (web_take(client, line)) {
         client->has_begun = false;
-        if (!web_say(client, web_find(client->web, target, WEB_OK)))
+        if (!web_say(client, web_find(client->web, line, WEB_OK)))
             return;
     }
     if (!client->has_begun && evbuffer_search(client->in, "\r\n\r\n", 4, NULL).pos >= 0) {
@@ -224,6 +248,22 @@ static inline struct web *web_new(struct loop *loop, struct tls_context *tls)
     web->watch = loop_watch_new(loop, web->fd, web_on_connection, web);
     loop_watch_set(web->watch, LOOP_READ);
     return web;
+}
+
+/* The value of a header field of the last request, NULL: it has none. Good until the next call. */
+static inline const char *web_header(const struct web *web, const char *name)
+{
+    static char value[2048];
+    char begin[128];
+    const char *line;
+
+    (void)snprintf(begin, sizeof(begin), "\n%s: ", name);
+    line = web->head != NULL ? strcasestr(web->head, begin) : NULL;
+    if (line == NULL)
+        return NULL;
+    line += strlen(begin);
+    (void)snprintf(value, sizeof(value), "%.*s", (int)strcspn(line, "\r\n"), line);
+    return value;
 }
 
 /* To all clients, for those who were met with silence. */

@@ -46,6 +46,7 @@ struct vault_upload {
     enum state state, after_saving;
     size_t at;                     /* the file at hand */
     bool is_resumed;               /* the group was begun earlier: it may be begun anew, once */
+    bool was_closing;              /* and it was asked to close then */
     char old_group[VAULT_ID_SIZE]; /* to be dropped */
     bool is_by_status;             /* only its status says that it may be whole */
     uint64_t sent;                 /* bytes of it */
@@ -112,13 +113,27 @@ static const char *checksum_text(const struct vault_upload *upload, char out[33]
 
 /* ---- what the next step is ---- */
 
+static enum state save_then(struct vault_upload *upload, enum state next)
+{
+    upload->after_saving = next;
+    return STATE_SAVING;
+}
+
+static enum state close_group(struct vault_upload *upload)
+{
+    if (upload->plan->is_closing)
+        return STATE_CLOSE;
+    upload->plan->is_closing = true;
+    return save_then(upload, STATE_CLOSE);
+}
+
 /* The first file that is not whole, or the end. */
 static enum state next_file(struct vault_upload *upload)
 {
     while (upload->at < upload->plan->count && file_at_hand(upload)->is_whole)
         upload->at++;
     if (upload->at == upload->plan->count)
-        return STATE_CLOSE;
+        return close_group(upload);
     begin_file(upload);
     return file_at_hand(upload)->id[0] != '\0' ? STATE_CHECK : STATE_FILE;
 }
@@ -126,12 +141,6 @@ static enum state next_file(struct vault_upload *upload)
 static enum state next_chunk(const struct vault_upload *upload)
 {
     return upload->sent < file_at_hand(upload)->part->decoded_bytes ? STATE_CHUNK : STATE_WHOLE;
-}
-
-static enum state save_then(struct vault_upload *upload, enum state next)
-{
-    upload->after_saving = next;
-    return STATE_SAVING;
 }
 
 static enum state fail(struct vault_upload *upload, const struct rest_answer *answer,
@@ -149,17 +158,26 @@ static enum state fail_odd(struct vault_upload *upload, const char *what)
     return fail(upload, &odd, what);
 }
 
-/* What was begun earlier is refused now: it is gone, or another key's. */
+/* What was begun earlier is refused now: it is gone, or another key's. Other refusals are about
+ * what was asked. */
 static bool is_stale(const struct vault_upload *upload, const struct rest_answer *answer)
 {
-    return upload->is_resumed && (answer->word == REST_NO || answer->word == REST_REFUSED);
+    switch (answer->status) {
+    case 400:
+    case 401:
+    case 403:
+    case 404:
+    case 409:
+    case 410: return upload->is_resumed;
+    default: return false;
+    }
 }
 
 /* What was begun is forgotten when there is another group: it may as well be our key that is
  * refused, and what Vault has is not to be sent twice. */
 static enum state begin_anew(struct vault_upload *upload)
 {
-    upload->is_resumed = false;
+    upload->is_resumed = upload->was_closing = false;
     return STATE_GROUP;
 }
 
@@ -176,15 +194,16 @@ static void forget_begun(struct vault_upload *upload)
         upload->plan->files[i].id[0] = upload->plan->files[i].url[0] = '\0';
         upload->plan->files[i].is_whole = false;
     }
+    upload->plan->is_closing = false;
     upload->at = 0;
 }
 
-/* An id goes into paths and lines. */
+/* An id goes into paths and lines; "." and ".." lead elsewhere. */
 static bool take_id(const json_t *answer, const char *name, char out[VAULT_ID_SIZE])
 {
     char id[VAULT_ID_SIZE];
 
-    if (!rest_member(answer, name, id, sizeof(id)) ||
+    if (!rest_member(answer, name, id, sizeof(id)) || id[0] == '.' ||
         id[strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.")] != '\0')
         return false;
     memcpy(out, id, sizeof(id));
@@ -201,11 +220,14 @@ static enum state on_dropped(struct vault_upload *upload, const struct rest_answ
 
 static enum state on_group(struct vault_upload *upload, const struct rest_answer *answer)
 {
+    char group[VAULT_ID_SIZE];
+
     if (answer->word != REST_OK)
         return fail(upload, answer, "a new group");
-    forget_begun(upload);
-    if (!take_id(answer->body, "group_id", upload->plan->group))
+    if (!take_id(answer->body, "group_id", group))
         return fail_odd(upload, "a new group: the answer has no group_id");
+    forget_begun(upload);
+    memcpy(upload->plan->group, group, sizeof(group));
     return upload->old_group[0] != '\0' ? STATE_DROP : next_file(upload);
 }
 
@@ -295,18 +317,21 @@ static void take_links(struct vault_upload *upload, const json_t *answer)
 static enum state succeed(struct vault_upload *upload, const struct rest_answer *answer)
 {
     upload->plan->is_closed = true;
+    upload->plan->is_closing = false;
     upload->result = (struct vault_result){ .word = REST_OK, .status = answer->status };
     return STATE_DONE;
 }
 
 static enum state on_closed(struct vault_upload *upload, const struct rest_answer *answer)
 {
-    if (answer->word == REST_NO && upload->is_resumed) {
+    if (answer->word == REST_NO && upload->was_closing) {
         upload->at = upload->plan->count - 1;
         return STATE_VERIFY;
     }
+    if (answer->word == REST_NO || answer->word == REST_REFUSED)
+        upload->plan->is_closing = false; /* it did not */
     if (answer->word != REST_OK)
-        return fail(upload, answer, "the end of the group");
+        return refuse(upload, answer, "the end of the group");
     take_links(upload, answer->body);
     return succeed(upload, answer);
 }
@@ -487,12 +512,23 @@ void vault_upload_free(struct vault_upload **upload)
     *upload = NULL;
 }
 
+/* Something is asked first: nothing is told from inside the start. */
+static enum state resume(struct vault_upload *upload)
+{
+    size_t whole = 0;
+
+    while (whole < upload->plan->count && upload->plan->files[whole].is_whole)
+        whole++;
+    if (whole == upload->plan->count && !upload->plan->is_closing)
+        upload->plan->files[whole - 1].is_whole = false;
+    return next_file(upload);
+}
+
 int vault_upload_start(struct vault_upload *upload, struct reason *reterr_why)
 {
     upload->is_resumed = upload->plan->group[0] != '\0';
-    upload->state = upload->is_resumed ? next_file(upload) : STATE_GROUP;
-    if (upload->state == STATE_CHUNK)
-        begin_chunk(upload);
+    upload->was_closing = upload->is_resumed && upload->plan->is_closing;
+    upload->state = upload->is_resumed ? resume(upload) : STATE_GROUP;
     return ask(upload, reterr_why);
 }
 

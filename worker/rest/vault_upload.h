@@ -5,8 +5,9 @@
  * A group is what Vault calls one transfer, here of one message. Its id and those of its files are
  * Vault's; they are told to the owner as they come, who keeps them before a byte of the file
  * leaves, so that whoever takes over, after a failure or a crash, asks for the state of what was
- * begun (CHECK) and sends only what is missing. A group that Vault does not know any more, or that
- * belongs to another key, is begun anew, once.
+ * begun (CHECK) and sends only what is missing. That CLOSE is about to be asked is kept likewise:
+ * only of a group whose CLOSE was asked before does a refusal leave open whether it is closed. A
+ * group that Vault does not know any more, or that belongs to another key, is begun anew, once.
  *
  * What is not confirmed of the API is decided here and nowhere else (vault_upload.c, above the
  * table). The upload knows nothing of jobs and logs nothing. */
@@ -38,9 +39,10 @@ struct vault_file {
 struct vault_plan {
     const char *body; /* of the message, that the parts lie in */
     struct vault_file *files;
-    size_t count;
+    size_t count;              /* at least one */
     uint64_t chunk_bytes;      /* of each but the last; a part has a checksum for each, or none */
     char group[VAULT_ID_SIZE]; /* "": not begun */
+    bool is_closing;           /* it was asked to, and it is not known whether it did */
     bool is_closed;            /* and nothing is left to do */
     const char *expires;       /* "dd:hh:mm:ss", NULL: Vault's default */
     const char *share_with;    /* users, with commas, NULL: nobody */
@@ -53,7 +55,7 @@ struct vault_result {
 };
 
 struct vault_upload_ops {
-    /* The plan has a new id: keep it, then vault_upload_go_on(). */
+    /* The plan has a new id, or is_closing: keep it, then vault_upload_go_on(). */
     void (*on_begun)(void *owner);
     /* Last: it may free the upload. Never from inside a call. */
     void (*on_done)(const struct vault_result *result, void *owner);
