@@ -61,31 +61,64 @@ Test(core_verdict, CO01_every_result_is_read)
 {
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
         struct core_file file = { .id = "f1" };
-        json_t *answer = json_loads(results[i].answer, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        json_t *body = json_loads(results[i].answer, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        const struct rest_answer answer = { .word = REST_OK, .status = 200, .body = body };
 
-        cr_assert_not_null(answer, "%s", results[i].answer);
-        cr_expect_eq(core_read_result(answer, &file), results[i].progress, "%s", results[i].answer);
+        cr_assert_not_null(body, "%s", results[i].answer);
+        cr_expect_eq(core_read_result(&answer, &file), results[i].progress, "%s",
+                     results[i].answer);
         cr_expect_eq(file.verdict, results[i].verdict, "%s", results[i].answer);
         if (results[i].why != NULL)
             cr_expect_str_eq(file.why, results[i].why, "%s", results[i].answer);
         cr_expect_null(strpbrk(file.why, "\r\n"), "%s", results[i].answer);
-        json_decref(answer);
+        json_decref(body);
     }
+}
+
+Test(core_verdict, CO01_only_a_yes_has_a_verdict)
+{
+    static const enum rest_word words[] = { REST_REFUSED, REST_NO, REST_BUSY, REST_FAILED };
+    json_t *body =
+        json_of("{\"process_info\":{\"progress_percentage\":100,\"result\":\"Allowed\"}}");
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        struct core_file file = { .id = "f1" };
+        const struct rest_answer answer = { .word = words[i], .status = 500, .body = body };
+
+        cr_expect_eq(core_read_result(&answer, &file), CORE_WORKING);
+        cr_expect_eq(file.verdict, CORE_UNKNOWN);
+    }
+    json_decref(body);
+}
+
+Test(core_verdict, CO01_a_file_is_forgotten_whatever_the_status)
+{
+    json_t *body = json_of("{\"f1\":\"Not Found\"}");
+    struct core_file file = { .id = "f1" };
+
+    cr_expect_eq(
+        core_read_result(&(struct rest_answer){ .word = REST_FAILED, .status = 500, .body = body },
+                         &file),
+        CORE_FORGOTTEN);
+    cr_expect_eq(core_read_result(&(struct rest_answer){ .word = REST_NO, .status = 404 }, &file),
+                 CORE_FORGOTTEN);
+    json_decref(body);
 }
 
 Test(core_verdict, a_long_reason_is_cut)
 {
     struct core_file file = { .id = "f1" };
     char reason[1000];
-    json_t *answer;
+    json_t *body;
 
     memset(reason, 'x', sizeof(reason));
     reason[sizeof(reason) - 1] = '\0';
-    answer = json_pack("{s:{s:i, s:s, s:s}}", "process_info", "progress_percentage", 100, "result",
-                       "Blocked", "blocked_reason", reason);
-    cr_assert_eq(core_read_result(answer, &file), CORE_READY);
+    body = json_pack("{s:{s:i, s:s, s:s}}", "process_info", "progress_percentage", 100, "result",
+                     "Blocked", "blocked_reason", reason);
+    cr_assert_eq(core_read_result(&(struct rest_answer){ .status = 200, .body = body }, &file),
+                 CORE_READY);
     cr_assert_eq(strlen(file.why), (size_t)CORE_WHY_SIZE - 1);
-    json_decref(answer);
+    json_decref(body);
 }
 
 static const struct {
@@ -94,7 +127,7 @@ static const struct {
     bool is_final;
     enum core_verdict verdict;
 } refusals[] = {
-    { 422, "{\"err\":\"File is empty.\"}", true, CORE_EMPTY },
+    { 422, "{\"err\":\"File is empty.\"}", false, CORE_UNKNOWN }, /* none that is was sent */
     { 500,
       "{\"err\":\"Failed to request scan. File size exceeded the maximum size permitted by your "
       "configuration.\"}",

@@ -35,7 +35,6 @@ struct core_scan {
     struct loop_timer *rest;
     int64_t rest_ms;
     int64_t submitted_ms; /* the last of them */
-    bool was_forgotten;   /* one was submitted again: not for ever */
     struct core_result result;
     struct reason why;
 };
@@ -149,12 +148,11 @@ static enum state on_submitted(struct core_scan *scan, const struct rest_answer 
 static enum state on_polled(struct core_scan *scan, const struct rest_answer *answer)
 {
     struct core_file *file = file_at_hand(scan);
-    enum core_progress progress = core_read_result(answer->body, file);
 
-    if (progress == CORE_FORGOTTEN || answer->status == 404) {
-        if (scan->was_forgotten)
+    if (core_read_result(answer, file) == CORE_FORGOTTEN) {
+        if (file->was_forgotten)
             return fail_odd(scan, "it does not know what it took");
-        scan->was_forgotten = true;
+        file->was_forgotten = true;
         file->id[0] = '\0';
         return after_poll(scan);
     }
@@ -283,6 +281,7 @@ int core_scan_start(struct core_scan *scan, struct reason *reterr_why)
     for (size_t i = 0; i < scan->plan->count; i++) {
         struct core_file *file = &scan->plan->files[i];
 
+        file->was_forgotten = false;
         if (file->verdict == CORE_UNKNOWN && file->part->decoded_bytes == 0)
             file->verdict = CORE_EMPTY;
     }

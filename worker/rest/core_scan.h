@@ -3,9 +3,9 @@
  *   SUBMIT for each file, then POLL for each until all have a verdict
  *
  * A file's id lives only at the server that took it, and so do its polls. One that the server has
- * forgotten (it was restarted) is submitted once more. Empty files are not sent: a Core refuses
- * them. What a Core will never take (too large for its configuration) is blocked: nobody has looked
- * into it.
+ * forgotten (it was restarted) is submitted once more, each. Empty files are not sent: a Core
+ * refuses them. What a Core will never take (too large for its configuration) is blocked: nobody
+ * has looked into it.
  *
  * What is not confirmed of the API is decided in core_verdict.c. The scan knows nothing of jobs and
  * logs nothing. */
@@ -40,6 +40,7 @@ struct core_file {
     char id[CORE_ID_SIZE];        /* data_id, "": not submitted */
     enum core_verdict verdict;
     char why[CORE_WHY_SIZE]; /* of CORE_BLOCKED */
+    bool was_forgotten;      /* in this scan, and submitted once more */
 };
 
 struct core_plan {
@@ -59,8 +60,8 @@ struct core_result {
 /* Last: it may free the scan. Never from inside a call. */
 typedef void core_done_cb(const struct core_result *result, void *owner);
 
-/* Borrows all of it, and writes into the plan. Files with an id are polled for first: they were
- * submitted here before. The client is its own until it is done. NULL: no memory. */
+/* Borrows all of it, and writes into the plan. Files with an id are polled for: they were submitted
+ * here before. The client is its own until it is done. NULL: no memory. */
 struct core_scan *core_scan_new(struct loop *loop, struct rest_client *client,
                                 struct core_plan *plan, core_done_cb *done, void *owner);
 /* Also in the middle; before the client goes. NULL inside is allowed. */
@@ -77,8 +78,9 @@ enum core_progress {
     CORE_READY,     /* `verdict` and `why` are set */
 };
 
-/* What the answer to a poll for `file` says of it. */
-enum core_progress core_read_result(const json_t *answer, struct core_file *file);
+/* What the answer to a poll for `file` says of it: CORE_FORGOTTEN whatever its status, a verdict
+ * only with one that is a yes. */
+enum core_progress core_read_result(const struct rest_answer *answer, struct core_file *file);
 /* A file that was refused because of what it is, and will be again: then its verdict is set. */
 bool core_read_refusal(const struct rest_answer *answer, struct core_file *file);
 

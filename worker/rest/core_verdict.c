@@ -40,15 +40,15 @@ static void note_why(const json_t *answer, const json_t *process, struct core_fi
     copy_clean(file->why, reason != NULL && reason[0] != '\0' ? reason : "no reason was given");
 }
 
-enum core_progress core_read_result(const json_t *answer, struct core_file *file)
+enum core_progress core_read_result(const struct rest_answer *answer, struct core_file *file)
 {
-    const json_t *process = json_object_get(answer, "process_info");
+    const json_t *process = json_object_get(answer->body, "process_info");
     const json_t *progress = json_object_get(process, "progress_percentage");
     const char *result = json_string_value(json_object_get(process, "result"));
 
-    if (is_not_found(answer, file->id))
+    if (answer->status == 404 || is_not_found(answer->body, file->id))
         return CORE_FORGOTTEN;
-    if (!json_is_integer(progress) || json_integer_value(progress) < 100)
+    if (answer->word != REST_OK || !json_is_integer(progress) || json_integer_value(progress) < 100)
         return CORE_WORKING;
     if (result != NULL && strcmp(result, "Processing") == 0)
         return CORE_WORKING;
@@ -56,7 +56,7 @@ enum core_progress core_read_result(const json_t *answer, struct core_file *file
         file->verdict = CORE_ALLOWED;
     } else {
         file->verdict = CORE_BLOCKED;
-        note_why(answer, process, file);
+        note_why(answer->body, process, file);
     }
     return CORE_READY;
 }
@@ -65,10 +65,6 @@ bool core_read_refusal(const struct rest_answer *answer, struct core_file *file)
 {
     const char *said = json_string_value(json_object_get(answer->body, "err"));
 
-    if (answer->status == 422) {
-        file->verdict = CORE_EMPTY; /* "File is empty." */
-        return true;
-    }
     if (answer->status != 413 && (answer->status != 500 || said == NULL ||
                                   strstr(said, "exceeded the maximum size") == NULL))
         return false;
