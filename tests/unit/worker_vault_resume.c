@@ -27,22 +27,30 @@ static void expect_log(const char *expected)
 
 /* ---- the state of a file ---- */
 
+#define COMPLETES "POST " VAULT "/transfer_file|"
+#define SENDS     "PATCH " VAULT "/transfer_file|POST " VAULT "/transfer_file|"
+
 static const struct {
     int status;
     const char *body;
-    bool is_whole;
+    const char *then; /* what is asked about this file after its state */
 } states[] = {
-    { 200, "{'size': 4, 'processing_state': 'Available'}", true },
-    { 200, "{}", true },
-    { 200, "{'size': 'four'}", true },
-    { 200, "{'size': 3}", false },
-    { 200, "{'size': -4}", false },
-    { 404, "{'message': 'no such file'}", false },
-    { 400, "{}", false },
+    { 200, "{'size': 4, 'processing_state': 'Available'}", "" },
+    { 200, "{'processing_state': 'available'}", "" },
+    { 200, "{}", "" },
+    { 200, "{'size': 'four'}", "" },
+    { 200, "{'size': 4, 'processing_state': 'Processing'}", COMPLETES },
+    { 200, "{'size': 3}", SENDS },
+    { 200, "{'size': 3, 'processing_state': 'Available'}", SENDS },
+    { 200, "{'size': -4}", SENDS },
+    { 404, "{'message': 'no such file'}", SENDS },
+    { 400, "{}", SENDS },
 };
 
 Test(vault_resume, VA03_a_file_that_is_whole_is_not_sent_again)
 {
+    char expected[512];
+
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
         web->rule_count = 0;
         web->log[0] = '\0';
@@ -52,12 +60,22 @@ Test(vault_resume, VA03_a_file_that_is_whole_is_not_sent_again)
         vault_is_well();
         vault_run();
         expect_ended(REST_OK, 200, "");
-        expect_log(states[i].is_whole ? IN_THE_STATE TWO CLOSE
-                                      : IN_THE_STATE "PATCH " VAULT "/transfer_file|POST " VAULT
-                                                     "/transfer_file|" TWO CLOSE);
+        (void)snprintf(expected, sizeof(expected), "%s%s%s", IN_THE_STATE, states[i].then,
+                       TWO CLOSE);
+        expect_log(expected);
         cr_expect_str_eq(plan.group, "g0");
         cr_expect_str_eq(files[0].id, "f0", "with the id that it has");
     }
+}
+
+Test(vault_resume, VA03_one_that_cannot_be_completed_once_more_is_sent)
+{
+    web_on(web, ASKS_STATE, answer(200, "{'size': 4, 'processing_state': 'x'}"), -1);
+    web_on(web, "POST " VAULT "/transfer_file", answer(400, "{}"), 1);
+    vault_is_well();
+    vault_run();
+    expect_ended(REST_OK, 200, "");
+    expect_log(IN_THE_STATE COMPLETES SENDS TWO CLOSE);
 }
 
 Test(vault_resume, VA03_what_is_known_to_be_whole_is_not_even_asked_about)
@@ -224,6 +242,16 @@ Test(vault_resume, VA03_one_that_is_gone_is_begun_anew)
     vault_run();
     expect_anew();
     expect_log(CLOSE "GET " VAULT "/file/status/f9|" ANEW CLOSE);
+}
+
+Test(vault_resume, VA03_one_whose_last_file_is_not_there_yet_is_no_closed_one)
+{
+    all_is_whole(true);
+    web_on(web, "POST " VAULT "/transfer", answer(400, "{}"), 1);
+    web_on(web, "GET " VAULT "/file/status/f9", answer(200, "{'processing_state': 'x'}"), -1);
+    vault_is_well();
+    vault_run();
+    expect_anew();
 }
 
 /* It was never asked to close before, so its no is one. */

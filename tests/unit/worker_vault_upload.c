@@ -69,9 +69,11 @@ Test(vault_upload, VA01_a_name_is_percent_encoded_UTF_8)
     add_file("Gr\xc3\xbc\xc3\x9f"
              "e & 100%.txt",
              "", 0);
+    add_file("a%20b c.txt", "", 0);
     vault_is_well();
     vault_run();
     cr_expect_not_null(strstr(seen, "file_name=Gr%C3%BC%C3%9Fe%20%26%20100%25.txt\n"), "%s", seen);
+    cr_expect_not_null(strstr(seen, "file_name=a%2520b%20c.txt\n"), "%s", seen);
 }
 
 Test(vault_upload, VA02_a_chunk_is_read_again_for_another_connection)

@@ -1,7 +1,6 @@
-#include "worker/rest/vault_upload.h"
+#include "worker/rest/vault_upload_private.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 
 #include "worker/http.h"
 #include "worker/mime/part.h"
-#include "worker/mime/reader.h"
 
 /* What the pages that are known do not say, and what is done about it:
  *
@@ -24,45 +22,7 @@
  * - Identifiers are text or numbers, under the names that the known answers have.
  */
 
-enum state {
-    STATE_GROUP,
-    STATE_DROP,  /* the group that cannot be gone on with, now that there is another */
-    STATE_CHECK, /* a file that was begun before: is it whole? */
-    STATE_FILE,
-    STATE_CHUNK,
-    STATE_WHOLE,
-    STATE_CLOSE,
-    STATE_VERIFY, /* a group that cannot be closed: is it for being closed already? */
-    STATE_SAVING, /* waits for vault_upload_go_on() */
-    STATE_DONE,
-    STATE_COUNT
-};
-
-struct vault_upload {
-    struct rest_client *client;
-    struct vault_plan *plan;
-    const struct vault_upload_ops *ops;
-    void *owner;
-    enum state state, after_saving;
-    size_t at;                     /* the file at hand */
-    bool is_resumed;               /* the group was begun earlier: it may be begun anew, once */
-    bool was_closing;              /* and it was asked to close then */
-    char old_group[VAULT_ID_SIZE]; /* to be dropped */
-    bool is_by_status;             /* only its status says that it may be whole */
-    uint64_t sent;                 /* bytes of it */
-    size_t chunk;                  /* number of the one under way */
-    struct mime_reader reader, chunk_start;
-    uint64_t chunk_bytes, chunk_left;
-    struct vault_result result;
-    struct reason why;
-};
-
-static void go(struct vault_upload *upload, enum state next);
-
-static struct vault_file *file_at_hand(const struct vault_upload *upload)
-{
-    return &upload->plan->files[upload->at];
-}
+static void go(struct vault_upload *upload, enum vault_state next);
 
 /* ---- chunks ---- */
 
@@ -87,7 +47,7 @@ static int rewind_chunk(void *arg)
 
 static void begin_chunk(struct vault_upload *upload)
 {
-    const uint64_t left = file_at_hand(upload)->part->decoded_bytes - upload->sent;
+    const uint64_t left = vault_file_at_hand(upload)->part->decoded_bytes - upload->sent;
 
     upload->chunk_start = upload->reader;
     upload->chunk_bytes = upload->chunk_left =
@@ -98,28 +58,18 @@ static void begin_file(struct vault_upload *upload)
 {
     upload->sent = 0;
     upload->chunk = 0;
-    mime_reader_init(&upload->reader, file_at_hand(upload)->part, upload->plan->body);
-}
-
-static const char *checksum_text(const struct vault_upload *upload, char out[33])
-{
-    const struct mime_part *part = file_at_hand(upload)->part;
-
-    out[0] = '\0';
-    for (unsigned i = 0; upload->chunk < part->md5_count && i < 16; i++)
-        (void)snprintf(out + (size_t)i * 2, 3, "%02x", part->md5[upload->chunk][i]);
-    return out;
+    mime_reader_init(&upload->reader, vault_file_at_hand(upload)->part, upload->plan->body);
 }
 
 /* ---- what the next step is ---- */
 
-static enum state save_then(struct vault_upload *upload, enum state next)
+static enum vault_state save_then(struct vault_upload *upload, enum vault_state next)
 {
     upload->after_saving = next;
     return STATE_SAVING;
 }
 
-static enum state close_group(struct vault_upload *upload)
+static enum vault_state close_group(struct vault_upload *upload)
 {
     if (upload->plan->is_closing)
         return STATE_CLOSE;
@@ -128,30 +78,31 @@ static enum state close_group(struct vault_upload *upload)
 }
 
 /* The first file that is not whole, or the end. */
-static enum state next_file(struct vault_upload *upload)
+static enum vault_state next_file(struct vault_upload *upload)
 {
-    while (upload->at < upload->plan->count && file_at_hand(upload)->is_whole)
+    while (upload->at < upload->plan->count && vault_file_at_hand(upload)->is_whole)
         upload->at++;
     if (upload->at == upload->plan->count)
         return close_group(upload);
     begin_file(upload);
-    return file_at_hand(upload)->id[0] != '\0' ? STATE_CHECK : STATE_FILE;
+    return vault_file_at_hand(upload)->id[0] != '\0' ? STATE_CHECK : STATE_FILE;
 }
 
-static enum state next_chunk(const struct vault_upload *upload)
+static enum vault_state next_chunk(const struct vault_upload *upload)
 {
-    return upload->sent < file_at_hand(upload)->part->decoded_bytes ? STATE_CHUNK : STATE_WHOLE;
+    return upload->sent < vault_file_at_hand(upload)->part->decoded_bytes ? STATE_CHUNK
+                                                                          : STATE_WHOLE;
 }
 
-static enum state fail(struct vault_upload *upload, const struct rest_answer *answer,
-                       const char *what)
+static enum vault_state fail(struct vault_upload *upload, const struct rest_answer *answer,
+                             const char *what)
 {
     upload->result = (struct vault_result){ .word = answer->word, .status = answer->status };
     reason_format(&upload->why, "%s%s%s", what, answer->why[0] != '\0' ? ": " : "", answer->why);
     return STATE_DONE;
 }
 
-static enum state fail_odd(struct vault_upload *upload, const char *what)
+static enum vault_state fail_odd(struct vault_upload *upload, const char *what)
 {
     static const struct rest_answer odd = { .word = REST_FAILED, .why = "" };
 
@@ -175,14 +126,14 @@ static bool is_stale(const struct vault_upload *upload, const struct rest_answer
 
 /* What was begun is forgotten when there is another group: it may as well be our key that is
  * refused, and what Vault has is not to be sent twice. */
-static enum state begin_anew(struct vault_upload *upload)
+static enum vault_state begin_anew(struct vault_upload *upload)
 {
     upload->is_resumed = upload->was_closing = false;
     return STATE_GROUP;
 }
 
-static enum state refuse(struct vault_upload *upload, const struct rest_answer *answer,
-                         const char *what)
+static enum vault_state refuse(struct vault_upload *upload, const struct rest_answer *answer,
+                               const char *what)
 {
     return is_stale(upload, answer) ? begin_anew(upload) : fail(upload, answer, what);
 }
@@ -212,13 +163,13 @@ static bool take_id(const json_t *answer, const char *name, char out[VAULT_ID_SI
 
 /* ---- answers ---- */
 
-static enum state on_dropped(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_dropped(struct vault_upload *upload, const struct rest_answer *answer)
 {
     (void)answer; /* best effort: an open group that nobody closes is Vault's to clear away */
     return next_file(upload);
 }
 
-static enum state on_group(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_group(struct vault_upload *upload, const struct rest_answer *answer)
 {
     char group[VAULT_ID_SIZE];
 
@@ -236,7 +187,7 @@ static bool is_whole_by(const struct vault_upload *upload, const json_t *status)
     const json_t *size = json_object_get(status, "size");
 
     return !json_is_integer(size) ||
-           (uint64_t)json_integer_value(size) == file_at_hand(upload)->part->decoded_bytes;
+           (uint64_t)json_integer_value(size) == vault_file_at_hand(upload)->part->decoded_bytes;
 }
 
 /* Not one of which no more is known than that all its bytes came. */
@@ -247,13 +198,13 @@ static bool is_available(const json_t *status)
     return state == NULL || strcasecmp(state, "Available") == 0;
 }
 
-static enum state on_checked(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_checked(struct vault_upload *upload, const struct rest_answer *answer)
 {
     if (answer->word == REST_OK && is_whole_by(upload, answer->body)) {
         upload->is_by_status = !is_available(answer->body);
         if (upload->is_by_status)
             return STATE_WHOLE;
-        file_at_hand(upload)->is_whole = true;
+        vault_file_at_hand(upload)->is_whole = true;
         return next_file(upload);
     }
     if (answer->word == REST_OK || answer->word == REST_NO)
@@ -261,9 +212,9 @@ static enum state on_checked(struct vault_upload *upload, const struct rest_answ
     return refuse(upload, answer, "the state of a file");
 }
 
-static enum state on_file(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_file(struct vault_upload *upload, const struct rest_answer *answer)
 {
-    struct vault_file *file = file_at_hand(upload);
+    struct vault_file *file = vault_file_at_hand(upload);
 
     if (answer->word != REST_OK)
         return refuse(upload, answer, "a new file");
@@ -272,7 +223,7 @@ static enum state on_file(struct vault_upload *upload, const struct rest_answer 
     return save_then(upload, next_chunk(upload));
 }
 
-static enum state on_chunk(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_chunk(struct vault_upload *upload, const struct rest_answer *answer)
 {
     if (answer->word != REST_OK)
         return refuse(upload, answer, "a file's content");
@@ -281,7 +232,7 @@ static enum state on_chunk(struct vault_upload *upload, const struct rest_answer
     return next_chunk(upload);
 }
 
-static enum state on_whole(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_whole(struct vault_upload *upload, const struct rest_answer *answer)
 {
     const bool is_by_status = upload->is_by_status;
 
@@ -290,7 +241,7 @@ static enum state on_whole(struct vault_upload *upload, const struct rest_answer
         return next_chunk(upload);
     if (answer->word != REST_OK)
         return refuse(upload, answer, "the end of a file");
-    file_at_hand(upload)->is_whole = true; /* should this be lost, its status tells */
+    vault_file_at_hand(upload)->is_whole = true; /* should this be lost, its status tells */
     return next_file(upload);
 }
 
@@ -314,7 +265,7 @@ static void take_links(struct vault_upload *upload, const json_t *answer)
     }
 }
 
-static enum state succeed(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state succeed(struct vault_upload *upload, const struct rest_answer *answer)
 {
     upload->plan->is_closed = true;
     upload->plan->is_closing = false;
@@ -322,7 +273,7 @@ static enum state succeed(struct vault_upload *upload, const struct rest_answer 
     return STATE_DONE;
 }
 
-static enum state on_closed(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_closed(struct vault_upload *upload, const struct rest_answer *answer)
 {
     if (answer->word == REST_NO && upload->was_closing) {
         upload->at = upload->plan->count - 1;
@@ -337,7 +288,7 @@ static enum state on_closed(struct vault_upload *upload, const struct rest_answe
 }
 
 /* That it was closed already is as good: its links are lost, not its files. */
-static enum state on_verified(struct vault_upload *upload, const struct rest_answer *answer)
+static enum vault_state on_verified(struct vault_upload *upload, const struct rest_answer *answer)
 {
     if (answer->word != REST_OK)
         return refuse(upload, answer, "the end of the group");
@@ -346,87 +297,19 @@ static enum state on_verified(struct vault_upload *upload, const struct rest_ans
 
 /* ---- the table ---- */
 
-struct call_text { /* what headers point to */
-    char size[24], offset[24], checksum[33];
-};
-
-/* Up to the first without a name. */
-typedef void fill_headers(const struct vault_upload *upload, struct call_text *text,
-                          struct rest_header out[8]);
-
-static void group_headers(const struct vault_upload *upload, struct call_text *text,
-                          struct rest_header out[8])
-{
-    (void)text;
-    out[0] = (struct rest_header){ "share_with", upload->plan->share_with, false };
-}
-
-static void drop_headers(const struct vault_upload *upload, struct call_text *text,
-                         struct rest_header out[8])
-{
-    (void)text;
-    out[0] = (struct rest_header){ "group_id", upload->old_group, false };
-}
-
-static void file_headers(const struct vault_upload *upload, struct call_text *text,
-                         struct rest_header out[8])
-{
-    const struct mime_part *part = file_at_hand(upload)->part;
-
-    (void)snprintf(text->size, sizeof(text->size), "%" PRIu64, part->decoded_bytes);
-    out[0] = (struct rest_header){ "transfer_method", "Chunk", false };
-    out[1] = (struct rest_header){ "group_id", upload->plan->group, false };
-    out[2] = (struct rest_header){ "file_size", text->size, false };
-    out[3] = (struct rest_header){ "file_name", part->name, true };
-}
-
-static void chunk_headers(const struct vault_upload *upload, struct call_text *text,
-                          struct rest_header out[8])
-{
-    (void)snprintf(text->offset, sizeof(text->offset), "%" PRIu64, upload->sent);
-    out[0] = (struct rest_header){ "group_id", upload->plan->group, false };
-    out[1] = (struct rest_header){ "file_id", file_at_hand(upload)->id, false };
-    out[2] = (struct rest_header){ "chunk_offset", text->offset, false };
-    out[3] = (struct rest_header){ "chunk_checksum", checksum_text(upload, text->checksum), false };
-}
-
-static void whole_headers(const struct vault_upload *upload, struct call_text *text,
-                          struct rest_header out[8])
-{
-    (void)text;
-    out[0] = (struct rest_header){ "group_id", upload->plan->group, false };
-    out[1] = (struct rest_header){ "file_id", file_at_hand(upload)->id, false };
-}
-
-static void close_headers(const struct vault_upload *upload, struct call_text *text,
-                          struct rest_header out[8])
-{
-    (void)text;
-    out[0] = (struct rest_header){ "group_id", upload->plan->group, false };
-    out[1] = (struct rest_header){ "expires_after", upload->plan->expires, false };
-}
-
-static void no_headers(const struct vault_upload *upload, struct call_text *text,
-                       struct rest_header out[8])
-{
-    (void)upload;
-    (void)text;
-    (void)out;
-}
-
 static const struct row {
     const char *method, *path; /* NULL: nothing is asked */
-    fill_headers *headers;
-    enum state (*answer)(struct vault_upload *, const struct rest_answer *);
+    vault_headers *headers;
+    enum vault_state (*answer)(struct vault_upload *, const struct rest_answer *);
 } rows[STATE_COUNT] = {
-    [STATE_GROUP] = { "GET", "/transfer", group_headers, on_group },
-    [STATE_DROP] = { "DELETE", "/transfer", drop_headers, on_dropped },
-    [STATE_CHECK] = { "GET", "/file/status/", no_headers, on_checked },
-    [STATE_FILE] = { "GET", "/transfer_file", file_headers, on_file },
-    [STATE_CHUNK] = { "PATCH", "/transfer_file", chunk_headers, on_chunk },
-    [STATE_WHOLE] = { "POST", "/transfer_file", whole_headers, on_whole },
-    [STATE_CLOSE] = { "POST", "/transfer", close_headers, on_closed },
-    [STATE_VERIFY] = { "GET", "/file/status/", no_headers, on_verified },
+    [STATE_GROUP] = { "GET", "/transfer", vault_group_headers, on_group },
+    [STATE_DROP] = { "DELETE", "/transfer", vault_drop_headers, on_dropped },
+    [STATE_CHECK] = { "GET", "/file/status/", vault_no_headers, on_checked },
+    [STATE_FILE] = { "GET", "/transfer_file", vault_file_headers, on_file },
+    [STATE_CHUNK] = { "PATCH", "/transfer_file", vault_chunk_headers, on_chunk },
+    [STATE_WHOLE] = { "POST", "/transfer_file", vault_whole_headers, on_whole },
+    [STATE_CLOSE] = { "POST", "/transfer", vault_close_headers, on_closed },
+    [STATE_VERIFY] = { "GET", "/file/status/", vault_no_headers, on_verified },
     [STATE_SAVING] = { 0 },
     [STATE_DONE] = { 0 },
 };
@@ -445,8 +328,8 @@ static int ask(struct vault_upload *upload, struct reason *why)
 {
     const struct row *row = &rows[upload->state];
     const bool is_chunk = upload->state == STATE_CHUNK;
-    struct rest_header headers[8] = { { NULL, NULL, false } };
-    struct call_text text;
+    struct rest_header headers[VAULT_HEADERS_MAX] = { { NULL, NULL, false } };
+    struct vault_text text;
     char path[VAULT_ID_SIZE + 32];
     const struct http_source source = {
         .bytes = is_chunk ? upload->chunk_bytes : 0,
@@ -464,12 +347,12 @@ static int ask(struct vault_upload *upload, struct reason *why)
     row->headers(upload, &text, headers);
     (void)snprintf(path, sizeof(path), "%s%s", row->path,
                    upload->state == STATE_CHECK || upload->state == STATE_VERIFY
-                       ? file_at_hand(upload)->id
+                       ? vault_file_at_hand(upload)->id
                        : "");
     return rest_call(upload->client, &call, on_answer, upload, why);
 }
 
-static void go(struct vault_upload *upload, enum state next)
+static void go(struct vault_upload *upload, enum vault_state next)
 {
     struct reason why = { "" };
     int err;
@@ -513,7 +396,7 @@ void vault_upload_free(struct vault_upload **upload)
 }
 
 /* Something is asked first: nothing is told from inside the start. */
-static enum state resume(struct vault_upload *upload)
+static enum vault_state resume(struct vault_upload *upload)
 {
     size_t whole = 0;
 
