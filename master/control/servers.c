@@ -67,13 +67,14 @@ static void on_stored(struct registry_answer *answer, void *arg)
 }
 
 /* False: refused. */
-static bool read_server(struct call *call, const char *text, struct order *order)
+static bool read_server(struct call *call, enum profile_type type, const char *text,
+                        struct order *order)
 {
     const char *component = NULL;
     struct reason why = { "" };
     struct server_uri uri;
 
-    if (server_uri_parse(text, PROFILE_SMTP, &uri, &component, &why) < 0) {
+    if (server_uri_parse(text, type, &uri, &component, &why) < 0) {
         call_refuse(call, 422, "invalid", "server: %.200s: %s: %s", text, component, why.text);
         return false;
     }
@@ -93,9 +94,8 @@ static void serve_order(struct call *call, bool is_drain)
         call_refuse(call, 422, "invalid", "a profile's name and one of its servers are expected");
         return;
     }
-    if (!profile || profile->type != PROFILE_SMTP) {
-        call_refuse(call, profile ? 422 : 404, profile ? "invalid" : "not_found",
-                    "there is no smtp profile \"%.200s\"", name);
+    if (!profile) {
+        call_refuse(call, 404, "not_found", "there is no profile \"%.200s\"", name);
         return;
     }
     order = calloc(1, sizeof(*order));
@@ -104,7 +104,7 @@ static void serve_order(struct call *call, bool is_drain)
         return;
     }
     *order = (struct order){ .call = call, .profile = profile->id, .is_drain = is_drain };
-    if (read_server(call, server, order))
+    if (read_server(call, profile->type, server, order))
         registry_server_drain(registry, profile->id, order->server, is_drain, &call->actor,
                               on_stored, order);
     else

@@ -422,6 +422,30 @@ Test(control_api, SP23_a_server_is_drained_and_enabled_and_both_are_audited)
     ASSERT_AT("entries.1.detail", "smtp://10.0.0.1:25");
 }
 
+Test(control_api, SP23_cores_and_vaults_are_drained_and_enabled_as_well)
+{
+    static const struct {
+        const char *profile, *order, *server;
+    } rows[] = {
+        { "{\"name\":\"Scan\",\"type\":\"core\",\"servers\":[\"10.0.0.5\"]}",
+          "{\"profile\":\"Scan\",\"server\":\"10.0.0.5\"}", "http://10.0.0.5:8008" },
+        { "{\"name\":\"Archive\",\"type\":\"vault\",\"servers\":[\"https://10.0.0.6\"],"
+          "\"api_key\":\"a-key\"}",
+          "{\"profile\":\"Archive\",\"server\":\"https://10.0.0.6:8010/vault_rest/\"}",
+          "https://10.0.0.6:8010/vault_rest" },
+    };
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        put_profile(rows[i].profile);
+        ASSERT_STATUS(order_server("drain", rows[i].order), 200);
+        cr_assert_str_eq(fake.server.uri, rows[i].server);
+        cr_assert(fake.server.is_drain);
+        cr_assert(registry_is_drained(registry, i + 1, rows[i].server));
+        ASSERT_STATUS(order_server("enable", rows[i].order), 200);
+        cr_assert_not(registry_is_drained(registry, i + 1, rows[i].server));
+    }
+}
+
 Test(control_api, SP23_what_cannot_be_drained)
 {
     static const struct {
