@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/process.h"
+#include "master/alert_post.h"
 #include "master/alerts.h"
 #include "master/dispatch.h"
 #include "master/health_shown.h"
@@ -131,6 +132,13 @@ static json_t *alerts(void *self)
     return alerts_shown(master->alerts);
 }
 
+static int alert_test(void *self, composer_done_cb *done, void *arg)
+{
+    struct master *master = self;
+
+    return alert_post_test(master->alert_post, done, arg);
+}
+
 static json_t *ambiguous(void *self, size_t limit)
 {
     const struct master *master = self;
@@ -171,6 +179,7 @@ struct control_backend master_backend(struct master *master)
                                      .workers = workers,
                                      .workers_count = count_workers,
                                      .alerts = alerts,
+                                     .alert_test = alert_test,
                                      .ambiguous = ambiguous,
                                      .status = status };
 }

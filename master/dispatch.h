@@ -48,7 +48,10 @@ struct dispatch_hooks {
     /* What dispatch_recall() asked for has come to an end: the group is in its new state, or gone.
      */
     void (*on_recalled)(uint64_t id, unsigned group, void *arg);
-    void *overrun_arg, *cursor_arg, *copy_arg, *recalled_arg;
+    /* A message is held because workers died while they had it (MQ09); also one that is found so.
+     */
+    void (*on_held)(const struct group *group, void *arg);
+    void *overrun_arg, *cursor_arg, *copy_arg, *recalled_arg, *held_arg;
 };
 
 /* Works at the end of each turn of the loop: make it before the channels. NULL: no memory. */

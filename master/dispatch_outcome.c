@@ -31,6 +31,14 @@ static void pin_for_good(struct dispatch *dispatch, const struct ipc_mail_queued
     segments_pin(segments, queued->note_slot, queued->note_segment, 0);
 }
 
+/* Not one that an operator holds. */
+static void tell_held(const struct dispatch *dispatch, const struct group *group)
+{
+    if (group != NULL && group->state == QUEUE_HELD && group->crashes >= QUEUE_CRASHES_TO_HOLD &&
+        dispatch->hooks.on_held != NULL)
+        dispatch->hooks.on_held(group, dispatch->hooks.held_arg);
+}
+
 int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
                     const struct ipc_mail_queued *queued)
 {
@@ -41,6 +49,8 @@ int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
         return -EBADMSG;
     worker->credit_owed++;
     err = queue_add(dispatch->queue, queued);
+    if (err == 0 && (queued->flags & IPC_QUEUED_HELD) != 0)
+        tell_held(dispatch, queue_group(dispatch->queue, queued->place.id, queued->place.group));
     if (err == -EEXIST && dispatch->hooks.on_copy != NULL)
         dispatch->hooks.on_copy(queued, dispatch->hooks.copy_arg);
     if (err == -ENOMEM)
@@ -111,10 +121,28 @@ static void take_advance(struct dispatch *dispatch, struct group *group,
         queue_set_ready(dispatch->queue, group, false);
 }
 
+/* Of a scan or an upload: a server that answers and does not do it counts as up, and nothing else
+ * would show that none is done. */
+static void count_misfires(struct lane *lane, const struct ipc_mail_outcome *outcome)
+{
+    const bool is_stage = lane->route != NULL && lane->route->lifetime_s == 0;
+    const bool has_failed =
+        outcome->outcome == IPC_OUTCOME_DEFERRED || outcome->outcome == IPC_OUTCOME_FAILED;
+
+    if (!is_stage)
+        return;
+    if (has_failed && outcome->served >= 0)
+        lane->misfires++;
+    else if (outcome->outcome == IPC_OUTCOME_ADVANCED ||
+             outcome->outcome == IPC_OUTCOME_QUARANTINED)
+        lane->misfires = 0;
+}
+
 /* The row of each outcome: what it makes of the group. */
 static void settle(struct dispatch *dispatch, struct group *group, const struct job *job,
                    const struct ipc_mail_outcome *outcome)
 {
+    count_misfires(group->lane, outcome);
     switch ((enum ipc_outcome)outcome->outcome) {
     case IPC_OUTCOME_DONE: queue_drop(dispatch->queue, group); return;
     case IPC_OUTCOME_FAILED:
@@ -243,6 +271,7 @@ static void settle_lost(struct dispatch *dispatch, struct group *group,
                   LOG_ID(group->place.id), LOG_INT("group", group->place.group),
                   LOG_INT("deaths", item->change.crashes));
     settle_by_cell(dispatch->queue, group, &item->cell);
+    tell_held(dispatch, queue_group(dispatch->queue, item->place.id, item->place.group));
 }
 
 static void on_lost_read(struct cell_item *items, size_t count, void *arg)

@@ -69,6 +69,7 @@ struct lane {
     struct group *put_back[READY_CLASS_COUNT]; /* the last in front that was; NULL: none is left */
     uint64_t ready_count;
     uint64_t counts[QUEUE_STATE_COUNT];
+    unsigned misfires;  /* in a row: attempts that a server answered and did not do */
     uint64_t elsewhere; /* groups that it will relay, and that are at an earlier stage now */
     unsigned in_flight;
     unsigned new_streak;                  /* new ones taken since the last deferred one */

@@ -13,6 +13,10 @@
 #include "common/loop.h"
 #include "common/oom.h"
 #include "common/process.h"
+#include "master/alert_file.h"
+#include "master/alert_files.h"
+#include "master/alert_post.h"
+#include "master/alert_watch.h"
 #include "master/alerts.h"
 #include "master/budget.h"
 #include "master/cells.h"
@@ -145,6 +149,40 @@ static int make_memory_parts(struct master *master, struct reason *why)
     return 0;
 }
 
+static void on_held(const struct group *group, void *arg)
+{
+    alert_watch_held(arg, group);
+}
+
+/* What looks for alerts and sends them; the registry says to whom. */
+static int make_alerts(struct master *master, struct reason *why)
+{
+    const struct alert_post_parts post = { .loop = master->loop,
+                                           .alerts = master->alerts,
+                                           .registry = master->registry,
+                                           .queue = master->queue,
+                                           .composer = master->composer };
+    struct alert_watch_parts watch = { .loop = master->loop,
+                                       .alerts = master->alerts,
+                                       .registry = master->registry,
+                                       .queue = master->queue };
+    char spool_dir[4096];
+
+    snprintf(spool_dir, sizeof(spool_dir), "%s/spool", master->conf->top_state_dir);
+    master->alert_file = alert_file_new(master->io, master->alerts, master->conf->top_state_dir);
+    watch.file = master->alert_file;
+    watch.files = master->alert_files = alert_files_new(master->io, spool_dir);
+    watch.post = master->alert_post = alert_post_new(&post, master->conf->top_hostname);
+    if (watch.file == NULL || watch.files == NULL || watch.post == NULL)
+        return reason_set(why, -ENOMEM, "no memory");
+    master->alert_watch = alert_watch_new(&watch, master->conf);
+    if (master->alert_watch == NULL)
+        return reason_set(why, -ENOMEM, "no memory");
+    dispatch_hooks(master->dispatch)->on_held = on_held;
+    dispatch_hooks(master->dispatch)->held_arg = master->alert_watch;
+    return 0;
+}
+
 /* While some slot is still to be scanned the queue knows less than there is. */
 static uint64_t count_mail(uint32_t profile, uint32_t rule, void *arg)
 {
@@ -235,6 +273,8 @@ static int make_parts(struct master *master, struct reason *why)
     if (err == 0)
         err = bind_registry(master, why);
     if (err == 0)
+        err = make_alerts(master, why);
+    if (err == 0)
         err = make_supervisor(master, why);
     if (err != 0)
         return err;
@@ -274,6 +314,9 @@ static void let_io_finish(struct master *master)
 
 static void answer_what_is_open(struct master *master)
 {
+    if (master->dispatch != NULL)
+        dispatch_hooks(master->dispatch)->on_held = NULL;
+    alert_watch_free(&master->alert_watch);
     if (master->control != NULL)
         control_stop(master->control);
     prober_free(&master->prober);
@@ -292,6 +335,11 @@ static void answer_what_is_open(struct master *master)
         loop_turn(master->loop, 0); /* the last answers leave */
     control_free(&master->control);
     io_thread_free(&master->io);
+    if (master->alert_file != NULL)
+        alert_file_write(master->alert_file);
+    alert_file_free(&master->alert_file);
+    alert_files_free(&master->alert_files);
+    alert_post_free(&master->alert_post);
     retention_free(&master->retention);
     queue_orders_free(&master->orders);
 }

@@ -21,6 +21,10 @@ struct master {
 
     struct workers workers;
     struct alerts *alerts;
+    struct alert_file *alert_file;
+    struct alert_files *alert_files;
+    struct alert_post *alert_post;
+    struct alert_watch *alert_watch;
     struct io_thread *io;
     struct registry *registry;
     struct segments *segments;

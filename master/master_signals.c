@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "master/alert_watch.h"
 #include "master/budget.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
@@ -98,6 +99,7 @@ static void on_reload(int number, void *arg)
     master->conf = conf;
     control_reload(master->control, conf);
     registry_reload(master->registry, conf);
+    alert_watch_configure(master->alert_watch, conf);
     master_set_health(master, conf);
     retention_set(master->retention, conf->quarantine_retention);
     budget_set_raise_ms(dispatch_budget(master->dispatch), (int64_t)conf->pool_raise_after * 1000);

@@ -21,6 +21,7 @@
 #include "common/profile.h"
 #include "common/reason.h"
 #include "common/rule.h"
+#include "master/alert_settings.h"
 
 struct io_thread;
 struct loop;
@@ -120,9 +121,12 @@ void registry_rule_delete(struct registry *registry, uint32_t id, uint64_t if_ma
 void registry_rule_move(struct registry *registry, uint32_t id, unsigned position,
                         const struct registry_actor *actor, registry_done_cb *done, void *arg);
 
-/* {"postmaster": {"mailbox": "...", "profile": "name"} or null} */
+/* {"postmaster": {"mailbox": "...", "profile": "name"} or null,
+ *  "alerts": {"profile": "name", "to": [...], "from": "...", and thresholds} or null} */
 json_t *registry_settings_shown(const struct registry *registry);
 uint64_t registry_settings_version(const struct registry *registry);
+/* The setting `alerts`; unset: profile 0, and the thresholds' defaults. */
+void registry_alerts(const struct registry *registry, struct alert_settings *ret_settings);
 void registry_settings_put(struct registry *registry, const json_t *input, uint64_t if_match,
                            const struct registry_actor *actor, registry_done_cb *done, void *arg);
 

@@ -55,6 +55,7 @@ struct draft *draft_new(const struct registry *registry)
         return NULL;
     draft->next = *now;
     draft->next.set = NULL;
+    json_incref(draft->next.alerts);
     draft->next.profiles = draft->next.rules = draft->next.hidden = (struct pointers){ 0 };
     draft->generation = registry->generation;
     if (copy_postmaster(draft, now->set->postmaster, now->set->postmaster_profile) < 0 ||
@@ -245,9 +246,12 @@ void draft_forget_hidden(struct draft *draft, size_t index)
     draft->rules_changed = true;
 }
 
-void draft_set_postmaster(struct draft *draft, const char *mailbox, uint32_t profile)
+void draft_set_settings(struct draft *draft, const char *postmaster, uint32_t profile,
+                        json_t *alerts)
 {
-    draft->has_failed |= copy_postmaster(draft, mailbox, profile) < 0;
+    draft->has_failed |= copy_postmaster(draft, postmaster, profile) < 0 || alerts == NULL;
+    json_decref(draft->next.alerts);
+    draft->next.alerts = alerts;
     draft->settings_changed = true;
     draft->next.settings_version = draft_next_version(draft);
 }

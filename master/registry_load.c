@@ -139,6 +139,7 @@ static int load_settings(const char *key, const char *value, size_t bytes, void 
     struct loading *l = arg;
     AUTO(json) json_t *json = read_value(l, key, value, bytes);
     const json_t *postmaster = json_object_get(json, "postmaster");
+    json_t *alerts = json_object_get(json, "alerts");
     const char *mailbox = json_string_value(json_object_get(postmaster, "mailbox"));
     uint64_t profile;
 
@@ -147,10 +148,15 @@ static int load_settings(const char *key, const char *value, size_t bytes, void 
     if (strcmp(key, "drained") == 0)
         return registry_read_drained(json, &l->registry->drained) ? 0
                                                                   : fail(l, key, "is not complete");
-    if (strcmp(key, "general") != 0 || json_object_size(json) != 3)
+    /* What was written before there were alerts does not have them. */
+    if (strcmp(key, "general") != 0 || json_object_size(json) != (alerts != NULL ? 4 : 3))
         return fail(l, key, "is not known to this version");
     if (!read_number(json, "version", INT64_MAX, &l->state->settings_version))
         return fail(l, key, "is not complete");
+    if (alerts != NULL && !registry_are_alerts(alerts))
+        return fail(l, key, "alerts is not complete");
+    if (alerts != NULL)
+        l->state->alerts = json_incref(alerts);
     if (json_is_null(postmaster))
         return 0;
     if (mailbox == NULL || !read_number(postmaster, "profile", UINT32_MAX, &profile))
@@ -246,6 +252,7 @@ static int load_state(struct registry *registry, struct reason *why)
     int err;
 
     /* An expected version of 0 means "whatever is there": what was never stored has another. */
+    l.state->alerts = json_null();
     l.state->last_version = l.state->set_version = l.state->settings_version = 1;
     err = load_tables(&l);
     if (err == 0)

@@ -11,6 +11,7 @@
  *   registry_profile.c   profiles: found, checked, put, deleted
  *   registry_rule.c      rules: found, put, moved, deleted, forgotten
  *   registry_settings.c  settings; standing warnings
+ *   registry_alerts.c    those of alerts
  *   registry_drain.c     servers that an operator has drained
  *   registry_export.c    what goes into a file
  *   registry_import.c    what comes out of one
@@ -77,6 +78,7 @@ struct registry_state {
     struct pointers rules;    /* struct registry_rule, in order */
     struct pointers hidden;   /* struct registry_rule: deleted, but mail may need them */
     struct rule_set *set;     /* the same rules, and the settings, as registry_rules() shows them */
+    json_t *alerts;           /* registry_alerts.c; null: nobody is told */
     uint64_t set_version, settings_version;
     uint32_t last_profile, last_rule; /* ids given out so far */
     uint64_t last_version;
@@ -132,7 +134,9 @@ void draft_put_rule(struct draft *draft, struct registry_rule *entry); /* a new 
 void draft_move_rule(struct draft *draft, size_t from, size_t to);
 void draft_hide_rule(struct draft *draft, size_t index);
 void draft_forget_hidden(struct draft *draft, size_t index);
-void draft_set_postmaster(struct draft *draft, const char *mailbox, uint32_t profile);
+/* All settings; `alerts` is taken over. */
+void draft_set_settings(struct draft *draft, const char *postmaster, uint32_t profile,
+                        json_t *alerts);
 
 /* Numbers the versions of what lists have changed. 0, -ENOMEM, or -EOVERFLOW (no id left). */
 int draft_finish(struct draft *draft);
@@ -284,9 +288,31 @@ bool registry_read_numbers(const json_t *input, uint32_t *ret_id, uint64_t *ret_
 /* Mail that needs the profile or the rule. */
 uint64_t registry_mail(const struct registry *registry, uint32_t profile, uint32_t rule);
 
-/* Reads {"postmaster": ...} into the draft; `prefix` stands before the names of properties. */
+/* Reads {"postmaster": ..., "alerts": ...} into the draft; `prefix` stands before the names of
+ * properties. */
 void registry_read_settings(struct draft *draft, const json_t *input, const char *prefix,
                             struct problems *problems);
+
+/* ---- settings while they are read ---- */
+
+struct settings_reading {
+    struct draft *draft;
+    const char *prefix;
+    struct problems *problems;
+};
+
+void settings_add(const struct settings_reading *r, const char *property, const json_t *value,
+                  const char *allowed, const char *problem);
+/* The smtp profile of that name; NULL: there is none, and that was noted. */
+const struct profile *settings_profile(const struct settings_reading *r, const char *property,
+                                       const json_t *value);
+
+/* What is kept of an editor's `alerts`; worth nothing if problems were noted. */
+json_t *registry_read_alerts(const struct settings_reading *r, const json_t *input);
+/* Is it such a record? */
+bool registry_are_alerts(const json_t *record);
+uint32_t registry_alerts_profile(const struct registry_state *state); /* 0: none */
+json_t *registry_alerts_shown(const struct registry_state *state);
 
 /* "changed: name, servers": the members in which two objects differ; "" if in none. */
 void audit_describe(const json_t *before, const json_t *after, char *out, size_t size);

@@ -251,6 +251,10 @@ static void find_rules(const struct registry *registry, uint32_t id, struct user
         users->settings++;
         problem_add(problems, "postmaster", NULL, NULL, "the setting postmaster uses it");
     }
+    if (registry_alerts_profile(&registry->now) == id) {
+        users->settings++;
+        problem_add(problems, "alerts", NULL, NULL, "the setting alerts uses it");
+    }
 }
 
 /* Mail that it relays, and mail of a deleted rule that it scans or takes attachments for. */

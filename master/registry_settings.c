@@ -1,5 +1,5 @@
-/* master/registry_settings.c: what is set for the whole appliance (today: the postmaster, SR03),
- * and what `status` warns of as long as it lasts. */
+/* master/registry_settings.c: what is set for the whole appliance (the postmaster, SR03, and
+ * alerts), and what `status` warns of as long as it lasts. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@ json_t *registry_settings_shown(const struct registry *registry)
     if (set->postmaster != NULL)
         postmaster = json_pack("{ss ss?}", "mailbox", set->postmaster, "profile",
                                state_name_of(set->postmaster_profile, (void *)now));
-    return json_pack("{sI so}", "version", (json_int_t)now->settings_version, "postmaster",
-                     postmaster);
+    return json_pack("{sI so so}", "version", (json_int_t)now->settings_version, "postmaster",
+                     postmaster, "alerts", registry_alerts_shown(now));
 }
 
 uint64_t registry_settings_version(const struct registry *registry)
@@ -28,53 +28,17 @@ uint64_t registry_settings_version(const struct registry *registry)
 
 /* ---- reading an editor's ---- */
 
-struct reading {
-    struct draft *draft;
-    const char *prefix;
-    struct problems *problems;
-};
-
-static void add(const struct reading *r, const char *property, const json_t *value,
-                const char *allowed, const char *problem)
+void settings_add(const struct settings_reading *r, const char *property, const json_t *value,
+                  const char *allowed, const char *problem)
 {
     char name[128];
 
-    (void)snprintf(name, sizeof(name), "%s%.64s", r->prefix, property);
+    (void)snprintf(name, sizeof(name), "%s%.100s", r->prefix, property);
     problem_add(r->problems, name, value, allowed, "%s", problem);
 }
 
-static void refuse_unknown(const struct reading *r, const json_t *object, const char *group,
-                           const char *first, const char *second)
-{
-    const char *member;
-    const json_t *value;
-    char name[128];
-
-    json_object_foreach ((json_t *)object, member, value) {
-        if (strcmp(member, first) == 0 || strcmp(member, second) == 0)
-            continue;
-        (void)snprintf(name, sizeof(name), "%s%.64s", group, member);
-        add(r, name, value, first, "is not known");
-    }
-}
-
-static bool check_mailbox(const struct reading *r, const json_t *value)
-{
-    static const char allowed[] = "one mailbox, such as it@example.net";
-    const char *text = json_string_value(value);
-    struct reason why = { "must be a text" };
-
-    if (value == NULL)
-        add(r, "postmaster.mailbox", NULL, allowed, "is missing");
-    else if (text == NULL || strlen(text) != json_string_length(value) ||
-             rule_mailbox_check(text, &why) < 0)
-        add(r, "postmaster.mailbox", value, allowed, why.text);
-    else
-        return true;
-    return false;
-}
-
-static const struct profile *check_profile(const struct reading *r, const json_t *value)
+const struct profile *settings_profile(const struct settings_reading *r, const char *property,
+                                       const json_t *value)
 {
     static const char allowed[] = "the name of an smtp profile";
     const char *name = json_string_value(value);
@@ -82,45 +46,89 @@ static const struct profile *check_profile(const struct reading *r, const json_t
         name != NULL ? state_profile_named(&r->draft->next, name) : NULL;
 
     if (value == NULL)
-        add(r, "postmaster.profile", NULL, allowed, "is missing");
+        settings_add(r, property, NULL, allowed, "is missing");
     else if (entry == NULL)
-        add(r, "postmaster.profile", value, allowed,
-            name == NULL ? "must be a text" : "there is no such profile");
+        settings_add(r, property, value, allowed,
+                     name == NULL ? "must be a text" : "there is no such profile");
     else if (entry->profile->type != PROFILE_SMTP)
-        add(r, "postmaster.profile", value, allowed, "is not of type smtp");
+        settings_add(r, property, value, allowed, "is not of type smtp");
     else
         return entry->profile;
     return NULL;
 }
 
-void registry_read_settings(struct draft *draft, const json_t *input, const char *prefix,
-                            struct problems *problems)
+/* `names` are the members that there may be, one after the other, with a blank behind each. */
+static void refuse_unknown(const struct settings_reading *r, const json_t *object,
+                           const char *group, const char *names)
 {
-    const struct reading r = { draft, prefix, problems };
-    const json_t *postmaster = json_object_get(input, "postmaster");
+    const char *member;
+    const json_t *value;
+    char name[128], word[66];
+
+    json_object_foreach ((json_t *)object, member, value) {
+        (void)snprintf(word, sizeof(word), "%.64s ", member);
+        if (strchr(member, ' ') == NULL && strstr(names, word) != NULL)
+            continue;
+        (void)snprintf(name, sizeof(name), "%s%.64s", group, member);
+        settings_add(r, name, value, names, "is not known");
+    }
+}
+
+static bool check_mailbox(const struct settings_reading *r, const json_t *value)
+{
+    static const char allowed[] = "one mailbox, such as it@example.net";
+    const char *text = json_string_value(value);
+    struct reason why = { "must be a text" };
+
+    if (value == NULL)
+        settings_add(r, "postmaster.mailbox", NULL, allowed, "is missing");
+    else if (text == NULL || strlen(text) != json_string_length(value) ||
+             rule_mailbox_check(text, &why) < 0)
+        settings_add(r, "postmaster.mailbox", value, allowed, why.text);
+    else
+        return true;
+    return false;
+}
+
+/* NULL: unset, or wrong. */
+static const char *read_postmaster(const struct settings_reading *r, const json_t *postmaster,
+                                   uint32_t *ret_profile)
+{
     const json_t *mailbox = json_object_get(postmaster, "mailbox");
     const struct profile *profile;
     bool is_mailbox;
 
-    if (!json_is_object(input)) {
-        add(&r, "settings", input, "an object", "must be an object");
-        return;
-    }
-    refuse_unknown(&r, input, "", "postmaster", "version");
-    if (postmaster == NULL || json_is_null(postmaster)) {
-        draft_set_postmaster(draft, NULL, 0);
-        return;
-    }
+    if (postmaster == NULL || json_is_null(postmaster))
+        return NULL;
     if (!json_is_object(postmaster)) {
-        add(&r, "postmaster", postmaster, "{\"mailbox\", \"profile\"} or null",
-            "must be an object");
+        settings_add(r, "postmaster", postmaster, "{\"mailbox\", \"profile\"} or null",
+                     "must be an object");
+        return NULL;
+    }
+    refuse_unknown(r, postmaster, "postmaster.", "mailbox profile ");
+    is_mailbox = check_mailbox(r, mailbox);
+    profile = settings_profile(r, "postmaster.profile", json_object_get(postmaster, "profile"));
+    if (!is_mailbox || profile == NULL)
+        return NULL;
+    *ret_profile = profile->id;
+    return json_string_value(mailbox);
+}
+
+void registry_read_settings(struct draft *draft, const json_t *input, const char *prefix,
+                            struct problems *problems)
+{
+    const struct settings_reading r = { draft, prefix, problems };
+    uint32_t profile = 0;
+    const char *mailbox;
+
+    if (!json_is_object(input)) {
+        settings_add(&r, "settings", input, "an object", "must be an object");
         return;
     }
-    refuse_unknown(&r, postmaster, "postmaster.", "mailbox", "profile");
-    is_mailbox = check_mailbox(&r, mailbox);
-    profile = check_profile(&r, json_object_get(postmaster, "profile"));
-    if (is_mailbox && profile != NULL)
-        draft_set_postmaster(draft, json_string_value(mailbox), profile->id);
+    refuse_unknown(&r, input, "", "postmaster alerts version ");
+    mailbox = read_postmaster(&r, json_object_get(input, "postmaster"), &profile);
+    draft_set_settings(draft, mailbox, profile,
+                       registry_read_alerts(&r, json_object_get(input, "alerts")));
 }
 
 /* ---- put ---- */
@@ -142,6 +150,9 @@ static enum registry_result prepare_put(struct registry *registry, struct reques
     request->answer.version = draft->next.settings_version;
     request_audit(request, "settings changed", "postmaster",
                   draft->postmaster != NULL ? draft->postmaster : "unset");
+    if (!json_equal(registry->now.alerts, draft->next.alerts))
+        request_audit(request, "settings changed", "alerts",
+                      json_is_object(draft->next.alerts) ? "set" : "unset");
     return REGISTRY_OK;
 }
 

@@ -148,6 +148,8 @@ const char *state_name_of(uint32_t id, void *arg)
 
 void state_free_set(struct registry_state *state)
 {
+    json_decref(state->alerts);
+    state->alerts = NULL;
     if (state->set == NULL)
         return;
     free(state->set->rules);

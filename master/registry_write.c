@@ -120,8 +120,9 @@ static void write_settings(struct request *request)
                              : json_null();
 
     request_write(request, STORE_SETTINGS, "general",
-                  json_pack("{si sI so}", "v", REGISTRY_FORMAT, "version",
-                            (json_int_t)draft->next.settings_version, "postmaster", postmaster));
+                  json_pack("{si sI so sO?}", "v", REGISTRY_FORMAT, "version",
+                            (json_int_t)draft->next.settings_version, "postmaster", postmaster,
+                            "alerts", draft->next.alerts));
 }
 
 static void write_counters(struct request *request)

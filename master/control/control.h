@@ -58,7 +58,8 @@ struct control_backend {
     json_t *(*workers)(void *self);
     void (*workers_count)(void *self, unsigned *ret_running, unsigned *ret_wanted);
     json_t *(*alerts)(void *self);
-    json_t *(*ambiguous)(void *self, size_t limit); /* ledger_shown() */
+    int (*alert_test)(void *self, composer_done_cb *done, void *arg); /* alert_post_test() */
+    json_t *(*ambiguous)(void *self, size_t limit);                   /* ledger_shown() */
     /* More members for `status`: what only the master's main knows (longest turn, limits). May be
      * NULL. */
     json_t *(*status)(void *self);

@@ -1,4 +1,4 @@
-/* master/control/operation.c: status, workers, alerts, losses, audit, the key, settings, export. */
+/* master/control/operation.c: status, workers, losses, audit, the key, settings, export. */
 #include "master/control/call.h"
 #include "master/control/control_private.h"
 #include "master/control/routes.h"
@@ -97,13 +97,6 @@ void serve_workers_get(struct call *call)
     json_array_foreach (workers, i, worker)
         json_object_set_new(worker, "behind", list_behind(call->control->registry, worker));
     call_answer(call, 200, json_pack("{s:o}", "workers", workers));
-}
-
-void serve_alerts_get(struct call *call)
-{
-    const struct control_backend *backend = &call->control->backend;
-
-    call_answer(call, 200, json_pack("{s:o}", "alerts", backend->alerts(backend->self)));
 }
 
 void serve_ambiguous_get(struct call *call)

@@ -74,6 +74,7 @@ static const struct route routes[] = {
     { GET,    "/status",              false, serve_status_get,      { NULL } },
     { GET,    "/workers",             false, serve_workers_get,     { NULL } },
     { GET,    "/alerts",              false, serve_alerts_get,      { NULL } },
+    { POST,   "/alerts/test",         false, serve_alert_test,      { NULL } },
     { GET,    "/ambiguous",           false, serve_ambiguous_get,   { "limit" } },
     { GET,    "/audit",               false, serve_audit_get,       { "limit", "before" } },
     { POST,   "/key/rotate",          false, serve_key_rotate,      { NULL } },

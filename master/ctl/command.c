@@ -57,6 +57,8 @@ static const struct command commands[] = {
     { "server",   "drain",   "PROFILE SERVER", 2, 2,    0,           server_drain,    "no new mail to it until it is enabled" },
     { "server",   "enable",  "PROFILE SERVER", 2, 2,    0,           server_enable,   "ends a drain; one that is down is used at once" },
     { "worker",   "list",    "",               0, 0,    0,           worker_list,     "the processes and what they run" },
+    { "alert",    "list",    "",               0, 0,    0,           alert_list,      "what somebody must look at, or had to: newest first" },
+    { "alert",    "test",    "",               0, 0,    0,           alert_test,      "send a test to whom the setting alerts names" },
     { "audit",    "list",    "",               0, 0,    CTL_LIMIT,   audit_list,      "who changed what, newest first" },
     { "key",      "rotate",  "",               0, 0,    0,           key_rotate,      "seal all secrets under a new key" },
     { "export",   NULL,      "",               0, 0,    0,           settings_export, "everything but the secrets, as JSON" },

@@ -1,4 +1,4 @@
-/* master/ctl/operation.c: posternctl status, worker, audit, key. */
+/* master/ctl/operation.c: posternctl status, worker, audit, alert, key. */
 #include "master/ctl/commands.h"
 #include "master/ctl/ctl.h"
 
@@ -105,6 +105,40 @@ int ambiguous_list(struct ctl *ctl, char **arguments)
         return code;
     if (!ctl_print_json(ctl, reply.body))
         print_columns(ctl, json_object_get(reply.body, "losses"), ARRAY_LEN(keys), headings, keys);
+    ctl_reply_done(&reply);
+    return CTL_DONE;
+}
+
+int alert_list(struct ctl *ctl, char **arguments)
+{
+    static const char *const keys[] = { "since", "ended",   "mailed", "count",
+                                        "kind",  "process", "text" };
+    static const char *const headings[] = { "SINCE", "ENDED",   "MAILED", "COUNT",
+                                            "KIND",  "PROCESS", "TEXT" };
+    struct transport_reply reply;
+    int code = ctl_get(ctl, "/alerts", &reply);
+
+    (void)arguments;
+    if (code != CTL_DONE)
+        return code;
+    if (!ctl_print_json(ctl, reply.body))
+        print_columns(ctl, json_object_get(reply.body, "alerts"), ARRAY_LEN(keys), headings, keys);
+    ctl_reply_done(&reply);
+    return CTL_DONE;
+}
+
+int alert_test(struct ctl *ctl, char **arguments)
+{
+    struct transport_request request = { .method = "POST", .target = "/alerts/test" };
+    struct transport_reply reply;
+    int code = ctl_call(ctl, &request, &reply);
+
+    (void)arguments;
+    if (code != CTL_DONE)
+        return code;
+    if (!ctl_print_json(ctl, reply.body))
+        fprintf(ctl->out, "a test alert is on its way: message %s\n",
+                json_string_value(json_object_get(reply.body, "id")));
     ctl_reply_done(&reply);
     return CTL_DONE;
 }

@@ -32,6 +32,8 @@ pool {{
 {pool}}}
 mime {{
 {mime}}}
+alerts {{
+{alerts}}}
 quarantine {{
 {quarantine}}}
 vault {{
@@ -68,7 +70,7 @@ class Gateway:
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
                  segment_size="4M", smtp=None, spool=None, health=None, tls=None, pool=None,
-                 mime=None, quarantine=None, vault=None, env=None):
+                 mime=None, quarantine=None, vault=None, alerts=None, env=None):
         """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the
         environment (peer.faults)."""
         self.scratch, self.folder = scratch, scratch.path("gateway")
@@ -79,7 +81,7 @@ class Gateway:
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
                          "smtp": smtp or {}, "spool": spool or {}, "health": health or {},
                          "tls": tls or {}, "pool": pool or {}, "mime": mime or {},
-                         "quarantine": quarantine or {}, "vault": vault or {}}
+                         "quarantine": quarantine or {}, "vault": vault or {}, "alerts": alerts or {}}
         self.conf = self.folder / "postern.conf"
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
@@ -97,7 +99,8 @@ class Gateway:
         self.settings.update(changes)
         lines = {k: "".join(f"    {key} = {_conf_value(v)}\n" for key, v in
                             self.settings[k].items())
-                 for k in ("smtp", "spool", "health", "tls", "pool", "mime", "quarantine", "vault")}
+                 for k in ("smtp", "spool", "health", "tls", "pool", "mime", "quarantine", "vault",
+                            "alerts")}
         self.conf.write_text(CONF.format(**{**self.settings, **lines}, folder=self.folder,
                                          port=self.port))
 

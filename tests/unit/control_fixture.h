@@ -52,6 +52,10 @@ static struct {
     queue_list_cb *list_done;
     void *list_arg;
 
+    int alert_err, alert_late_err;
+    composer_done_cb *alert_done;
+    void *alert_arg;
+
     int query_err, rows_err;
     bool detail;
     json_t *rows;
@@ -270,6 +274,20 @@ static void fake_workers_count(void *self, unsigned *ret_running, unsigned *ret_
     *ret_wanted = 2;
 }
 
+static void run_alert_test(void *arg)
+{
+    (void)arg;
+    fake.alert_done(fake.alert_late_err, 77, fake.alert_arg);
+}
+
+static int fake_alert_test(void *self, composer_done_cb *done, void *arg)
+{
+    (void)self;
+    fake.alert_done = done;
+    fake.alert_arg = arg;
+    return fake.alert_err < 0 ? fake.alert_err : loop_post(loop, run_alert_test, NULL);
+}
+
 static json_t *fake_alerts(void *self)
 {
     (void)self;
@@ -308,6 +326,7 @@ static void open_all(void)
                                        .workers = fake_workers,
                                        .workers_count = fake_workers_count,
                                        .alerts = fake_alerts,
+                                       .alert_test = fake_alert_test,
                                        .ambiguous = fake_ambiguous,
                                        .status = fake_status };
     struct reason why = { "" };

@@ -508,6 +508,20 @@ Test(control_api, settings_have_versions)
     ASSERT_AT("profile", "Exchange");
 }
 
+Test(control_api, OP08_a_test_alert_is_sent_or_says_why_not)
+{
+    fake.alert_err = -ENOENT;
+    ASSERT_STATUS(ask("POST", "/alerts/test", NULL), 409);
+    ASSERT_AT("code", "unset");
+    fake.alert_err = -EAGAIN;
+    ASSERT_STATUS(ask("POST", "/alerts/test", NULL), 503);
+    fake.alert_err = 0;
+    ASSERT_STATUS(ask("POST", "/alerts/test", NULL), 202);
+    ASSERT_AT("id", "000000000002D");
+    fake.alert_late_err = -ENOSPC;
+    ASSERT_STATUS(ask("POST", "/alerts/test", NULL), 503);
+}
+
 Test(control_api, audit_pages_and_names_who)
 {
     char by[32];

@@ -117,8 +117,18 @@ Test(dispatch_deaths, MQ09_a_suspect_waits_for_an_empty_worker)
     cr_assert_eq(fakes[1].jobs[1].place.id, 1);
 }
 
+static unsigned told_held;
+
+static void count_held(const struct group *group, void *arg)
+{
+    (void)arg;
+    cr_assert_eq(group->crashes, QUEUE_CRASHES_TO_HOLD);
+    told_held++;
+}
+
 Test(dispatch_deaths, MQ09_after_two_deaths_it_is_held_and_all_else_goes_on)
 {
+    dispatch_hooks(dispatch)->on_held = count_held;
     set_profile(1, PREFERENCE_FAILOVER, 100);
     keep_workers(2);
     queue_mail(1, 0, 1, 0);
@@ -131,10 +141,28 @@ Test(dispatch_deaths, MQ09_after_two_deaths_it_is_held_and_all_else_goes_on)
     cr_assert_eq(asked[0].change.set_flags, CELL_HELD);
     answer_cells();
     cr_assert_eq(queue_group(queue, 1, 0)->state, QUEUE_HELD);
+    cr_assert_eq(told_held, 1u);
     workers.slots[2]->state = WORKER_RUNNING;
     queue_mail(1, 2, 5, 0);
     turns();
     cr_assert_eq(fakes[2].count, 5);
+}
+
+/* After a restart an operator is still to decide; what he holds himself he knows of. */
+Test(dispatch_deaths, MQ09_what_is_found_held_is_told_once_more)
+{
+    struct ipc_mail_queued queued = { .place = { .id = 9, .segment = 1 },
+                                      .profile = 1,
+                                      .recipients = 1,
+                                      .flags = IPC_QUEUED_RECOVERED | IPC_QUEUED_HELD };
+
+    dispatch_hooks(dispatch)->on_held = count_held;
+    cr_assert_eq(dispatch_queued(dispatch, workers.slots[0], &queued), 0);
+    cr_assert_eq(told_held, 0u);
+    queued.place.id = 10;
+    queued.crashes = 2;
+    cr_assert_eq(dispatch_queued(dispatch, workers.slots[0], &queued), 0);
+    cr_assert_eq(told_held, 1u);
 }
 
 /* One death, and the suspect is alone at worker 1 beside mail that waits for it. */

@@ -274,3 +274,46 @@ Test(dispatch_stages, SR05_it_waits_for_a_scan_and_lives_as_long_as_its_relay_sa
     cr_assert_eq(fakes[0].count, 1u);
     cr_assert_eq(queue_lane_known(queue, CORE)->ready_count, 1u);
 }
+
+/* ---- attempts that a server answered and did not do ---- */
+
+static void defer_at(int served, unsigned stages)
+{
+    struct ipc_mail_outcome said = outcome_of(last_job(), IPC_OUTCOME_DEFERRED, served);
+
+    said.attempts = 1;
+    said.stages = stages;
+    said.next_attempt_s = clock_to_epoch_s(clock_wall_ms());
+    cr_assert_eq(dispatch_outcome(dispatch, workers.slots[0], &said), 0);
+    turns();
+}
+
+static unsigned misfires(uint32_t profile)
+{
+    return queue_lane_known(queue, profile)->misfires;
+}
+
+Test(dispatch_stages, OP08_failed_scans_are_counted_until_one_is_done)
+{
+    queue_mail(RELAY, 0, 1, 0);
+    turns();
+    expect_job(1, CORE, STAGE_SCAN);
+    defer_at(0, 0);
+    expect_job(2, CORE, STAGE_SCAN);
+    defer_at(-1, 0); /* no server answered: that is another cause */
+    expect_job(3, CORE, STAGE_SCAN);
+    defer_at(1, 0);
+    expect_job(4, CORE, STAGE_SCAN);
+    cr_assert_eq(misfires(CORE), 2u);
+    say(IPC_OUTCOME_ADVANCED, CELL_SCANNED);
+    expect_job(5, VAULT, STAGE_UPLOAD);
+    cr_assert_eq(misfires(CORE), 0u);
+    defer_at(0, CELL_SCANNED);
+    cr_assert_eq(misfires(VAULT), 1u);
+    expect_job(6, VAULT, STAGE_UPLOAD);
+    say(IPC_OUTCOME_ADVANCED, CELL_SCANNED | CELL_UPLOADED);
+    cr_assert_eq(misfires(VAULT), 0u);
+    expect_job(7, RELAY, STAGE_RELAY);
+    defer_at(0, CELL_SCANNED | CELL_UPLOADED);
+    cr_assert_eq(misfires(RELAY), 0u, "a message may be deferred by its relay");
+}
