@@ -74,6 +74,7 @@ static void tell(struct http_job *job)
     const struct http_answer answer = {
         .event = job->event,
         .status = has_answer ? job->status : 0,
+        .is_on_fresh = job->connects > 0,
         .body = has_answer && job->data != NULL ? job->data : "",
         .body_bytes = has_answer ? job->bytes : 0,
         .why = has_answer ? NULL : job->why.text,

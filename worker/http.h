@@ -89,6 +89,8 @@ struct http_request {           /* copied; the caller keeps its own */
 struct http_answer { /* borrowed; body and words are wiped after the callback */
     enum http_event event;
     long status;      /* 0 unless HTTP_ANSWERED */
+    bool is_on_fresh; /* a connection was made for it. Behind other requests of its session: theirs
+                       * was gone, perhaps with this one on it, which may have come twice then */
     const char *body; /* ends with a NUL that does not count; "" unless HTTP_ANSWERED */
     size_t body_bytes;
     const char *why; /* for people, NULL if HTTP_ANSWERED; of what was sent or received it never

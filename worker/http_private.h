@@ -67,7 +67,7 @@ struct http_job {
 
     /* The end. */
     enum http_event event;
-    long status;
+    long status, connects;
     struct reason why;
 };
 

@@ -18,6 +18,7 @@
 static void end_answered(struct http_job *job)
 {
     (void)curl_easy_getinfo(job->curl, CURLINFO_RESPONSE_CODE, &job->status);
+    (void)curl_easy_getinfo(job->curl, CURLINFO_NUM_CONNECTS, &job->connects);
     if (!job->is_head_whole)
         http_end(job, HTTP_UNREACHABLE, CUT_SHORT);
     else if (job->status < FIRST_NO && !http_is_sent(job))

@@ -46,11 +46,11 @@ class Wrong(Exception):
 
 class Group:
     """`state`: open, complete or deleted; `fields` as opening and completing gave them; `when` it was
-    completed."""
+    completed; `is_stuck`: it could not be, for a file in it that was not complete."""
 
     def __init__(self, owner, fields):
         self.id, self.owner, self.state = uuid.uuid4().hex, owner, "open"
-        self.files, self.fields, self.when = {}, dict(fields), None
+        self.files, self.fields, self.when, self.is_stuck = {}, dict(fields), None, False
 
     @property
     def share_with(self):
@@ -129,13 +129,14 @@ class VaultServer(WebServer):
 
     def needless(self):
         """(name, sha256) of what was uploaded once more although the client had read that it was
-        complete: it had asked for something else since, on the same connection."""
+        complete: it had asked for something else since, on the same connection. Not of what is in a
+        group that is stuck, with a file whose id may never have come to anybody: that has to be left."""
         with self.lock:
             known, found = set(), []
             for file in (f for f in self.files.values() if f.sha256 and f.promised):
                 if (file.name, file.sha256) in known:
                     found.append((file.name, file.sha256))
-                if file.closed.is_read:
+                if file.closed.is_read and not file.group.is_stuck:
                     known.add((file.name, file.sha256))
             return found
 
@@ -271,6 +272,7 @@ class VaultServer(WebServer):
         if "expires_after" in fields and not _is_expiry(fields["expires_after"]):
             raise Wrong(401, "Invalid header parameter expires_after", "INVALID_PARAMETER")
         if any(f.state == "open" for f in group.files.values()):
+            group.is_stuck = True
             raise Wrong(400, "A file of the transfer is not complete", "TRANSFER_INCOMPLETE")
         group.fields |= fields
         group.state, group.when = "complete", time.monotonic()

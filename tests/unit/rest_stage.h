@@ -17,26 +17,14 @@
 static struct profile *profile;
 static struct rest_client *client;
 static char seen[32768];
-static char *said[256]; /* answers, for as long as the peer may want them */
-static unsigned said_count;
 static struct mime_part parts[REST_FILES];
 static unsigned part_count;
 static char content[4096]; /* of the message that the parts lie in */
 static size_t content_bytes;
 
-/* An answer with a JSON body. */
 static inline const char *answer(int status, const char *quoted)
 {
-    char *text = NULL, *body = strdup(quoted);
-
-    for (char *p = body; *p != '\0'; p++)
-        *p = *p == '\'' ? '"' : *p;
-    cr_assert_lt(said_count, 256u);
-    cr_assert_gt(asprintf(&text, "HTTP/1.1 %d Said\r\nContent-Length: %zu\r\n\r\n%s", status,
-                          strlen(body), body),
-                 0);
-    free(body);
-    return said[said_count++] = text;
+    return web_answer(web, status, quoted);
 }
 
 static inline bool is_usual(const char *line)
@@ -135,8 +123,6 @@ static inline void rest_end(void)
     rest_client_free(&client);
     http_stage_end();
     profile_free(&profile);
-    for (unsigned i = 0; i < said_count; i++)
-        free(said[i]);
     for (unsigned i = 0; i < part_count; i++)
         free(parts[i].md5);
 }

@@ -55,7 +55,9 @@ struct web {
     unsigned connections, open, most_open, requests;
     char *head, *body; /* of the last request */
     size_t body_bytes;
-    char log[8192]; /* of the requests, as far as it reaches */
+    char log[8192];  /* of the requests, as far as it reaches */
+    char *said[256]; /* web_answer()'s */
+    unsigned said_count;
     void (*on_request)(struct web *web, const char *line); /* before it is answered; NULL: nobody */
 };
 
@@ -68,6 +70,30 @@ static inline void web_on(struct web *web, const char *target, const char *say, 
     web->rules[web->rule_count].target = target;
     web->rules[web->rule_count].say = say;
     web->rules[web->rule_count++].times = times;
+}
+
+/* For `say`: an answer with a JSON body, in single quotes. Good until web_forget(). */
+static inline const char *web_answer(struct web *web, int status, const char *quoted)
+{
+    char *text = NULL, *body = strdup(quoted);
+
+    for (char *p = body; *p != '\0'; p++)
+        *p = *p == '\'' ? '"' : *p;
+    cr_assert_lt(web->said_count, 256u);
+    cr_assert_gt(asprintf(&text, "HTTP/1.1 %d Said\r\nContent-Length: %zu\r\n\r\n%s", status,
+                          strlen(body), body),
+                 0);
+    free(body);
+    return web->said[web->said_count++] = text;
+}
+
+/* It has no rules, and has heard nothing. */
+static inline void web_forget(struct web *web)
+{
+    web->rule_count = web->requests = web->connections = web->most_open = 0;
+    web->log[0] = '\0';
+    while (web->said_count > 0)
+        free(web->said[--web->said_count]);
 }
 
 static inline void web_hang_up(struct web_client *client, bool reset)
@@ -288,6 +314,7 @@ static inline void web_free(struct web **web)
     if (*web == NULL)
         return;
     web_hang_up_all(*web);
+    web_forget(*web);
     loop_watch_free(&(*web)->watch);
     close((*web)->fd);
     tls_release((*web)->tls);

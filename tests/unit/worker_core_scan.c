@@ -163,10 +163,8 @@ static const struct {
 static void begin_again(void)
 {
     memset(files, 0, sizeof(files));
-    web->rule_count = 0;
-    web->log[0] = seen[0] = '\0';
-    while (said_count > 0)
-        free(said[--said_count]);
+    web_forget(web);
+    seen[0] = '\0';
 }
 
 Test(core_scan, SP24_a_no_ends_it_with_the_reason_and_without_a_verdict)

@@ -52,8 +52,7 @@ Test(vault_resume, VA03_a_file_that_is_whole_is_not_sent_again)
     char expected[512];
 
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        web->rule_count = 0;
-        web->log[0] = '\0';
+        web_forget(web);
         files[0].is_whole = files[1].is_whole = plan.is_closed = plan.is_closing = false;
         files[1].id[0] = '\0';
         web_on(web, ASKS_STATE, answer(states[i].status, states[i].body), -1);
@@ -75,7 +74,29 @@ Test(vault_resume, VA03_one_that_cannot_be_completed_once_more_is_sent)
     vault_is_well();
     vault_run();
     expect_ended(REST_OK, 200, "");
-    expect_log(IN_THE_STATE COMPLETES SENDS TWO CLOSE);
+    expect_log(IN_THE_STATE COMPLETES IN_THE_STATE SENDS TWO CLOSE);
+}
+
+Test(vault_resume, VA03_nor_one_that_cannot_be_completed_at_all_for_ever)
+{
+    web_on(web, ASKS_STATE, answer(200, "{'size': 4, 'processing_state': 'x'}"), -1);
+    web_on(web, "POST " VAULT "/transfer_file", answer(422, "{}"), -1);
+    vault_is_well();
+    vault_run();
+    expect_ended(REST_NO, 422, "the end of a file");
+    expect_log(IN_THE_STATE COMPLETES IN_THE_STATE SENDS);
+}
+
+/* By a worker that has died since, whose request was still on its way. */
+Test(vault_resume, VA03_one_that_was_completed_at_that_moment_is_not_sent)
+{
+    web_on(web, ASKS_STATE, answer(200, "{'size': 4, 'processing_state': 'x'}"), 1);
+    web_on(web, ASKS_STATE, answer(200, "{'size': 4, 'processing_state': 'Available'}"), 1);
+    web_on(web, "POST " VAULT "/transfer_file", answer(400, "{}"), 1);
+    vault_is_well();
+    vault_run();
+    expect_ended(REST_OK, 200, "");
+    expect_log(IN_THE_STATE COMPLETES IN_THE_STATE TWO CLOSE);
 }
 
 Test(vault_resume, VA03_what_is_known_to_be_whole_is_not_even_asked_about)
@@ -112,8 +133,8 @@ Test(vault_resume, VA03_a_group_that_is_stale_is_begun_anew_and_the_old_one_drop
     static const int statuses[] = { 400, 401, 403, 404, 409, 410 };
 
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
-        web->rule_count = 0;
-        web->log[0] = seen[0] = '\0';
+        web_forget(web);
+        seen[0] = '\0';
         memset(files, 0, sizeof(files));
         memset(&plan, 0, sizeof(plan));
         strcpy(plan.group, "g0");
@@ -264,6 +285,20 @@ Test(vault_resume, VA03_a_first_no_to_the_end_is_not_taken_for_a_closed_group)
     expect_ended(REST_NO, 422, "the end of the group");
     expect_log(IN_THE_STATE TWO CLOSE);
     cr_expect_not(plan.is_closing, "that is known");
+}
+
+/* The connection broke, so it was sent once more: the no may be to the second of two. */
+Test(vault_resume, VA03_a_first_no_over_another_connection_may_be_a_second_one)
+{
+    files[0].is_whole = true;
+    web_on(web, "POST " VAULT "/transfer", "!close", 1);
+    web_on(web, "POST " VAULT "/transfer", answer(400, "{}"), 1);
+    web_on(web, "GET " VAULT "/file/status/f1", answer(200, "{}"), -1);
+    vault_is_well();
+    vault_run();
+    expect_ended(REST_OK, 200, "");
+    expect_log(TWO CLOSE CLOSE "GET " VAULT "/file/status/f1|");
+    cr_expect_eq(web->connections, 2u);
 }
 
 Test(vault_resume, VA03_nor_a_second_one)

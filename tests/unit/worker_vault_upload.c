@@ -157,10 +157,8 @@ static void begin_again(void)
 {
     memset(&plan, 0, sizeof(plan));
     memset(files, 0, sizeof(files));
-    web->rule_count = 0;
-    web->log[0] = seen[0] = '\0';
-    while (said_count > 0)
-        free(said[--said_count]);
+    web_forget(web);
+    seen[0] = '\0';
 }
 
 Test(vault_upload, VA03_a_no_to_any_call_ends_it_with_the_reason_and_nothing_is_asked_any_more)

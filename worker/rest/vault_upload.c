@@ -17,7 +17,8 @@
  *   lands where it was.
  * - A file is whole if its status is known (200), tells its right size, or none, and the state
  *   "Available", or none. In another state it may be one that was never completed: it is completed
- *   once more, and if Vault refuses that, sent again. Better twice there than not at all.
+ *   once more, and if Vault refuses that, and does not say now that it is available, sent again.
+ *   Better twice there than not at all.
  * - DELETE on the path that made it deletes a group.
  * - Identifiers are text or numbers, under the names that the known answers have.
  */
@@ -56,6 +57,7 @@ static void begin_chunk(struct vault_upload *upload)
 
 static void begin_file(struct vault_upload *upload)
 {
+    upload->is_by_status = upload->is_refused = false;
     upload->sent = 0;
     upload->chunk = 0;
     mime_reader_init(&upload->reader, vault_file_at_hand(upload)->part, upload->plan->body);
@@ -201,9 +203,11 @@ static bool is_available(const json_t *status)
 static enum vault_state on_checked(struct vault_upload *upload, const struct rest_answer *answer)
 {
     if (answer->word == REST_OK && is_whole_by(upload, answer->body)) {
-        upload->is_by_status = !is_available(answer->body);
-        if (upload->is_by_status)
-            return STATE_WHOLE;
+        const bool is_open = !is_available(answer->body);
+
+        upload->is_by_status = is_open && !upload->is_refused;
+        if (is_open)
+            return upload->is_by_status ? STATE_WHOLE : next_chunk(upload);
         vault_file_at_hand(upload)->is_whole = true;
         return next_file(upload);
     }
@@ -237,8 +241,10 @@ static enum vault_state on_whole(struct vault_upload *upload, const struct rest_
     const bool is_by_status = upload->is_by_status;
 
     upload->is_by_status = false;
-    if (is_by_status && answer->word == REST_NO)
-        return next_chunk(upload);
+    if (is_by_status && answer->word == REST_NO) {
+        upload->is_refused = true; /* it may have been completed just now by who had it before us */
+        return STATE_CHECK;
+    }
     if (answer->word != REST_OK)
         return refuse(upload, answer, "the end of a file");
     vault_file_at_hand(upload)->is_whole = true; /* should this be lost, its status tells */
@@ -275,7 +281,7 @@ static enum vault_state succeed(struct vault_upload *upload, const struct rest_a
 
 static enum vault_state on_closed(struct vault_upload *upload, const struct rest_answer *answer)
 {
-    if (answer->word == REST_NO && upload->was_closing) {
+    if (answer->word == REST_NO && (upload->was_closing || answer->http->is_on_fresh)) {
         upload->at = upload->plan->count - 1;
         return STATE_VERIFY;
     }

@@ -6,8 +6,8 @@
  * Vault's; they are told to the owner as they come, who keeps them before a byte of the file
  * leaves, so that whoever takes over, after a failure or a crash, asks for the state of what was
  * begun (CHECK) and sends only what is missing. That CLOSE is about to be asked is kept likewise:
- * only of a group whose CLOSE was asked before does a refusal leave open whether it is closed. A
- * group that Vault does not know any more, or that belongs to another key, is begun anew, once.
+ * only of a group whose CLOSE may have come before does a refusal leave open whether it is closed.
+ * A group that Vault does not know any more, or that belongs to another key, is begun anew, once.
  *
  * What is not confirmed of the API is decided here and nowhere else (vault_upload.c, above the
  * table). The upload knows nothing of jobs and logs nothing. */

@@ -29,7 +29,8 @@ struct vault_upload {
     bool is_resumed;               /* the group was begun earlier: it may be begun anew, once */
     bool was_closing;              /* and it was asked to close then */
     char old_group[VAULT_ID_SIZE]; /* to be dropped */
-    bool is_by_status;             /* only its status says that it may be whole */
+    bool is_by_status;             /* only the file's status says that it may be whole */
+    bool is_refused;               /* and it cannot be completed once more */
     uint64_t sent;                 /* bytes of it */
     size_t chunk;                  /* number of the one under way */
     struct mime_reader reader, chunk_start;
