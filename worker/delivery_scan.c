@@ -74,7 +74,6 @@ static int server_of(const struct job *job, const json_t *entry)
     return -1;
 }
 
-/* The parts are those of the same bytes, so the list is the same, if it was whole. */
 static void recall(struct job *job, const json_t *entry, struct core_file *file, int8_t *taken_by)
 {
     char id[CORE_ID_SIZE];
@@ -97,6 +96,15 @@ static const json_t *earlier_files(const struct job *job)
     return json_object_get(told, "verdict") == NULL ? json_object_get(told, "files") : NULL;
 }
 
+static bool is_about(const json_t *files, const struct core_plan *plan)
+{
+    bool is_same = json_array_size(files) == plan->count;
+
+    for (size_t i = 0; is_same && i < plan->count; i++)
+        is_same = visit_is_about(files, plan->files[i].part, i);
+    return is_same;
+}
+
 static bool plan(struct job *job)
 {
     struct visit *visit = job->visit;
@@ -114,7 +122,7 @@ static bool plan(struct job *job)
         visit->taken_by[plan->count] = -1;
         plan->files[plan->count++].part = &parts->parts[i];
     }
-    for (size_t i = 0; i < plan->count && json_array_size(earlier) == plan->count; i++)
+    for (size_t i = 0; is_about(earlier, plan) && i < plan->count; i++)
         recall(job, json_array_get(earlier, i), &plan->files[i], &visit->taken_by[i]);
     plan->body = job->message->body;
     plan->result_ms = (int64_t)job->profile->profile->timeouts.result_s * 1000;
@@ -156,16 +164,24 @@ static void block(struct job *job, const char *reason)
     job_reject(job, what); /* not as scanned: who opens it again has it scanned again */
 }
 
+/* The first that is blocked, NULL: none that is known of. */
+static const struct core_file *find_blocked(const struct core_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->files[i].verdict == CORE_BLOCKED)
+            return &plan->files[i];
+    }
+    return NULL;
+}
+
 static void conclude(struct job *job)
 {
     const struct core_plan *plan = &job->visit->scan_plan;
+    const struct core_file *blocked = find_blocked(plan);
     char reason[400];
 
-    for (size_t i = 0; i < plan->count; i++) {
-        if (plan->files[i].verdict != CORE_BLOCKED)
-            continue;
-        (void)snprintf(reason, sizeof(reason), "%.160s: %s", plan->files[i].part->name,
-                       plan->files[i].why);
+    if (blocked != NULL) {
+        (void)snprintf(reason, sizeof(reason), "%.160s: %s", blocked->part->name, blocked->why);
         block(job, reason);
         return;
     }
@@ -183,10 +199,13 @@ static void on_hostile(struct job *job, const char *why)
     block(job, why);
 }
 
+/* One that is blocked is enough: it is not to be forgotten over servers that fail. */
 static bool has_work(struct job *job)
 {
-    for (size_t i = 0; i < job->visit->scan_plan.count; i++) {
-        const struct core_file *file = &job->visit->scan_plan.files[i];
+    const struct core_plan *plan = &job->visit->scan_plan;
+
+    for (size_t i = 0; find_blocked(plan) == NULL && i < plan->count; i++) {
+        const struct core_file *file = &plan->files[i];
 
         if (file->verdict == CORE_UNKNOWN && file->part->decoded_bytes > 0)
             return true;
@@ -206,7 +225,7 @@ static void on_done(const struct core_result *result, void *owner)
 
     (void)snprintf(why, sizeof(why), "%s", result->why);
     job_leave(job);
-    if (ended.word != REST_OK) {
+    if (ended.word != REST_OK && find_blocked(&job->visit->scan_plan) == NULL) {
         visit_failed(job, ended.word, ended.status, why);
         return;
     }

@@ -9,6 +9,7 @@
 
 static void stage_on_outcome(void *owner, const void *payload, int fd);
 static void stage_on_failed(void *owner, const void *payload, int fd);
+static void stage_on_noted(void *owner, const void *payload, int fd);
 static void stage_on_connections(void *owner, const void *payload, int fd);
 static void stage_on_lease_want(void *owner, const void *payload, int fd);
 static void stage_on_lease_unwant(void *owner, const void *payload, int fd);
@@ -18,9 +19,10 @@ static void stage_on_slot_want(void *owner, const void *payload, int fd);
 static void stage_on_slots(void *owner, const void *payload, int fd);
 #define WORLD_MORE_AT_MASTER                                                          \
     [IPC_MAIL_OUTCOME] = stage_on_outcome, [IPC_SERVER_FAILED] = stage_on_failed,     \
-    [IPC_CONNECTIONS] = stage_on_connections, [IPC_LEASE_WANT] = stage_on_lease_want, \
-    [IPC_LEASE_BACK] = stage_on_lease_back, [IPC_SLOT_WANT] = stage_on_slot_want,     \
-    [IPC_LEASE_UNWANT] = stage_on_lease_unwant, [IPC_SERVER_ENDED] = stage_on_connections
+    [IPC_MAIL_NOTED] = stage_on_noted, [IPC_CONNECTIONS] = stage_on_connections,      \
+    [IPC_LEASE_WANT] = stage_on_lease_want, [IPC_LEASE_BACK] = stage_on_lease_back,   \
+    [IPC_SLOT_WANT] = stage_on_slot_want, [IPC_LEASE_UNWANT] = stage_on_lease_unwant, \
+    [IPC_SERVER_ENDED] = stage_on_connections
 #define WORLD_MORE_AT_WORKER [IPC_LEASE] = stage_on_lease, [IPC_SLOTS] = stage_on_slots
 
 #include "spool_world.h"
@@ -73,6 +75,8 @@ static struct {
         unsigned outcomes; /* that had come before it */
     } failures[STAGE_FAILURES];
     unsigned failure_count;
+    struct ipc_mail_noted noted; /* the last of them */
+    unsigned noted_count;
 } stage;
 
 /* ---- names ---- */
@@ -214,6 +218,14 @@ static void stage_on_failed(void *owner, const void *payload, int fd)
     cr_assert_lt(stage.failure_count, STAGE_FAILURES);
     memcpy(&stage.failures[stage.failure_count].said, payload, sizeof(stage.failures[0].said));
     stage.failures[stage.failure_count++].outcomes = stage.outcome_count;
+}
+
+static void stage_on_noted(void *owner, const void *payload, int fd)
+{
+    (void)owner;
+    (void)fd;
+    memcpy(&stage.noted, payload, sizeof(stage.noted));
+    stage.noted_count++;
 }
 
 static void stage_on_connections(void *owner, const void *payload, int fd)
@@ -391,7 +403,7 @@ static inline void stage_profile(const char *more)
 }
 
 /* Stores a message to r0, r1, ... */
-static inline struct ipc_place stage_store_flagged(unsigned count, unsigned flags)
+static inline struct ipc_place stage_store_body(unsigned count, unsigned flags, const char *body)
 {
     struct world *world = stage.world;
     const unsigned before = world->queued_count;
@@ -405,15 +417,20 @@ static inline struct ipc_place stage_store_flagged(unsigned count, unsigned flag
                                        .recipients = recipients,
                                        .group_count = 1,
                                        .recipient_count = count };
-    const size_t bytes = sizeof(STAGE_BODY) - 1;
+    const size_t bytes = strlen(body);
 
     for (unsigned i = 0; i < count; i++)
         recipients[i].address = stage.names[i];
     cr_assert_eq(spooler_reserve(world->spooler, bytes), 0);
-    spooler_submit(world->spooler, spooler_next_id(world->spooler), &envelope, strdup(STAGE_BODY),
-                   bytes, &facts, bytes, world_on_done, world);
+    spooler_submit(world->spooler, spooler_next_id(world->spooler), &envelope, strdup(body), bytes,
+                   &facts, bytes, world_on_done, world);
     WORLD_WAIT(world, world->queued_count == before + 1);
     return world->queued[before].place;
+}
+
+static inline struct ipc_place stage_store_flagged(unsigned count, unsigned flags)
+{
+    return stage_store_body(count, flags, STAGE_BODY);
 }
 
 static inline struct ipc_place stage_store(unsigned count)
