@@ -158,6 +158,38 @@ Test(mime_reader, VA02_a_copy_goes_on_from_where_it_was_made)
     cr_expect_arr_eq(second, "DEFGHI", 6);
 }
 
+/* What is left over would be sent by itself, and be waited for. */
+Test(mime_reader, VA02_a_piece_is_filled_to_its_last_byte)
+{
+    static const struct {
+        const char *encoding, *line;
+    } rows[] = {
+        { "base64", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9w\r\n" },
+        { "quoted-printable", "=41=42=43=44=45=46=47=48=49=4A=4B=4C=4D=4E=4F=50=51=\r\n" },
+        { "7bit", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop\r\n" },
+    };
+
+    for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+        char content[2000] = "", out[256], *mail;
+
+        for (unsigned line = 0; line < 20; line++)
+            strcat(content, rows[row].line);
+        mail = encoded_mail(rows[row].encoding, content);
+        scan_raw(mail);
+        for (size_t max = 1; max <= sizeof(out); max++) {
+            size_t left = (size_t)parts->parts[0].decoded_bytes, n;
+            struct mime_reader reader;
+
+            mime_reader_init(&reader, &parts->parts[0], mime_body);
+            for (; left > 0 && (n = mime_reader_read(&reader, out, max)) > 0; left -= n)
+                cr_assert(n == max || n == left || max < 3, "%s: %zu of %zu, %zu left",
+                          rows[row].encoding, n, max, left);
+            cr_assert_eq(left, 0u);
+        }
+        free(mail);
+    }
+}
+
 /* The loop must not wait for a reader that finds nothing in hundreds of megabytes. */
 Test(mime_reader, VA02_a_call_looks_at_no_more_than_it_says)
 {

@@ -35,20 +35,30 @@ static size_t decode(struct mime_reader *reader, unsigned char *out, size_t max)
     return read_identity(reader, out, max);
 }
 
-size_t mime_reader_read(struct mime_reader *reader, char *out, size_t max)
+static size_t take_held(struct mime_reader *reader, char *out, size_t max)
 {
-    size_t bytes;
+    const size_t held = (size_t)(reader->held_end - reader->held_at);
+    const size_t bytes = held < max ? held : max;
 
-    if (max >= sizeof(reader->held) && reader->held_at == reader->held_end)
-        return decode(reader, (unsigned char *)out, max);
-    if (reader->held_at == reader->held_end) {
-        reader->held_end = (unsigned char)decode(reader, reader->held, sizeof(reader->held));
-        reader->held_at = 0;
-    }
-    bytes = (size_t)(reader->held_end - reader->held_at);
-    if (bytes > max)
-        bytes = max;
     memcpy(out, reader->held + reader->held_at, bytes);
     reader->held_at = (unsigned char)(reader->held_at + bytes);
     return bytes;
+}
+
+/* A piece that is full but for less than a group's bytes is filled: what is left over would be sent
+ * by itself. Not behind much noise, where a call has looked at enough. */
+size_t mime_reader_read(struct mime_reader *reader, char *out, size_t max)
+{
+    const char *from = reader->at;
+    size_t bytes = take_held(reader, out, max);
+
+    if (max - bytes >= sizeof(reader->held))
+        bytes += decode(reader, (unsigned char *)out + bytes, max - bytes);
+    if (bytes == max || max - bytes >= sizeof(reader->held))
+        return bytes;
+    if (bytes > 0 && (reader->stops_at_noise || (size_t)(reader->at - from) > 4 * max))
+        return bytes;
+    reader->held_end = (unsigned char)decode(reader, reader->held, sizeof(reader->held));
+    reader->held_at = 0;
+    return bytes + take_held(reader, out + bytes, max - bytes);
 }

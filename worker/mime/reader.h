@@ -34,8 +34,9 @@ struct mime_reader {
 
 void mime_reader_init(struct mime_reader *reader, const struct mime_part *part, const char *body);
 
-/* The next bytes, fewer than `max` (which is not 0) at any time; 0: the end. Looks at no more than
- * 4 * max + 3 * MIME_NOISE_MAX bytes of the body. */
+/* The next bytes; 0: the end. Fewer than `max` (which is not 0) at any time, but then there is
+ * noise or the end is near. Looks at no more than 4 * max + 3 * MIME_NOISE_MAX bytes of the body.
+ */
 size_t mime_reader_read(struct mime_reader *reader, char *out, size_t max);
 
 #endif
