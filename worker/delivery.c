@@ -244,6 +244,10 @@ bool job_may_go_on(struct job *job)
         cut(job, "the time for one attempt is over");
         return false;
     }
+    if (job->is_called_back) {
+        give_back(job, "called back by the master");
+        return false;
+    }
     if (job->delivery->is_draining || job->delivery->unrecorded > 0) {
         give_back(job, "the worker ends, or pauses");
         return false;
@@ -258,6 +262,7 @@ void delivery_cancel(struct delivery *delivery, uint64_t id)
     TAILQ_FOREACH (job, &delivery->jobs, link) {
         if (job->order.job != id)
             continue;
+        job->is_called_back = true;
         if (may_be_cut(job))
             give_back(job, "called back by the master");
         return;

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "common/auto.h"
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/spool_format.h"
@@ -110,36 +111,68 @@ static json_t *attempts_of(const struct job *job, const char *outcome)
     return list;
 }
 
+/* A member of every file that a scan or an upload tells of. */
+static void drop_member(const json_t *note, const char *member)
+{
+    for (unsigned stage = STAGE_SCAN; stage < STAGE_RELAY; stage++) {
+        const json_t *told = json_object_get(note, stage_name((enum stage)stage));
+        json_t *file;
+        size_t i;
+
+        json_array_foreach (json_object_get(told, "files"), i, file)
+            (void)json_object_del(file, member);
+    }
+}
+
+static void drop_files(const json_t *note)
+{
+    for (unsigned stage = STAGE_SCAN; stage < STAGE_RELAY; stage++)
+        (void)json_object_del(json_object_get(note, stage_name((enum stage)stage)), "files");
+}
+
 static void drop_half(json_t *list)
 {
     for (size_t left = json_array_size(list) / 2; json_array_size(list) > left;)
         (void)json_array_remove(list, json_array_size(list) - 1);
 }
 
-/* What does not fit is left out, the least important first: old attempts, then replies. */
+/* Leaves out what is least important. False: there is nothing left to leave out. */
+static bool make_shorter(const json_t *note, unsigned *dropped)
+{
+    static const char *const members[] = { "reason", "name", "url" };
+    json_t *attempts = json_object_get(note, "attempts");
+    json_t *recipients = json_object_get(note, "recipients");
+
+    if (json_array_size(attempts) > 1)
+        (void)json_array_remove(attempts, 0);
+    else if (json_array_size(recipients) > 0)
+        drop_half(recipients);
+    else if (*dropped < ARRAY_LEN(members))
+        drop_member(note, members[(*dropped)++]);
+    else if ((*dropped)++ == ARRAY_LEN(members))
+        drop_files(note);
+    else
+        return false;
+    return true;
+}
+
+/* What does not fit is left out: old attempts, then replies, then words about files, which may be
+ * thousands, and at last the files. */
 char *job_note_text(struct job *job, const char *outcome)
 {
-    json_t *attempts = attempts_of(job, outcome), *note = json_object();
+    json_t *note = json_object();
+    unsigned dropped = 0;
     char *text;
 
-    (void)json_object_set_new(note, "attempts", attempts);
+    (void)json_object_set_new(note, "attempts", attempts_of(job, outcome));
     (void)json_object_set_new(note, "recipients", recipients_of(job));
     for (unsigned stage = STAGE_SCAN; stage < STAGE_RELAY; stage++) {
         if (job->told[stage] != NULL)
             (void)json_object_set(note, stage_name((enum stage)stage), job->told[stage]);
     }
-    while ((text = json_dumps(note, JSON_COMPACT)) != NULL && strlen(text) > SPOOL_NOTE_MAX) {
-        json_t *recipients = json_object_get(note, "recipients");
-
+    while ((text = json_dumps(note, JSON_COMPACT)) != NULL && strlen(text) > SPOOL_NOTE_MAX &&
+           make_shorter(note, &dropped))
         free(text);
-        text = NULL;
-        if (json_array_size(attempts) > 1)
-            (void)json_array_remove(attempts, 0);
-        else if (json_array_size(recipients) > 0)
-            drop_half(recipients);
-        else
-            break;
-    }
     json_decref(note);
     return text;
 }

@@ -120,8 +120,9 @@ struct job {
     bool has_changed; /* recipients' states, since the cell was written */
     bool is_final;    /* the cell says DONE or FAILED */
     job_saved_cb *saved;
-    bool is_unrecorded; /* the cell could not be written */
-    unsigned advance;   /* enum cell_flag: what the end of the attempt adds, 0: nothing */
+    bool is_unrecorded;  /* the cell could not be written */
+    bool is_called_back; /* by the master, while it could not be cut */
+    unsigned advance;    /* enum cell_flag: what the end of the attempt adds, 0: nothing */
     struct ipc_mail_outcome outcome;
 };
 

@@ -64,15 +64,28 @@ static void finish(struct job *job)
         job_end(job);
 }
 
-/* Without its note nobody would know what was found, or where it was put: once more then. */
+/* The server at hand is asked again then. */
+static void end_without_trace(struct job *job)
+{
+    if (job->server >= 0)
+        job->tried &= ~((uint64_t)1 << job->server);
+    job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
+    job->outcome.recipients = job_count_open(job);
+    finish(job);
+}
+
+/* Without its note nobody would know what was found, or where it was put: once more then, with the
+ * same servers. */
 static void settle_advance(struct job *job, int err, struct cell_note_place place)
 {
     struct cell *cell = &job->message->cell;
 
     if (err < 0) {
+        log_warning("delivery", "cannot keep what a stage came to: once more",
+                    LOG_ID(job->order.place.id), LOG_STR("reason", strerror(-err)));
         job->outcome.note_bytes = 0;
-        job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
-        finish(job);
+        job->outcome.attempts = job->order.attempts;
+        end_without_trace(job);
         return;
     }
     cell->flags |= job->advance;
@@ -349,13 +362,9 @@ void job_settle_no_room(struct job *job, const char *what)
         job_settle(job);
         return;
     }
-    if (job->server >= 0)
-        job->tried &= ~((uint64_t)1 << job->server);
     job->stage = JOB_NOTING;
     loop_timer_clear(job->deadline);
-    job->outcome.outcome = IPC_OUTCOME_NO_ROOM;
-    job->outcome.recipients = job_count_open(job);
-    finish(job);
+    end_without_trace(job);
 }
 
 void job_settle_busy(struct job *job, const char *what)

@@ -130,6 +130,7 @@ Test(delivery_scan, SP24_what_one_server_knows_the_next_is_not_asked)
 {
     const struct ipc_place place = begin(2, "");
     const struct ipc_mail_outcome *said;
+    char servers[128];
 
     is_well(0, "{}");
     webs[0]->rule_count--;
@@ -146,6 +147,11 @@ Test(delivery_scan, SP24_what_one_server_knows_the_next_is_not_asked)
     cr_assert_str_eq(webs[1]->log, "POST /file|GET /file/id1|");
     cr_assert_str_eq(content, "four", "the one that was left");
     cr_assert_str_eq(visit_files(place, "scan", "verdict"), "allowed,allowed,allowed");
+    cr_assert_str_eq(visit_files(place, "scan", "id"), "id1,id2,id1", "and where each was");
+    (void)snprintf(servers, sizeof(servers),
+                   "http://127.0.0.1:%u,http://127.0.0.1:%u,http://127.0.0.1:%u", webs[0]->port,
+                   webs[0]->port, webs[1]->port);
+    cr_assert_str_eq(visit_files(place, "scan", "server"), servers);
     expect_nothing_left();
 }
 
@@ -227,6 +233,7 @@ Test(delivery_scan, SP24_what_was_taken_is_polled_for_by_the_next_attempt)
     is_well(0, RESULT("Allowed"));
     cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_ADVANCED);
     cr_assert_str_eq(webs[0]->log, "GET /file/id1|GET /file/id2|GET /file/id3|");
+    cr_assert_eq(stage_last_cell()->attempts, 0u, "each stage has its own");
 
     web_forget(webs[0]);
     is_well(0, RESULT("Allowed"));
