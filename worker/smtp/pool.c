@@ -281,6 +281,7 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
     pool->channel = channel;
     pool->keeper = keeper;
     TAILQ_INIT(&pool->guests);
+    TAILQ_INIT(&pool->hired);
     pool->wake = loop_timer_new(loop, smtp_pool_on_wake, pool);
     pool->unwant = loop_timer_new(loop, smtp_pool_on_unwant, pool);
     if (pool->wake == NULL || pool->unwant == NULL) {
@@ -319,6 +320,8 @@ void smtp_pool_free(struct smtp_pool **pool)
         smtp_connection_free(&pooled->connection);
     }
     smtp_pool_cut_guests(p);
+    while (!TAILQ_EMPTY(&p->hired))
+        smtp_pool_give_up(TAILQ_FIRST(&p->hired));
     while (!LIST_EMPTY(&p->shelves))
         drop_shelf(LIST_FIRST(&p->shelves));
     while ((account = LIST_FIRST(&p->accounts)) != NULL) {

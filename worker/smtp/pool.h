@@ -101,7 +101,7 @@ struct smtp_ticket {
     void *owner;
 
     /* Private. */
-    TAILQ_ENTRY(smtp_ticket) link; /* of the line */
+    TAILQ_ENTRY(smtp_ticket) link; /* of the line, or of those that hired */
     struct smtp_pool_entry *entry; /* NULL: not under way */
     struct smtp_pooled *opening;   /* NULL: waiting for its turn */
     bool is_hired;                 /* its owner has it open, or may */

@@ -97,6 +97,7 @@ struct smtp_pool {
     LIST_HEAD(, smtp_slots) slots;
     LIST_HEAD(, smtp_pooled) connections;
     TAILQ_HEAD(, smtp_guest) guests; /* whose turn has come */
+    TAILQ_HEAD(, smtp_ticket) hired;
     unsigned open;
     uint64_t idle_order;
     bool is_changed;

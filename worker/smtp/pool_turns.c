@@ -145,6 +145,7 @@ static void hire(struct smtp_pool_entry *entry, struct smtp_ticket *ticket)
 {
     ticket->entry = entry;
     ticket->is_hired = true;
+    TAILQ_INSERT_TAIL(&entry->shelf->pool->hired, ticket, link);
     entry->account->open++;
     entry->shelf->open++;
     entry->shelf->pool->open++;
@@ -156,6 +157,7 @@ static void end_hire(struct smtp_ticket *ticket)
     struct smtp_pool_entry *entry = ticket->entry;
     struct smtp_pool *pool = entry->shelf->pool;
 
+    TAILQ_REMOVE(&pool->hired, ticket, link);
     ticket->entry = NULL;
     ticket->is_hired = false;
     entry->account->open--;
