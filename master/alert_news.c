@@ -91,9 +91,9 @@ void alert_mail_ended(const struct alerts *alerts, struct alert *alert, bool has
     alert->told_since = alert->mail.since_ms;
     alert->told_level = alert->mail.level;
     alert->told_count = alert->mail.count;
-    /* It may have begun again meanwhile, and then that is another story. */
-    if (news != ALERT_NEW && news != ALERT_STILL && alert->since_ms == alert->mail.since_ms)
+    if (news == ALERT_OVER || news == ALERT_WAS)
         alert->is_end_told = true;
+    /* It may have begun again meanwhile, and then that is another story. */
     if (alert->since_ms == alert->mail.since_ms)
         alert->is_owed = false;
 }

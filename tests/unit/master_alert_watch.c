@@ -218,10 +218,11 @@ Test(alert_watch, OP08_the_disk_is_nearly_full)
     cr_assert_str_eq(text_of(ALERT_DISK_LOW),
                      "101376 MiB of the spool's file system are free, which is 9 % of it: below "
                      "256 MiB new mail is refused");
-    facts.is_known = false; /* is being read again */
+    facts = (struct alert_file_facts){ .is_known = false }; /* is read anew */
     cr_assert(is_so(ALERT_DISK_LOW, "spool"));
-    facts.is_known = true;
-    facts.disk_free = 200ULL << 30;
+    facts = (struct alert_file_facts){ .is_known = true,
+                                       .disk_bytes = 1000ULL << 30,
+                                       .disk_free = 200ULL << 30 };
     cr_assert(!is_so(ALERT_DISK_LOW, "spool"));
     facts = (struct alert_file_facts){ .is_known = true,
                                        .disk_bytes = 1ULL << 30,

@@ -201,6 +201,22 @@ Test(alerts, OP08_it_ends_and_begins_again_while_a_mail_is_under_way)
     cr_assert_str_eq(subject, "[gw] server down: a");
 }
 
+/* The second story is owed, too, an hour after the first. */
+Test(alerts, OP08_what_was_is_told_while_it_was_again)
+{
+    look("a", NULL);
+    pass(MINUTE);
+    look(NULL, NULL);
+    cr_assert_eq(alert_text_write(alerts, "gw", &subject, &text), 0);
+    look("a", NULL);
+    pass(MINUTE);
+    look(NULL, NULL);
+    alert_text_ended(alerts, true);
+    cr_assert_eq(mail(), 1u);
+    cr_assert_str_eq(subject, "[gw] over: server down: a");
+    cr_assert_eq(mail(), NO_MAILS);
+}
+
 Test(alerts, OP08_an_end_during_its_mail_is_told_next)
 {
     look("a", NULL);

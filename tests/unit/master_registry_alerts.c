@@ -90,16 +90,18 @@ Test(registry_alerts, SP53_its_profile_cannot_be_deleted)
 Test(registry_alerts, SP50_every_mistake_is_named)
 {
     static const char *const parts[] = {
-        "alerts.profile",   "there is no such profile",
-        "alerts.to[0]",     "alerts.to[2]",
-        "alerts.to[3]",     "alerts.from",
-        "alerts.queue_age", "is out of range",
-        "alerts.whom",      "0 (never) to 90",
+        "alerts.profile",  "there is no such profile",
+        "alerts.to[0]",    "alerts.to[2]",
+        "alerts.to[3]",    "alerts.to[4]",
+        "alerts.from",     "alerts.queue_age",
+        "is out of range", "alerts.whom",
+        "0 (never) to 90",
     };
-    struct told told = put(json_of(
-        "{'alerts': {'profile': 'none', 'to': ['*@b.example', 'a@b.example', "
-        "'\\\\u00e4@b.example', 'a@b.example\\\\r\\\\nBcc: c'], 'from': 7, 'queue_age': 2592001, "
-        "'disk_free_percent': '5', 'whom': 1}}"));
+    struct told told =
+        put(json_of("{'alerts': {'profile': 'none', 'to': ['*@b.example', 'a@b.example', "
+                    "'\\u00e4@b.example', 'a@b.example\\r\\nBcc: c', "
+                    "'\\\"a,b\\\"@b.example'], 'from': 7, 'queue_age': 2592001, "
+                    "'disk_free_percent': '5', 'whom': 1}}"));
 
     cr_assert_eq(told.result, REGISTRY_INVALID);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)

@@ -202,38 +202,52 @@ Test(composer, what_makes_no_sense_is_refused)
     cr_assert_eq(world->queued_count, 0u);
 }
 
+/* As much as there is, in such pieces; returns how many. */
+static unsigned fill(size_t bytes)
+{
+    unsigned count = 0;
+
+    while (spooler_reserve(world->spooler, bytes) == 0)
+        count++;
+    return count;
+}
+
+static void empty(size_t bytes, unsigned count)
+{
+    while (count-- > 0)
+        spooler_unreserve(world->spooler, bytes);
+}
+
 TestSuite(composer_room, .fini = teardown, .timeout = 60);
 
 Test(composer_room, MQ0A_when_mail_from_outside_has_no_memory)
 {
-    size_t reserved = 0;
+    unsigned reserved;
 
     begin("memory = 1M");
-    while (spooler_reserve(world->spooler, 1000) == 0)
-        reserved += 1000;
+    reserved = fill(16384);
     order_mail(NULL);
     cr_assert_eq(answer()->err, 0);
-    cr_assert_lt(spooler_reserve(world->spooler, 1000), 0);
-    for (; reserved > 0; reserved -= 1000)
-        spooler_unreserve(world->spooler, 1000);
+    cr_assert_eq(spooler_reserve(world->spooler, 1), -ENOMEM);
+    empty(16384, reserved);
 }
 
 /* A spool of two small segments: what others have to leave free for emptying is enough. */
 Test(composer_room, MQ0A_on_a_disk_that_is_full_for_others)
 {
-    unsigned reserved = 0;
+    unsigned reserved, small;
 
     begin("limit = 3M");
     world_submit(world, 1, 100, 1); /* the first segment is there */
     WORLD_WAIT(world, world->queued_count == 1);
-    while (spooler_reserve(world->spooler, 30000) == 0)
-        reserved++;
-    cr_assert_eq(spooler_reserve(world->spooler, 30000), -ENOSPC);
+    reserved = fill(30000);
+    small = fill(1);
+    cr_assert_eq(spooler_reserve(world->spooler, 1), -ENOSPC);
     order_mail(NULL);
     cr_assert_eq(answer()->err, 0);
-    cr_assert_eq(spooler_reserve(world->spooler, 30000), -ENOSPC);
-    while (reserved-- > 0)
-        spooler_unreserve(world->spooler, 30000);
+    cr_assert_eq(spooler_reserve(world->spooler, 1), -ENOSPC);
+    empty(30000, reserved);
+    empty(1, small);
 }
 
 Test(composer, the_end_answers_what_is_under_way)
