@@ -6,7 +6,7 @@
 const struct alert_row alert_rows[ALERT_KIND_COUNT] = {
     [ALERT_LOG] = { "log", "alert", 0, false },
     [ALERT_SERVER_DOWN] = { "server_down", "server down", 0, true },
-    [ALERT_LOGIN_REFUSED] = { "login_refused", "server refuses our password", 0, true },
+    [ALERT_LOGIN_REFUSED] = { "login_refused", "server refuses our login", 0, true },
     [ALERT_PROFILE_DOWN] = { "profile_down", "no server of a profile takes mail", 0, true },
     [ALERT_SCANS_FAIL] = { "scans_fail", "scans fail", 0, true },
     [ALERT_UPLOADS_FAIL] = { "uploads_fail", "uploads fail", 0, true },

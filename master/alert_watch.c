@@ -74,7 +74,7 @@ static void look_at_server(struct alert_watch *watch, const struct route *route,
     (void)snprintf(object, sizeof(object), "%s %s", route->name, server->uri);
     if (health->state == HEALTH_REFUSED)
         stands(watch, ALERT_LOGIN_REFUSED, object, 0,
-               "%s of profile \"%s\" refuses our password: no mail goes there until the profile is "
+               "%s of profile \"%s\" refuses our login: no mail goes there until the profile is "
                "saved or the server enabled: %s",
                server->uri, route->name, why(health));
     if (health->state != HEALTH_DOWN && health->state != HEALTH_TRYING)

@@ -43,7 +43,7 @@ static void tell_opened(const struct route *route, const struct route_server *se
 {
     if (server->health.state == HEALTH_REFUSED)
         log_alert("health",
-                  "a server refuses our password: no mail goes there until the profile is saved or "
+                  "a server refuses our login: no mail goes there until the profile is saved or "
                   "the server enabled",
                   LOG_STR("profile", route->name), LOG_STR("server", server->uri),
                   LOG_STR("reason", server->health.why));

@@ -91,7 +91,7 @@ static void warn_of(json_t *list, const struct route *route)
 
         if (server->health.state == HEALTH_REFUSED)
             warn(list,
-                 "server %s of profile \"%s\" refuses our password since %s: no mail goes there "
+                 "server %s of profile \"%s\" refuses our login since %s: no mail goes there "
                  "until the profile is saved or the server enabled",
                  server->uri, route->name, clock_text(server->health.since_wall_ms, since));
         if (server->health.is_drained)

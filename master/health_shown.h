@@ -14,7 +14,7 @@ struct queue;
 json_t *health_shown(const struct queue *queue, uint32_t profile);
 
 /* What somebody should know as long as it lasts, as strings: profiles of which no server takes
- * mail, servers that refuse our password, servers that are drained. NULL: no memory. */
+ * mail, servers that refuse our login, servers that are drained. NULL: no memory. */
 json_t *health_warnings(const struct queue *queue);
 
 #endif

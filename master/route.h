@@ -77,7 +77,7 @@ void route_leave(struct route_server *server, uint64_t delivery);
 /* Bits by index: servers that mail is given to, and those of them that one more may go to now. */
 uint64_t route_up(const struct route *route);
 uint64_t route_open(const struct route *route);
-/* Those that an operator keeps mail from, and those that refuse our password. */
+/* Those that an operator keeps mail from, and those that refuse our login. */
 uint64_t route_drained(const struct route *route);
 uint64_t route_refusing(const struct route *route);
 

@@ -194,11 +194,6 @@ static void conclude(struct job *job)
     job_advance(job, CELL_SCANNED);
 }
 
-static void on_hostile(struct job *job, const char *why)
-{
-    block(job, why);
-}
-
 /* One that is blocked is enough: it is not to be forgotten over servers that fail. */
 static bool has_work(struct job *job)
 {
@@ -266,7 +261,7 @@ static int start(struct job *job, struct reason *reterr_why)
 
 const struct visit_kind visit_scan = {
     .plan = plan,
-    .on_hostile = on_hostile,
+    .on_hostile = block,
     .has_work = has_work,
     .start = start,
     .keep = keep,

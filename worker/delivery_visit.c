@@ -14,7 +14,6 @@
 #include "worker/directory.h"
 #include "worker/message.h"
 #include "worker/mime/mime.h"
-#include "worker/segment_cache.h"
 
 static const struct visit_kind *kind_of(const struct job *job)
 {
@@ -44,16 +43,6 @@ void visit_free(struct visit **visit)
 
 /* ---- what is in it ---- */
 
-static void *hold_body(void *arg)
-{
-    return message_hold_segment(arg);
-}
-
-static void release_body(void *held)
-{
-    segment_release(held);
-}
-
 static void on_parted(int err, struct mime_parts *parts, const char *why, void *arg)
 {
     struct job *job = arg;
@@ -81,13 +70,7 @@ void job_take_apart(struct job *job)
         .max_depth = (unsigned)conf->mime_max_depth,
         .max_header_bytes = (uint64_t)conf->mime_max_header_bytes,
     };
-    const struct body_ref body = {
-        .data = job->message->body,
-        .bytes = job->message->body_bytes,
-        .hold = hold_body,
-        .release = release_body,
-        .arg = job->message,
-    };
+    const struct body_ref body = message_body_ref(job->message);
     struct reason why = { "no memory to take the message apart" };
     int err = -ENOMEM;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/spool_format.h"
+#include "worker/body_work.h"
 #include "worker/segment_cache.h"
 #include "worker/spooler.h"
 
@@ -122,6 +123,25 @@ struct segment *message_hold_segment(struct message *message)
 {
     segment_hold_again(message->segment);
     return message->segment;
+}
+
+static void *hold_body(void *arg)
+{
+    return message_hold_segment(arg);
+}
+
+static void release_body(void *held)
+{
+    segment_release(held);
+}
+
+struct body_ref message_body_ref(struct message *message)
+{
+    return (struct body_ref){ .data = message->body,
+                              .bytes = message->body_bytes,
+                              .hold = hold_body,
+                              .release = release_body,
+                              .arg = message };
 }
 
 int message_record(struct message *message)

@@ -16,6 +16,7 @@
 #include "common/ipc.h"
 #include "common/reason.h"
 
+struct body_ref;
 struct body_work;
 struct message_check;
 struct segment_cache;
@@ -52,6 +53,9 @@ void message_check_cancel(struct message_check **check); /* NULL inside is allow
 
 /* Another holder of the mapped body (an output buffer); ends with segment_release(). */
 struct segment *message_hold_segment(struct message *message);
+/* The body for the thread that takes bodies apart (worker/body_work.h); `message` is borrowed until
+ * the work is begun. */
+struct body_ref message_body_ref(struct message *message);
 
 /* Writes message->cell (MQ03: called in the handler that read the final reply). */
 int message_record(struct message *message);

@@ -69,16 +69,6 @@ static void on_done(struct body_task *task, int err)
     done(err, err == -EBADMSG ? "the body is damaged" : "out of memory", arg);
 }
 
-static void *hold(void *arg)
-{
-    return message_hold_segment(arg);
-}
-
-static void release(void *held)
-{
-    segment_release(held);
-}
-
 int message_check(struct message *message, struct body_work *work, message_checked_cb *done,
                   void *arg, struct message_check **ret_check, struct reason *reterr_why)
 {
@@ -90,11 +80,7 @@ int message_check(struct message *message, struct body_work *work, message_check
     job->task.work = check;
     job->task.done = on_done;
     job->task.drop = on_dropped;
-    job->task.body = (struct body_ref){ .data = message->body,
-                                        .bytes = message->body_bytes,
-                                        .hold = hold,
-                                        .release = release,
-                                        .arg = message };
+    job->task.body = message_body_ref(message);
     job->segment = message->segment;
     job->incarnation = segment_incarnation(message->segment);
     job->sum = message->body_sum;

@@ -46,6 +46,21 @@ static void print_columns(struct ctl *ctl, const json_t *list, size_t count,
     table_free(&table);
 }
 
+/* Asks for `target` and prints the rows of its `member`. */
+static int print_list(struct ctl *ctl, const char *target, const char *member, size_t count,
+                      const char *const *headings, const char *const *keys)
+{
+    struct transport_reply reply;
+    int code = ctl_get(ctl, target, &reply);
+
+    if (code != CTL_DONE)
+        return code;
+    if (!ctl_print_json(ctl, reply.body))
+        print_columns(ctl, json_object_get(reply.body, member), count, headings, keys);
+    ctl_reply_done(&reply);
+    return CTL_DONE;
+}
+
 int worker_list(struct ctl *ctl, char **arguments)
 {
     static const char *const keys[] = {
@@ -56,16 +71,9 @@ int worker_list(struct ctl *ctl, char **arguments)
     static const char *const headings[] = { "SLOT",    "PID",      "STATE",     "SINCE", "RESTARTS",
                                             "JOBS",    "ACCEPTED", "DELIVERED", "IN",    "OUT",
                                             "TURN us", "RSS KiB",  "BEHIND" };
-    struct transport_reply reply;
-    int code = ctl_get(ctl, "/workers", &reply);
 
     (void)arguments;
-    if (code != CTL_DONE)
-        return code;
-    if (!ctl_print_json(ctl, reply.body))
-        print_columns(ctl, json_object_get(reply.body, "workers"), ARRAY_LEN(keys), headings, keys);
-    ctl_reply_done(&reply);
-    return CTL_DONE;
+    return print_list(ctl, "/workers", "workers", ARRAY_LEN(keys), headings, keys);
 }
 
 int audit_list(struct ctl *ctl, char **arguments)
@@ -77,16 +85,9 @@ int audit_list(struct ctl *ctl, char **arguments)
     AUTO(free)
     char *target = text_format("/audit?limit=%s%s%s", limit ? limit : "100",
                                after ? "&before=" : "", after ? after : "");
-    struct transport_reply reply;
-    int code = ctl_get(ctl, target, &reply);
 
     (void)arguments;
-    if (code != CTL_DONE)
-        return code;
-    if (!ctl_print_json(ctl, reply.body))
-        print_columns(ctl, json_object_get(reply.body, "entries"), ARRAY_LEN(keys), headings, keys);
-    ctl_reply_done(&reply);
-    return CTL_DONE;
+    return print_list(ctl, target, "entries", ARRAY_LEN(keys), headings, keys);
 }
 
 int ambiguous_list(struct ctl *ctl, char **arguments)
@@ -97,16 +98,9 @@ int ambiguous_list(struct ctl *ctl, char **arguments)
                                             "PROFILE", "SERVER", "NOW" };
     AUTO(free) char *limit = ctl->limit ? text_query(ctl->limit) : NULL;
     AUTO(free) char *target = text_format("/ambiguous?limit=%s", limit ? limit : "100");
-    struct transport_reply reply;
-    int code = ctl_get(ctl, target, &reply);
 
     (void)arguments;
-    if (code != CTL_DONE)
-        return code;
-    if (!ctl_print_json(ctl, reply.body))
-        print_columns(ctl, json_object_get(reply.body, "losses"), ARRAY_LEN(keys), headings, keys);
-    ctl_reply_done(&reply);
-    return CTL_DONE;
+    return print_list(ctl, target, "losses", ARRAY_LEN(keys), headings, keys);
 }
 
 int alert_list(struct ctl *ctl, char **arguments)
@@ -115,16 +109,9 @@ int alert_list(struct ctl *ctl, char **arguments)
                                         "kind",  "process", "text" };
     static const char *const headings[] = { "SINCE", "ENDED",   "MAILED", "COUNT",
                                             "KIND",  "PROCESS", "TEXT" };
-    struct transport_reply reply;
-    int code = ctl_get(ctl, "/alerts", &reply);
 
     (void)arguments;
-    if (code != CTL_DONE)
-        return code;
-    if (!ctl_print_json(ctl, reply.body))
-        print_columns(ctl, json_object_get(reply.body, "alerts"), ARRAY_LEN(keys), headings, keys);
-    ctl_reply_done(&reply);
-    return CTL_DONE;
+    return print_list(ctl, "/alerts", "alerts", ARRAY_LEN(keys), headings, keys);
 }
 
 int alert_test(struct ctl *ctl, char **arguments)

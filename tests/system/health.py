@@ -210,7 +210,7 @@ def test_SP23_a_refused_password_stays_until_the_profile_is_saved(t):
     row = suite.wait_for("it is known", lambda: (r := row_of(gateway, one))["state"] ==
                          "login refused" and r)
     assert "535" in row["reason"] and row["next_probe"] is None, row
-    assert any("refuses our password" in w for w in gateway.ctl_json("status")["warnings"])
+    assert any("refuses our login" in w for w in gateway.ctl_json("status")["warnings"])
     asked = one.connections
     send(gateway, 20)
     suite.wait_for("all at the second", lambda: len(two.messages) == 21)

@@ -119,7 +119,7 @@ Test(health_shown, SP23_drains_and_refused_passwords_are_warned_of)
     failed.word = IPC_WORD_REFUSES_LOGIN;
     cr_assert_eq(dispatch_server_failed(dispatch, workers.slots[0], &failed), 0);
     cr_assert_eq(dispatch_drain(dispatch, 1, "smtp://b:25"), 0);
-    cr_assert_eq(warnings_with("smtp://a:25 of profile \"p1\" refuses our password"), 1u);
+    cr_assert_eq(warnings_with("smtp://a:25 of profile \"p1\" refuses our login"), 1u);
     cr_assert_eq(warnings_with("smtp://b:25 of profile \"p1\" is drained"), 1u);
     cr_assert_eq(warnings_with(""), 2u);
     list = health_shown(queue, 1);

@@ -90,7 +90,7 @@ struct walk {
 static const struct walk walks[] = {
     { "",
       { .start = 2, .skip = 3, .drained = 1, .refusing = 2 },
-      "0 passed over: drained, 1 passed over: refuses our password, 2 deferred" },
+      "0 passed over: drained, 1 passed over: refuses our login, 2 deferred" },
     { "", { .start = 1, .skip = ~(uint64_t)2, .is_trial = 1 }, "0 passed over: down, 1 deferred" },
     { "", { .start = 1, .doubted = 1 }, "0 put last: it failed lately, 1 deferred" },
     { "", { .start = 0, .tried = 1 }, "0 tried before in this attempt, 1 deferred" },

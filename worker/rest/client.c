@@ -65,11 +65,6 @@ void rest_client_free(struct rest_client **client)
     free(c);
 }
 
-int64_t rest_client_stall_ms(const struct rest_client *client)
-{
-    return (int64_t)client->profile->timeouts.transfer_s * 1000;
-}
-
 /* ---- answers ---- */
 
 bool rest_member(const json_t *object, const char *name, char *out, size_t size)
@@ -182,7 +177,7 @@ static int start(struct rest_client *client, const struct rest_call *call,
                  const struct lines *lines, struct reason *reterr_why)
 {
     const struct profile *profile = client->profile;
-    const int64_t stall_ms = least(rest_client_stall_ms(client), HTTP_TOTAL_MAX_MS);
+    const int64_t stall_ms = least((int64_t)profile->timeouts.transfer_s * 1000, HTTP_TOTAL_MAX_MS);
     char url[SERVER_URI_MAX + 512];
     const struct http_request request = {
         .method = call->method,

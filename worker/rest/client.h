@@ -60,9 +60,6 @@ void rest_client_free(struct rest_client **client);
 int rest_call(struct rest_client *client, const struct rest_call *call, rest_done_cb *done,
               void *arg, struct reason *reterr_why);
 
-/* The longest that a call may take without a byte that moves (timeouts.transfer), in ms. */
-int64_t rest_client_stall_ms(const struct rest_client *client);
-
 /* The member of that name as text of at most `size` bytes; false: it has none that is text, or a
  * number, and fits. */
 bool rest_member(const json_t *object, const char *name, char *out, size_t size);

@@ -10,10 +10,10 @@
 #include "worker/mime/part.h"
 #include "worker/mime/reader.h"
 
-#define POLL_FIRST_MS                                                           \
-    50 /* after the last submission, then longer and longer: a Core asks for no \
-        * more than some polls a second */
-#define POLL_MAX_MS 1000
+/* After the last submission, then longer and longer: a Core asks for no more than some polls a
+ * second. */
+#define POLL_FIRST_MS 50
+#define POLL_MAX_MS   1000
 
 enum state {
     STATE_SUBMIT,
