@@ -1,10 +1,11 @@
-"""CPU time and system calls of running processes, from the outside."""
+"""CPU time, memory and system calls of running processes, from the outside."""
 import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -97,6 +98,34 @@ class GroupMeter:
 def machine_busy_seconds():
     fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     return sum(int(fields[i]) for i in (0, 1, 2, 5, 6)) / TICK
+
+
+def memory_kib(pid):
+    """{"VmHWM", "VmRSS", "RssAnon", "RssFile"}: the last is what of mapped files is in memory, which
+    the kernel can take away at any time."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return {k: int(v) for k, v in re.findall(r"^(VmHWM|VmRSS|RssAnon|RssFile):\s+(\d+)", text, re.M)}
+
+
+class MemoryWatch:
+    """The most of each figure of memory_kib() until end(), looked at every 20 ms."""
+
+    def __init__(self, pid):
+        self.before = memory_kib(pid)
+        self.most, self._pid = dict(self.before), pid
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._ending.wait(0.02):
+            now = memory_kib(self._pid)
+            self.most = {k: max(v, now[k]) for k, v in self.most.items()}
+
+    def end(self):
+        self._ending.set()
+        self._thread.join()
+        return self.most
 
 
 class CallCounter:

@@ -31,6 +31,15 @@ uint16_t program_port(const char *text)
     return (uint16_t)program_number(text, UINT16_MAX);
 }
 
+double program_cpu_seconds(void)
+{
+    struct rusage used;
+
+    (void)getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
 void program_answer(const char *format, ...)
 {
     va_list args;

@@ -11,6 +11,9 @@ void program_take_descriptors(void);
 unsigned program_number(const char *text, unsigned most);
 uint16_t program_port(const char *text);
 
+/* CPU time of all threads, also of those that have ended. */
+double program_cpu_seconds(void);
+
 /* A line on standard output, at once: the answer to whoever started this and sends it signals. */
 void program_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -1,6 +1,6 @@
-"""A receiving server that does what a script says, a network that takes its time, and a fast receiver
-of TLS: the programs smtp_peer (script.h says what a script can, report.h what a report holds),
-delay_relay and tls_sink.
+"""A receiving server that does what a script says, a network that takes its time, and fast receivers
+of TLS and of uploads: the programs smtp_peer (script.h says what a script can, report.h what a report
+holds), delay_relay, tls_sink and vault_sink.
 
     peer = ScriptedPeer(t, "every MAIL 8 close 421 4.3.2 seven are enough")
     relay = DelayRelay(t, peer.port, delay_ms=20)
@@ -145,3 +145,16 @@ class TlsSink(Program):
 
     def messages(self):
         return self.report()["messages"]["taken"]
+
+
+class VaultSink(Program):
+    """Takes every upload, and counts; asks for no key."""
+    base = "/vault_rest"
+
+    def __init__(self, scratch, port=None, build="debug"):
+        super().__init__(scratch, "vault_sink", port, build, [])
+        self.start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}{self.base}"

@@ -24,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -253,16 +252,6 @@ static json_t *number(atomic_ulong *count)
     return json_integer((json_int_t)atomic_load(count));
 }
 
-/* CPU time of all threads, also of those that have ended. */
-static double cpu_seconds(void)
-{
-    struct rusage used;
-
-    (void)getrusage(RUSAGE_SELF, &used);
-    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-}
-
 static void write_report(void)
 {
     long first_us = atomic_load(&counts.first_us), last_us = atomic_load(&counts.last_us);
@@ -270,12 +259,12 @@ static void write_report(void)
 
     if (options.report_file == NULL)
         return;
-    all =
-        json_pack("{s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:f}, s:f}", "connections",
-                  number(&counts.connections), "handshakes", "full", number(&counts.full),
-                  "resumed", number(&counts.resumed), "failed", number(&counts.failed), "messages",
-                  "taken", number(&counts.messages), "in_clear", number(&counts.in_clear),
-                  "seconds", (double)(last_us - first_us) / 1e6, "cpu_seconds", cpu_seconds());
+    all = json_pack("{s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o, s:f}, s:f}", "connections",
+                    number(&counts.connections), "handshakes", "full", number(&counts.full),
+                    "resumed", number(&counts.resumed), "failed", number(&counts.failed),
+                    "messages", "taken", number(&counts.messages), "in_clear",
+                    number(&counts.in_clear), "seconds", (double)(last_us - first_us) / 1e6,
+                    "cpu_seconds", program_cpu_seconds());
     if (all == NULL || json_dump_file(all, options.report_file, JSON_INDENT(1)) < 0)
         program_fail("%s: no report", options.report_file);
     json_decref(all);

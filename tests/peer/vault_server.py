@@ -142,9 +142,10 @@ class VaultServer(WebServer):
 
     def report(self):
         with self.lock:
-            states = collections.Counter(f.state for f in self.files.values())
+            states, uploads = collections.Counter(f.state for f in self.files.values()), self.uploads
             return super().report() | {
-                "files": dict(states), "octets": sum(u.size for u in self.uploads),
+                "files": dict(states), "octets": sum(u.size for u in uploads),
+                "last": uploads[-1][:3] if uploads else None, # name, size, sha256
                 "groups": dict(collections.Counter(g.state for g in self.groups.values())),
                 "repeats": sum(self.repeats().values())}
 
