@@ -6,6 +6,7 @@
 #include "common/process.h"
 #include "master/alert_post.h"
 #include "master/alerts.h"
+#include "master/console_host.h"
 #include "master/dispatch.h"
 #include "master/health_shown.h"
 #include "master/ledger.h"
@@ -151,13 +152,14 @@ static json_t *status(void *self)
     const struct master *master = self;
     char since[CLOCK_TEXT_SIZE];
 
-    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i, s:I}", "version", POSTERN_VERSION, "pid",
+    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i, s:I, s:o}", "version", POSTERN_VERSION, "pid",
                      (int)getpid(), "since", clock_text(master->started_wall_ms, since),
                      "longest_turn_us", (json_int_t)loop_take_longest_turn_us(master->loop),
                      "max_descriptors", (json_int_t)process_nofile(), "stopping",
                      master->is_stopping ? 1 : 0, "slots_to_scan",
                      (int)supervisor_open_scans(master->supervisor), "ambiguous",
-                     (json_int_t)ledger_count(dispatch_ledger(master->dispatch)));
+                     (json_int_t)ledger_count(dispatch_ledger(master->dispatch)), "console",
+                     console_host_shown(master->console));
 }
 
 struct control_backend master_backend(struct master *master)

@@ -22,6 +22,7 @@
 #include "master/cells.h"
 #include "master/compactor.h"
 #include "master/composer.h"
+#include "master/console_host.h"
 #include "master/cursor_file.h"
 #include "master/dispatch.h"
 #include "master/health.h"
@@ -230,7 +231,7 @@ static int make_supervisor(struct master *master, struct reason *why)
 {
     char worker_path[4096];
     struct supervisor_parts parts;
-    int err = spawn_find_worker(worker_path, sizeof(worker_path), why);
+    int err = spawn_find("postern-worker", worker_path, sizeof(worker_path), why);
 
     if (err == 0)
         err = listeners_new(master->conf, &master->listeners, why);
@@ -250,6 +251,13 @@ static int make_supervisor(struct master *master, struct reason *why)
                                        .alerts = master->alerts };
     return supervisor_new(master->loop, master->conf, worker_path, master->log_fd, &parts,
                           &master->supervisor, why);
+}
+
+static const char *console_path(void *arg)
+{
+    const struct master *master = arg;
+
+    return control_console_path(master->control);
 }
 
 static int make_parts(struct master *master, struct reason *why)
@@ -282,6 +290,12 @@ static int make_parts(struct master *master, struct reason *why)
     err =
         control_new(master->loop, master->conf, master->registry, &backend, &master->control, why);
     loop_at_turn_end(master->loop, on_turn_end_log, NULL);
+    if (err == 0) {
+        master->console =
+            console_host_new(master->loop, master->conf, master->log_fd, console_path, master);
+        if (master->console == NULL)
+            err = reason_set(why, -ENOMEM, "no memory");
+    }
     return err != 0 ? err : startup_write_pid(master->conf, why);
 }
 
@@ -349,6 +363,7 @@ static void free_parts(struct master *master)
     answer_what_is_open(master);
     if (master->cursors != NULL && master->dispatch != NULL && master->pusher != NULL)
         cursor_file_sync(master->cursors, master->dispatch);
+    console_host_free(&master->console);
     supervisor_free(&master->supervisor);
     listeners_free(&master->listeners);
     pusher_free(&master->pusher);
@@ -405,6 +420,8 @@ static int run(struct master *master, struct reason *why)
         return reason_set(why, -ENOMEM, "no memory");
     loop_timer_set_ms(limit, START_LIMIT_MS);
     err = supervisor_start(master->supervisor, on_started, master, why);
+    if (err == 0)
+        console_host_start(master->console);
     if (err == 0)
         loop_run(master->loop);
     loop_timer_free(&limit);

@@ -43,6 +43,7 @@ struct master {
     struct listeners *listeners;
     struct supervisor *supervisor;
     struct control *control;
+    struct console_host *console;
 };
 
 /* SIGTERM, SIGINT: drain, then end. SIGHUP: reload. 0 or a negative errno. */

@@ -5,6 +5,7 @@
 #include "common/loop.h"
 #include "master/alert_watch.h"
 #include "master/budget.h"
+#include "master/console_host.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
 #include "master/master_parts.h"
@@ -38,6 +39,7 @@ static void on_terminate(int number, void *arg)
     master->stopping_ms = loop_now_ms(master->loop);
     log_info("master", "draining", LOG_STR("signal", strsignal(number)),
              LOG_INT("drain_time_s", master->conf->top_drain_time));
+    console_host_stop(master->console);
     control_stop(master->control);
     supervisor_stop(master->supervisor, on_stopped, master);
 }
@@ -89,7 +91,7 @@ static void on_reload(int number, void *arg)
     if (master->is_stopping)
         return;
     if (conf_load(master->conf_path, &conf, &why) != 0 || listeners_check(conf, &why) != 0 ||
-        master_open_log(conf, &master->log_fd, &why) != 0) {
+        console_host_check(conf, &why) != 0 || master_open_log(conf, &master->log_fd, &why) != 0) {
         conf_free(&conf);
         log_error("master", "reload: nothing changed", LOG_STR("reason", why.text));
         return;
@@ -103,6 +105,7 @@ static void on_reload(int number, void *arg)
     master_set_health(master, conf);
     retention_set(master->retention, conf->quarantine_retention);
     budget_set_raise_ms(dispatch_budget(master->dispatch), (int64_t)conf->pool_raise_after * 1000);
+    console_host_reload(master->console, conf, master->log_fd);
     if (supervisor_reload(master->supervisor, conf, &why) != 0)
         log_error("master", "reload: not all workers are as the configuration says",
                   LOG_STR("reason", why.text));

@@ -12,12 +12,16 @@
 #include <unistd.h>
 
 #include "common/auto.h"
+#include "common/console.h"
 #include "common/ipc.h"
 #include "common/process.h"
 
+_Static_assert(SPAWN_CHANNEL_FD == IPC_CHANNEL_FD && SPAWN_CHANNEL_FD == CONSOLE_LINK_FD,
+               "all find their channel at one place");
+
 #define EXEC_FAILED 127
 
-int spawn_find_worker(char *ret_path, size_t size, struct reason *reterr_why)
+int spawn_find(const char *name, char *ret_path, size_t size, struct reason *reterr_why)
 {
     static const char *const places[] = { "", "../libexec/postern/", "../lib/postern/" };
     char self[4096], *slash;
@@ -31,15 +35,15 @@ int spawn_find_worker(char *ret_path, size_t size, struct reason *reterr_why)
         return reason_set(reterr_why, -ENOENT, "this program has no place");
     slash[1] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        int used = snprintf(ret_path, size, "%s%spostern-worker", self, places[i]);
+        int used = snprintf(ret_path, size, "%s%s%s", self, places[i], name);
 
         if (used > 0 && (size_t)used < size && access(ret_path, X_OK) == 0)
             return 0;
     }
-    return reason_set(reterr_why, -ENOENT, "there is no postern-worker beside %s", self);
+    return reason_set(reterr_why, -ENOENT, "there is no %s beside %s", name, self);
 }
 
-/* What a worker may know of the environment; tests of builds with hooks hand faults through it. */
+/* What they may know of the environment; tests of builds with hooks hand faults through it. */
 static bool is_kept(const char *variable)
 {
     static const char *const kept[] = {
@@ -74,7 +78,7 @@ static void clean_environment(char **out, size_t max)
 }
 
 /* Who stops or reloads Postern means the master, and may well send the signal to every process (a
- * service manager, a terminal): what becomes of a worker is the master's decision. */
+ * service manager, a terminal): what becomes of the others is the master's decision. */
 static void leave_signals_to_master(void)
 {
     static const int masters[] = { SIGTERM, SIGINT, SIGHUP };
@@ -87,8 +91,7 @@ static void leave_signals_to_master(void)
 }
 
 /* In the child of a process with threads: only calls that are safe in a signal handler. */
-_Noreturn static void become_worker(const char *path, int channel_fd, int log_fd,
-                                    char **environment)
+_Noreturn static void become(const char *path, int channel_fd, int log_fd, char **environment)
 {
     char *arguments[] = { (char *)(uintptr_t)path, NULL };
 
@@ -96,18 +99,18 @@ _Noreturn static void become_worker(const char *path, int channel_fd, int log_fd
     setpgid(0, 0);
     if (log_fd != STDERR_FILENO && dup2(log_fd, STDERR_FILENO) < 0)
         _exit(EXEC_FAILED);
-    if (channel_fd == IPC_CHANNEL_FD) {
+    if (channel_fd == SPAWN_CHANNEL_FD) {
         if (fcntl(channel_fd, F_SETFD, 0) != 0)
             _exit(EXEC_FAILED);
-    } else if (dup2(channel_fd, IPC_CHANNEL_FD) < 0) {
+    } else if (dup2(channel_fd, SPAWN_CHANNEL_FD) < 0) {
         _exit(EXEC_FAILED);
     }
-    process_close_from(IPC_CHANNEL_FD + 1);
+    process_close_from(SPAWN_CHANNEL_FD + 1);
     execve(path, arguments, environment);
     _exit(EXEC_FAILED);
 }
 
-int spawn_worker(const char *path, int log_fd, pid_t *ret_pid, int *ret_channel_fd)
+int spawn_process(const char *path, int log_fd, pid_t *ret_pid, int *ret_channel_fd)
 {
     char *environment[16];
     int ends[2];
@@ -118,7 +121,7 @@ int spawn_worker(const char *path, int log_fd, pid_t *ret_pid, int *ret_channel_
     clean_environment(environment, ARRAY_LEN(environment));
     pid = fork();
     if (pid == 0)
-        become_worker(path, ends[1], log_fd, environment);
+        become(path, ends[1], log_fd, environment);
     close(ends[1]);
     if (pid < 0) {
         int err = -errno;

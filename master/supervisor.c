@@ -180,7 +180,7 @@ void supervisor_spawn(struct worker *worker)
 
     if (s->is_stopping || worker->is_unwanted || scans_is_under_way(s->scans, worker->slot))
         return; /* the end of the scan comes here again */
-    err = spawn_worker(s->worker_path, s->log_fd, &worker->pid, &fd);
+    err = spawn_process(s->worker_path, s->log_fd, &worker->pid, &fd);
     if (err == 0) {
         worker->channel =
             channel_new(s->loop, fd, IPC_MASTER, inbox_handlers, on_channel_end, worker);

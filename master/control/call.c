@@ -162,6 +162,7 @@ static const char *title_of(int status)
 {
     switch (status) {
     case 400: return "Bad request";
+    case 401: return "Not logged in";
     case 404: return "Not found";
     case 405: return "Method not allowed";
     case 409: return "Conflict";

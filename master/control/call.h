@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-#include "master/control/http.h"
+#include "master/http/http.h"
 #include "master/registry.h"
 
 struct control;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/console.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "master/control/call.h"
@@ -15,17 +16,31 @@
 #include "master/control/routes.h"
 #include "master/control/unix_socket.h"
 
+#define QUIET_MS 10000 /* between two lines about strangers */
+
 /* A profile with its CA has up to 300 KiB; an import has many of them. */
-static const struct http_limits limits = {
+static const struct http_limits control_limits = {
     .max_connections = 64, .max_header_bytes = 16384, .max_body_bytes = 8U << 20, .idle_s = 60
 };
+/* One request a connection, as many as the console lets in. */
+static const struct http_limits console_limits = { .max_connections = CONSOLE_MAX_REQUESTS,
+                                                   .max_header_bytes = 2 * CONSOLE_MAX_HEADER,
+                                                   .max_body_bytes = CONSOLE_MAX_BODY,
+                                                   .idle_s = 60 };
 
-#define QUIET_MS 10000 /* between two lines about strangers */
+static const struct {
+    const char *name;
+    const struct http_limits *limits;
+} places[CONTROL_DOOR_COUNT] = {
+    [DOOR_CONTROL] = { "control.sock", &control_limits },
+    [DOOR_CONSOLE] = { "console.sock", &console_limits },
+};
 
 static int admit(int fd, uid_t *ret_uid, void *arg)
 {
-    struct control *control = arg;
-    int err = peer_check(fd, &control->policy, ret_uid);
+    struct door *door = arg;
+    struct control *control = door->control;
+    int err = peer_check(fd, &door->policy, ret_uid);
 
     if (err == -EACCES) {
         int64_t now_ms = loop_now_ms(control->loop);
@@ -42,30 +57,54 @@ static int admit(int fd, uid_t *ret_uid, void *arg)
 
 static void on_request(struct http_request *request, void *arg)
 {
-    routes_serve(arg, request);
+    struct door *door = arg;
+
+    routes_serve(door->control, request, door->kind);
 }
 
-static int open_socket(struct control *control, const struct conf *conf, struct reason *reterr_why)
+static int open_door(struct control *control, enum control_door kind, const struct conf *conf,
+                     struct reason *reterr_why)
 {
+    struct door *door = &control->doors[kind];
+    const struct http_hooks hooks = { .admit = admit, .handler = on_request, .arg = door };
     int fd;
 
-    if (asprintf(&control->path, "%s/control.sock", conf->top_run_dir) < 0) {
-        control->path = NULL;
+    door->control = control;
+    door->kind = kind;
+    if (asprintf(&door->path, "%s/%s", conf->top_run_dir, places[kind].name) < 0) {
+        door->path = NULL;
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     }
-    fd = unix_socket_listen(control->path, control->policy.has_group, control->policy.group,
-                            reterr_why);
+    fd = unix_socket_listen(door->path, door->policy.has_group, door->policy.group, reterr_why);
     if (fd < 0) {
-        free(control->path); /* it is not ours to unlink */
-        control->path = NULL;
+        free(door->path); /* it is not ours to unlink */
+        door->path = NULL;
         return fd;
     }
-    control->server = http_server_new(control->loop, fd, &limits, admit, on_request, control);
-    if (!control->server) {
+    door->server = http_server_new(control->loop, fd, places[kind].limits, &hooks);
+    if (!door->server) {
         close(fd);
         return reason_set(reterr_why, -ENOMEM, "out of memory");
     }
     return 0;
+}
+
+static void close_door(struct door *door)
+{
+    if (door->path) {
+        (void)unlink(door->path); /* while it is still ours: nobody else can have it */
+        free(door->path);
+        door->path = NULL;
+    }
+    if (door->server)
+        http_server_stop(door->server);
+}
+
+/* The group's members are administrators by control.sock; console.sock is for the daemon alone. */
+static void set_policies(struct control *control, const struct conf *conf)
+{
+    peer_policy_init(&control->doors[DOOR_CONTROL].policy, conf->top_control_group);
+    peer_policy_init(&control->doors[DOOR_CONSOLE].policy, NULL);
 }
 
 static void set_own_address(struct control *control, const struct conf *conf)
@@ -90,9 +129,11 @@ int control_new(struct loop *loop, const struct conf *conf, struct registry *reg
     LIST_INIT(&control->calls);
     LIST_INIT(&control->ladders);
     control->last_tests = json_object();
-    peer_policy_init(&control->policy, conf->top_control_group);
+    set_policies(control, conf);
     set_own_address(control, conf);
-    err = open_socket(control, conf, reterr_why);
+    err = open_door(control, DOOR_CONTROL, conf, reterr_why);
+    if (err == 0)
+        err = open_door(control, DOOR_CONSOLE, conf, reterr_why);
     if (err < 0) {
         control_free(&control);
         return err;
@@ -103,19 +144,19 @@ int control_new(struct loop *loop, const struct conf *conf, struct registry *reg
 
 void control_reload(struct control *control, const struct conf *conf)
 {
-    peer_policy_init(&control->policy, conf->top_control_group);
+    set_policies(control, conf);
     set_own_address(control, conf);
+}
+
+const char *control_console_path(const struct control *control)
+{
+    return control->doors[DOOR_CONSOLE].path;
 }
 
 void control_stop(struct control *control)
 {
-    if (control->path) {
-        (void)unlink(control->path); /* while it is still ours: nobody else can have it */
-        free(control->path);
-        control->path = NULL;
-    }
-    if (control->server)
-        http_server_stop(control->server);
+    for (unsigned kind = 0; kind < CONTROL_DOOR_COUNT; kind++)
+        close_door(&control->doors[kind]);
     ladder_cancel_all(control);
 }
 
@@ -129,7 +170,8 @@ void control_free(struct control **control)
     control_stop(old);
     while (!LIST_EMPTY(&old->calls))
         call_refuse(LIST_FIRST(&old->calls), 503, "stopping", "the daemon is stopping");
-    http_server_free(&old->server);
+    for (unsigned kind = 0; kind < CONTROL_DOOR_COUNT; kind++)
+        http_server_free(&old->doors[kind].server);
     json_decref(old->last_tests);
     free(old);
 }

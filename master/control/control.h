@@ -1,4 +1,8 @@
-/* master/control/control.h: the control API: HTTP and JSON on <run_dir>/control.sock (OP03).
+/* master/control/control.h: the control API: HTTP and JSON on <run_dir>/control.sock and, for the
+ * console, on <run_dir>/console.sock (OP03).
+ *
+ * Who may connect to the first is an administrator. To the second only the daemon itself connects,
+ * for its console: what comes in there is anybody's word until a session's cookie says more.
  *
  * It checks who asks, finds the route (routes.c has the list, docs/openapi.yaml the description),
  * and answers from the registry and from what a struct control_backend gives it of the queue, the
@@ -27,6 +31,9 @@
 struct control;
 struct loop;
 struct registry;
+
+/* Over which socket a request came. */
+enum control_door { DOOR_CONTROL, DOOR_CONSOLE, CONTROL_DOOR_COUNT };
 
 /* What the API needs of the master beside the registry. Each does what the function of the same
  * name in master/queue.h, queue_order.h, querier.h, prober.h, dispatch.h, health_shown.h, workers.h
@@ -65,14 +72,17 @@ struct control_backend {
     json_t *(*status)(void *self);
 };
 
-/* `backend` is copied, its functions may be called until control_free(). The socket is made here.
+/* `backend` is copied, its functions may be called until control_free(). The sockets are made here.
  * 0 or a negative errno with the reason. */
 int control_new(struct loop *loop, const struct conf *conf, struct registry *registry,
                 const struct control_backend *backend, struct control **ret_control,
                 struct reason *reterr_why);
 
-/* After a reload: who may connect is looked up again. The socket stays where it is. */
+/* After a reload: who may connect is looked up again. The sockets stay where they are. */
 void control_reload(struct control *control, const struct conf *conf);
+
+/* Where the console's requests go: good until control_stop(), then NULL. */
+const char *control_console_path(const struct control *control);
 
 void control_stop(struct control *control);
 void control_free(struct control **control); /* NULL inside is allowed */

@@ -7,19 +7,26 @@
 #include <jansson.h>
 
 #include "master/control/control.h"
-#include "master/control/http.h"
 #include "master/control/peer.h"
+#include "master/http/http.h"
 
 struct call;
 struct ladder;
+
+/* One of the sockets. */
+struct door {
+    struct control *control;
+    enum control_door kind;
+    struct http_server *server;
+    struct peer_policy policy;
+    char *path;
+};
 
 struct control {
     struct loop *loop;
     struct registry *registry;
     struct control_backend backend;
-    struct http_server *server;
-    struct peer_policy policy;
-    char *path;
+    struct door doors[CONTROL_DOOR_COUNT];
     char own_address[300]; /* that the appliance writes from: postmaster at its own name */
     int64_t started_ms;    /* wall */
     int64_t strangers;

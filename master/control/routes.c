@@ -11,7 +11,7 @@
 
 #include "common/auto.h"
 #include "master/control/call.h"
-#include "master/control/http.h"
+#include "master/http/http.h"
 
 #define BASE        "/api/v1"
 #define MAX_QUERIES 6
@@ -140,7 +140,7 @@ static void refuse(struct control *control, struct http_request *request, int st
         call_refuse(call, status, code, "%s", detail);
 }
 
-void routes_serve(struct control *control, struct http_request *request)
+void routes_serve(struct control *control, struct http_request *request, enum control_door door)
 {
     enum http_method method = http_request_method(request);
     const char *path = http_request_path(request);
@@ -148,6 +148,10 @@ void routes_serve(struct control *control, struct http_request *request)
     const char *unknown;
     struct call *call;
 
+    if (door == DOOR_CONSOLE) {
+        refuse(control, request, 401, "session", "log in first");
+        return;
+    }
     if (strncmp(path, BASE, strlen(BASE)) != 0) {
         refuse(control, request, 404, "not_found", "the API is below " BASE);
         return;

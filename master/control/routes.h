@@ -7,15 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "master/control/http.h"
+#include "master/control/control.h"
+#include "master/http/http.h"
 
 struct call;
-struct control;
 
 typedef void route_handler(struct call *call);
 
 /* Finds the handler for a request and calls it, or answers 404, 405, 400. */
-void routes_serve(struct control *control, struct http_request *request);
+void routes_serve(struct control *control, struct http_request *request, enum control_door door);
 
 /* The table row by row, with the path as docs/openapi.yaml writes it; false beyond its end. */
 bool routes_at(size_t index, enum http_method *ret_method, const char **ret_path);

@@ -178,7 +178,7 @@ static int explain(CURLcode code, const char *path, struct reason *reterr_why)
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
-        /* Strangers are cut without a word (master/control/http.h). */
+        /* Strangers are cut without a word (master/http/http.h). */
         return reason_set(reterr_why, -EACCES,
                           "%s: the connection was cut; either posternd is stopping, or you are "
                           "neither root nor a member of the control group",

@@ -38,6 +38,8 @@ quarantine {{
 {quarantine}}}
 vault {{
 {vault}}}
+console {{
+{console}}}
 log {{
     target = "{folder}/posternd.log"
     level = {level}
@@ -70,7 +72,7 @@ class Gateway:
 
     def __init__(self, scratch, workers=2, build="debug", start=True, level="info",
                  segment_size="4M", smtp=None, spool=None, health=None, tls=None, pool=None,
-                 mime=None, quarantine=None, vault=None, alerts=None, env=None):
+                 mime=None, quarantine=None, vault=None, alerts=None, console=None, env=None):
         """`health`: QUICK_HEALTH, where a test waits for a server to be back; `env`: more of the
         environment (peer.faults)."""
         self.scratch, self.folder = scratch, scratch.path("gateway")
@@ -81,7 +83,8 @@ class Gateway:
         self.settings = {"workers": workers, "level": level, "segment_size": segment_size,
                          "smtp": smtp or {}, "spool": spool or {}, "health": health or {},
                          "tls": tls or {}, "pool": pool or {}, "mime": mime or {},
-                         "quarantine": quarantine or {}, "vault": vault or {}, "alerts": alerts or {}}
+                         "quarantine": quarantine or {}, "vault": vault or {}, "alerts": alerts or {},
+                         "console": {"listen": '""', **(console or {})}}
         self.conf = self.folder / "postern.conf"
         self.log = self.folder / "posternd.log"
         self.socket = self.folder / "run/control.sock"
@@ -100,7 +103,7 @@ class Gateway:
         lines = {k: "".join(f"    {key} = {_conf_value(v)}\n" for key, v in
                             self.settings[k].items())
                  for k in ("smtp", "spool", "health", "tls", "pool", "mime", "quarantine", "vault",
-                            "alerts")}
+                            "alerts", "console")}
         self.conf.write_text(CONF.format(**{**self.settings, **lines}, folder=self.folder,
                                          port=self.port))
 

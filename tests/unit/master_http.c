@@ -1,4 +1,4 @@
-/* The HTTP server of the control API: limits, peers, late answers, streams, shutdown. */
+/* The HTTP server: limits, peers, late answers, streams, shutdown. */
 #include "tests/unit/unix_client.h"
 
 #include <grp.h>
@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 
 #include "common/reason.h"
-#include "master/control/http.h"
 #include "master/control/peer.h"
 #include "master/control/unix_socket.h"
+#include "master/http/http.h"
 
 static struct loop *loop;
 static struct http_server *server;
@@ -63,7 +63,8 @@ static void start_with(unsigned max_connections)
     peer_policy_init(&policy, NULL);
     fd = unix_socket_listen(path, false, 0, &why);
     cr_assert_geq(fd, 0, "%s", why.text);
-    server = http_server_new(loop, fd, &limits, admit, on_request, NULL);
+    server = http_server_new(loop, fd, &limits,
+                             &(struct http_hooks){ .admit = admit, .handler = on_request });
     cr_assert(server);
 }
 
