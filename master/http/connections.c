@@ -24,6 +24,8 @@
 /* libevent gives the listener's error callback an argument that is not ours. */
 static LIST_HEAD(, http_server) servers = LIST_HEAD_INITIALIZER(servers);
 
+static void check_fresh(void *arg);
+
 /* ---- places ---- */
 
 static bool is_open(const struct place *place)
@@ -54,18 +56,20 @@ static struct place *find_place(struct http_server *server, struct place_mark ma
     return NULL;
 }
 
-struct place_mark connections_asked(struct http_server *server, int fd)
+/* A request may come in the turn that accepted its connection. */
+bool connections_asked(struct http_server *server, int fd, struct place_mark *ret_mark)
 {
-    struct place_mark mark = { .fd = fd };
     struct place *place;
     struct stat info;
 
-    if (fstat(fd, &info) == 0)
-        mark.inode = info.st_ino;
-    place = find_place(server, mark);
+    check_fresh(server);
+    if (fstat(fd, &info) != 0)
+        return false;
+    *ret_mark = (struct place_mark){ .fd = fd, .inode = info.st_ino };
+    place = find_place(server, *ret_mark);
     if (place)
         place->is_asking = true;
-    return mark;
+    return place != NULL;
 }
 
 void connections_answered(struct http_server *server, struct place_mark mark)

@@ -50,6 +50,7 @@ void http_on_request(struct evhttp_request *evhttp, void *arg)
     const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
     struct http_request *request;
     uid_t uid = (uid_t)-1;
+    struct place_mark mark;
     int fd = descriptor_of(evhttp);
 
     loop_enter(server->loop);
@@ -57,7 +58,8 @@ void http_on_request(struct evhttp_request *evhttp, void *arg)
         evhttp_send_error(evhttp, HTTP_SERVUNAVAIL, "stopping");
         return;
     }
-    if (fd < 0 || server->hooks.admit(fd, &uid, server->hooks.arg) < 0) {
+    if (fd < 0 || !connections_asked(server, fd, &mark) ||
+        server->hooks.admit(fd, &uid, server->hooks.arg) < 0) {
         evhttp_send_error(evhttp, 403, "not allowed");
         return;
     }
@@ -77,7 +79,7 @@ void http_on_request(struct evhttp_request *evhttp, void *arg)
     request->server = server;
     request->evhttp = evhttp;
     request->uid = uid;
-    request->mark = connections_asked(server, fd);
+    request->mark = mark;
     server->open_requests++;
     server->hooks.handler(request, server->hooks.arg);
 }

@@ -54,8 +54,9 @@ struct http_server {
 /* evhttp's callback for every request. */
 void http_on_request(struct evhttp_request *evhttp, void *arg);
 
-/* A request came over this descriptor; and it was answered. */
-struct place_mark connections_asked(struct http_server *server, int fd);
+/* A request came over this descriptor (false: of a connection that has no place here); and it was
+ * answered. */
+bool connections_asked(struct http_server *server, int fd, struct place_mark *ret_mark);
 void connections_answered(struct http_server *server, struct place_mark mark);
 
 #endif

@@ -46,14 +46,16 @@ static void on_request(struct http_request *request, void *arg)
     http_request_answer(request, 200, "text/plain", text, strlen(text));
 }
 
-static void start_with(unsigned max_connections)
+static http_transport_cb *transport; /* of the server that is started next */
+
+static void start_with(struct http_limits limits)
 {
-    struct http_limits limits = { .max_connections = max_connections,
-                                  .max_header_bytes = 8192,
-                                  .max_body_bytes = 100000,
-                                  .idle_s = 5 };
     struct reason why;
     int fd;
+
+    limits.max_header_bytes = 8192;
+    limits.max_body_bytes = 100000;
+    limits.idle_s = 5;
 
     signal(SIGPIPE, SIG_IGN); /* as every process of Postern does */
     strcpy(dir, "/tmp/postern-http-XXXXXX");
@@ -63,14 +65,15 @@ static void start_with(unsigned max_connections)
     peer_policy_init(&policy, NULL);
     fd = unix_socket_listen(path, false, 0, &why);
     cr_assert_geq(fd, 0, "%s", why.text);
-    server = http_server_new(loop, fd, &limits,
-                             &(struct http_hooks){ .admit = admit, .handler = on_request });
+    server = http_server_new(
+        loop, fd, &limits,
+        &(struct http_hooks){ .admit = admit, .handler = on_request, .transport = transport });
     cr_assert(server);
 }
 
 static void start(void)
 {
-    start_with(4);
+    start_with((struct http_limits){ .max_connections = 4 });
 }
 
 static void stop(void)
@@ -325,6 +328,138 @@ Test(http, accepting_pauses_at_the_limit_and_resumes)
     for (int i = 0; i < 4; i++)
         client_close(&clients[i]);
 }
+
+/* ---- those who ask for nothing ---- */
+
+static void start_impatient(void)
+{
+    start_with((struct http_limits){
+        .max_connections = 4, .first_request_s = 1, .next_request_s = 2, .makes_room = true });
+}
+
+TestSuite(http_room, .init = start_impatient, .fini = stop);
+
+static int64_t cut_after_ms(struct unix_client *client, const char *drip)
+{
+    int64_t began_ms = clock_mono_ms();
+
+    while (!client_is_cut(client)) {
+        cr_assert_lt(clock_mono_ms(), began_ms + WAIT_MS, "it was never cut");
+        client_send(client, drip, strlen(drip));
+        loop_turn(loop, 50);
+    }
+    return clock_mono_ms() - began_ms;
+}
+
+Test(http_room, OP04_a_head_that_drips_has_an_end)
+{
+    struct unix_client client;
+    int64_t took_ms;
+
+    client_open(&client, loop, path);
+    client_send(&client, "GET /x HTTP/1.1\r\nX-Slow: ", 26);
+    took_ms = cut_after_ms(&client, "a");
+    cr_assert_geq(took_ms, 900, "after %d ms", (int)took_ms);
+    cr_assert_eq(asked, 0);
+    client_close(&client);
+}
+
+Test(http_room, OP04_so_has_the_next_one_on_a_connection_that_was_answered)
+{
+    struct unix_client client;
+    struct unix_reply reply;
+    int64_t took_ms;
+
+    client_open(&client, loop, path);
+    client_ask(&client, "GET", "/x", "", NULL);
+    reply = client_wait_reply(&client);
+    reply_free(&reply);
+    client_send(&client, "GET /x HTTP/1.1\r\nX-Slow: ", 26);
+    took_ms = cut_after_ms(&client, "a");
+    cr_assert_geq(took_ms, 1900, "after %d ms", (int)took_ms);
+    cr_assert_eq(asked, 1);
+    client_close(&client);
+}
+
+Test(http_room, OP04_an_answer_takes_the_time_it_takes)
+{
+    struct unix_client client;
+    struct unix_reply reply;
+    int64_t until_ms = clock_mono_ms() + 2500;
+
+    client_open(&client, loop, path);
+    client_ask(&client, "GET", "/later", "", NULL);
+    while (clock_mono_ms() < until_ms)
+        loop_turn(loop, 50);
+    cr_assert(held);
+    http_request_answer(held, 200, "text/plain", "late", 4);
+    reply = client_wait_reply(&client);
+    cr_assert_str_eq(reply.body, "late");
+    reply_free(&reply);
+    client_close(&client);
+}
+
+Test(http_room, OP04_at_the_limit_the_one_that_waits_longest_makes_room)
+{
+    struct unix_client clients[4], fifth;
+    struct unix_reply reply;
+
+    for (int i = 0; i < 4; i++) {
+        client_open(&clients[i], loop, path);
+        client_ask(&clients[i], "GET", i == 0 ? "/later" : "/x", "", NULL);
+        if (i > 0) {
+            reply = client_wait_reply(&clients[i]);
+            reply_free(&reply);
+        }
+    }
+    client_open(&fifth, loop, path);
+    client_ask(&fifth, "GET", "/x", "", NULL);
+    reply = client_wait_reply(&fifth);
+    cr_assert_eq(reply.status, 200, "the fifth was not served");
+    reply_free(&reply);
+    cr_assert(client_is_cut(&clients[1]), "the oldest that asks for nothing is still there");
+    cr_assert_not(client_is_cut(&clients[3]));
+    http_request_answer(held, 200, "text/plain", "kept", 4);
+    reply = client_wait_reply(&clients[0]);
+    cr_assert_str_eq(reply.body, "kept", "the one that is being answered was cut");
+    reply_free(&reply);
+    client_close(&fifth);
+    for (int i = 0; i < 4; i++)
+        client_close(&clients[i]);
+}
+
+static struct bufferevent *no_transport(struct event_base *base, void *arg)
+{
+    (void)base;
+    (void)arg;
+    return NULL;
+}
+
+static void start_without_transport(void)
+{
+    transport = no_transport;
+    start_with((struct http_limits){ .max_connections = 4 });
+}
+
+TestSuite(http_transport, .init = start_without_transport, .fini = stop);
+
+Test(http_transport, OP04_what_cannot_be_encrypted_is_cut_not_served_in_clear)
+{
+    struct unix_client client;
+    int64_t until_ms = clock_mono_ms() + WAIT_MS;
+
+    client_open(&client, loop, path);
+    client_ask(&client, "GET", "/x", "", NULL);
+    while (!client_is_cut(&client)) {
+        cr_assert_lt(clock_mono_ms(), until_ms);
+        loop_turn(loop, 10);
+    }
+    cr_assert_eq(asked, 0);
+    cr_assert_eq(client.bytes, 0, "it said: %s", client.in);
+    client_close(&client);
+}
+
+/* ---- the end ---- */
 
 Test(http, stopped_refuses_on_open_connections_and_takes_no_new_ones)
 {

@@ -82,6 +82,13 @@ static void client_read(struct unix_client *client)
     client->in[client->bytes] = '\0';
 }
 
+/* Has the server closed? */
+__attribute__((unused)) static bool client_is_cut(struct unix_client *client)
+{
+    client_read(client);
+    return client->is_closed;
+}
+
 /* Turns the loop until `text` was received or the server closed; false: it closed without. */
 __attribute__((unused)) static bool client_wait_text(struct unix_client *client, const char *text)
 {
