@@ -1,0 +1,61 @@
+/* The very first account, made with the code that the gateway wrote into its log. */
+import { useState } from 'preact/hooks';
+
+import { sentence } from '../app/format.js';
+import { createFirst } from '../app/session.js';
+import { Button } from '../parts/Button.jsx';
+import { TextField } from '../parts/Field.jsx';
+import { Banner } from '../parts/Page.jsx';
+import { SecretField } from '../parts/SecretField.jsx';
+import { GateFrame } from './LogIn.jsx';
+
+export function FirstAccount() {
+    const [code, setCode] = useState('');
+    const [name, setName] = useState('');
+    const [password, setPassword] = useState('');
+    const [problem, setProblem] = useState(null);
+    const [isBusy, setBusy] = useState(false);
+
+    async function submit(event) {
+        event.preventDefault();
+        if (isBusy) return;
+        setBusy(true);
+        setProblem(null);
+        try {
+            await createFirst(code.trim(), name, password);
+        } catch (error) {
+            setProblem(error);
+            setBusy(false);
+        }
+    }
+
+    const errorOf = (property) => problem?.errors.filter((e) => e.property === property);
+
+    return (
+        <GateFrame title="Welcome to Postern" text="There is no account yet. Make the first one; it is an administrator's.">
+            <form class="gate-card stack" onSubmit={submit}>
+                <TextField
+                    label="One-time code"
+                    value={code}
+                    onInput={setCode}
+                    error={errorOf('code')}
+                    class="field-code"
+                    required
+                    help="The gateway wrote it into its log when it started. Without it: posternctl account add, on the gateway itself."
+                />
+                <TextField label="Name" autocomplete="username" value={name} onInput={setName} error={errorOf('name')} required />
+                <SecretField label="Password" value={password} onInput={setPassword} error={errorOf('password')} help="A long sentence is better than a short riddle." />
+                <div role="alert">
+                    {problem && problem.errors.length === 0 && (
+                        <Banner tone="bad" role="presentation">
+                            <p>{sentence(problem)}</p>
+                        </Banner>
+                    )}
+                </div>
+                <Button kind="primary" type="submit" busy={isBusy}>
+                    Make the account
+                </Button>
+            </form>
+        </GateFrame>
+    );
+}

@@ -1,0 +1,25 @@
+/* Every page: the one table that the navigation and the router read.
+ *
+ *   path    exact; ":id" stands for one segment of letters and digits, given to the page as `id`
+ *   page    the component
+ *   title   in the navigation, with icon and group; a page without an icon is not listed there
+ *   under   the listed page that a page without an icon belongs to
+ *   inBar   on phones it stands in the bar at the bottom (the first four that do)
+ *   role    "admin": only for these; without it everybody's
+ *
+ * The first one is where "/" leads. */
+import { ServersIcon } from '../parts/icons.jsx';
+import { ProfileEdit, ProfileNew } from './ProfileEditor.jsx';
+import { Profiles } from './Profiles.jsx';
+
+export const groups = [
+    ['mail', ''],
+    ['setup', 'Configuration'],
+    ['system', 'System'],
+];
+
+export const pages = [
+    { path: '/profiles', page: Profiles, title: 'Server profiles', icon: ServersIcon, group: 'setup', inBar: true },
+    { path: '/profiles/new', page: ProfileNew, under: '/profiles', role: 'admin' },
+    { path: '/profiles/:id', page: ProfileEdit, under: '/profiles' },
+];

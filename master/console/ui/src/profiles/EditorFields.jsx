@@ -1,0 +1,102 @@
+/* Fields of the editor, made from the table of properties. */
+import { ChoiceField, NumberField, SwitchField, TextAreaField, TextField } from '../parts/Field.jsx';
+import { SecretField } from '../parts/SecretField.jsx';
+import { fallbackOf, valueAt } from './fields.js';
+
+function placeholderOf(field, draft) {
+    const fallback = fallbackOf(field, draft);
+
+    return field.placeholder ?? (fallback === undefined ? undefined : String(fallback));
+}
+
+function helpOf(field) {
+    return field.help ?? (field.range ? `${field.range}.` : undefined);
+}
+
+export function ProfileField({ editor, field, disabled }) {
+    const { draft, setValue, errorsOf, warnings } = editor;
+    const props = {
+        label: draft.type !== 'smtp' && field.restLabel ? field.restLabel : field.label,
+        help: helpOf(field),
+        value: draft.values[field.path],
+        onInput: (value) => setValue(field.path, value),
+        error: errorsOf(field.path),
+        warning: warnings[field.path],
+        disabled,
+    };
+
+    return (
+        <div class={`profile-field profile-field-${field.kind}`} data-path={field.path}>
+            {field.kind === 'switch' && <SwitchField {...props} />}
+            {field.kind === 'choice' && <ChoiceField {...props} options={field.options} columns={field.columns} />}
+            {field.kind === 'number' && <NumberField {...props} unit={field.unit} placeholder={placeholderOf(field, draft)} />}
+            {field.kind === 'text' && <TextField {...props} placeholder={placeholderOf(field, draft)} />}
+            {field.kind === 'area' && <TextAreaField {...props} placeholder={placeholderOf(field, draft)} />}
+        </div>
+    );
+}
+
+export function ProfileSecret({ editor, path, label, help, canRemove, disabled }) {
+    const { draft, stored, setSecret, errorsOf, warnings } = editor;
+
+    return (
+        <div class="profile-field" data-path={path}>
+            <SecretField
+                label={label}
+                help={help}
+                value={draft.secrets[path]}
+                isSet={valueAt(stored, `${path}_set`) === true}
+                onInput={(value) => setSecret(path, value)}
+                error={errorsOf(path)}
+                warning={warnings[path]}
+                canRemove={canRemove}
+                disabled={disabled}
+            />
+        </div>
+    );
+}
+
+const isChanged = (field, draft) => {
+    const value = draft.values[field.path];
+
+    return field.kind === 'switch' || field.kind === 'choice' ? value !== field.fallback : Boolean(value);
+};
+
+/* A part of the form. One that is folded opens by itself when something in it is wrong. */
+export function Section({ editor, section, disabled, children }) {
+    const { draft, errors, isTried } = editor;
+    const fields = section.fields?.filter((f) => f.types.includes(draft.type)) ?? [];
+    const changed = fields.filter((f) => isChanged(f, draft)).length;
+    const hasError = isTried && fields.some((f) => errors[f.path]);
+    const body = (
+        <>
+            {section.text && <p class="soft">{section.text}</p>}
+            {children}
+            {fields.length > 0 && (
+                <div class="profile-fields">
+                    {fields.map((field) => (
+                        <ProfileField key={field.path} editor={editor} field={field} disabled={disabled} />
+                    ))}
+                </div>
+            )}
+        </>
+    );
+
+    if (!children && fields.length === 0) return null;
+    if (!section.isFolded)
+        return (
+            <section class="card section" aria-labelledby={`section-${section.key}`}>
+                <h2 id={`section-${section.key}`}>{section.title}</h2>
+                {body}
+            </section>
+        );
+    return (
+        <details class="card section" open={hasError || undefined}>
+            <summary>
+                <h2>{section.title}</h2>
+                <span class="soft">{changed === 0 ? 'defaults' : `${changed} changed`}</span>
+            </summary>
+            <div class="section-body">{body}</div>
+        </details>
+    );
+}

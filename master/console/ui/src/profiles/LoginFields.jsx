@@ -1,0 +1,82 @@
+/* How the gateway logs in at the servers. */
+import { ChoiceField, SelectField, TextField } from '../parts/Field.jsx';
+import { ProfileField, ProfileSecret } from './EditorFields.jsx';
+import { oauthFields } from './fields.js';
+
+const logins = [
+    ['none', 'Not at all', 'The servers know us by our address.'],
+    ['password', 'Name and password', ''],
+    ['oauth', 'OAuth 2', 'As Microsoft 365 and Google ask for.'],
+];
+
+const grants = [
+    ['client_credentials', 'Client credentials'],
+    ['refresh_token', 'Refresh token'],
+];
+
+function Password({ editor, disabled }) {
+    const { draft, setValue, errorsOf } = editor;
+
+    return (
+        <div class="profile-fields">
+            <div class="profile-field" data-path="username">
+                <TextField
+                    label="User name"
+                    value={draft.values.username}
+                    onInput={(value) => setValue('username', value)}
+                    error={errorsOf('username')}
+                    disabled={disabled}
+                />
+            </div>
+            <ProfileSecret editor={editor} path="password" label="Password" canRemove={false} disabled={disabled} />
+        </div>
+    );
+}
+
+function OAuth({ editor, disabled }) {
+    const { draft, change, errorsOf } = editor;
+    const isRefresh = draft.grant === 'refresh_token';
+
+    return (
+        <div class="profile-fields">
+            <div class="profile-field" data-path="oauth.grant">
+                <SelectField label="Grant" options={grants} value={draft.grant} onInput={(grant) => change({ grant })} error={errorsOf('oauth.grant')} disabled={disabled} />
+            </div>
+            {oauthFields.map((field) => (
+                <ProfileField key={field.path} editor={editor} field={field} disabled={disabled} />
+            ))}
+            {isRefresh && <ProfileSecret editor={editor} path="oauth.refresh_token" label="Refresh token" canRemove={false} disabled={disabled} />}
+            <ProfileSecret
+                editor={editor}
+                path="oauth.client_secret"
+                label="Client secret"
+                help={isRefresh ? 'Only if the provider asks for it.' : undefined}
+                canRemove={isRefresh}
+                disabled={disabled}
+            />
+        </div>
+    );
+}
+
+export function LoginFields({ editor, disabled }) {
+    const { draft, change, errorsOf } = editor;
+
+    if (draft.type !== 'smtp')
+        return (
+            <ProfileSecret
+                editor={editor}
+                path="api_key"
+                label="API key"
+                help={draft.type === 'core' ? 'Only if the Core asks for one.' : 'Made in the Vault; every call carries it.'}
+                canRemove={draft.type === 'core'}
+                disabled={disabled}
+            />
+        );
+    return (
+        <>
+            <ChoiceField label="We log in" options={logins} columns value={draft.login} onInput={(login) => change({ login })} error={errorsOf('oauth')} disabled={disabled} />
+            {draft.login === 'password' && <Password editor={editor} disabled={disabled} />}
+            {draft.login === 'oauth' && <OAuth editor={editor} disabled={disabled} />}
+        </>
+    );
+}

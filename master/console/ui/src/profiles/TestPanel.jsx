@@ -1,0 +1,111 @@
+/* How the last test or save went: what the gateway said, and the ladder of each server, live. */
+import { useEffect, useRef } from 'preact/hooks';
+
+import { count, sentence } from '../app/format.js';
+import { Button } from '../parts/Button.jsx';
+import { Banner } from '../parts/Page.jsx';
+import { failedStep, stepName } from './ladder.js';
+import { Ladder } from './Ladder.jsx';
+
+function failures(ladder) {
+    return (ladder?.servers ?? []).filter((s) => s.state === 'failed');
+}
+
+function FailedText({ ladder }) {
+    return failures(ladder).map((entry) => {
+        const step = failedStep(entry);
+
+        return (
+            <p key={entry.server}>
+                <code>{entry.server}</code>: {step ? `${stepName(step.step)} failed` : 'gave no result'}
+                {step?.text ? ` – ${step.text}` : ''}
+            </p>
+        );
+    });
+}
+
+function Refused({ run, onSkip }) {
+    const { problem, what, ladder } = run;
+
+    if (problem.code === 'invalid')
+        return (
+            <Banner tone="bad" title={what === 'save' ? 'Not saved' : 'Not tested'}>
+                <p>
+                    {count(problem.errors.length, 'field needs', 'fields need')} another look; what is wrong stands beside {problem.errors.length === 1 ? 'it' : 'each'}.
+                </p>
+            </Banner>
+        );
+    if (problem.code === 'test_failed')
+        return (
+            <Banner
+                tone="bad"
+                title={what === 'save' ? 'Not saved: the test failed' : 'The test failed'}
+                actions={what === 'save' && <Button onClick={onSkip}>Save untested…</Button>}
+            >
+                <FailedText ladder={ladder} />
+                {what === 'save' && <p>What was stored before still counts.</p>}
+            </Banner>
+        );
+    if (problem.code === 'stale')
+        return (
+            <Banner tone="bad" title="Not saved: somebody was quicker">
+                <p>This profile was changed while you edited it.</p>
+            </Banner>
+        );
+    return (
+        <Banner
+            tone="bad"
+            title={what === 'save' ? 'Not saved' : 'Not tested'}
+            actions={what === 'save' && problem.code === 'test_not_run' && <Button onClick={onSkip}>Save untested…</Button>}
+        >
+            <p>{sentence(problem)}</p>
+        </Banner>
+    );
+}
+
+function Outcome({ run, isOfOther, onSkip }) {
+    if (!run.isOver)
+        return (
+            <Banner tone="info" title={run.what === 'save' ? 'Testing, then saving' : 'Testing'} role="status">
+                <p>Every server is asked all that a delivery would need. No mail is sent.</p>
+            </Banner>
+        );
+    if (run.problem) return <Refused run={run} onSkip={onSkip} />;
+    if (run.what === 'save')
+        return (
+            <Banner tone="good" title={run.ladder ? 'Tested and saved' : 'Saved without a test'} role="status">
+                <p>The next delivery uses it.</p>
+            </Banner>
+        );
+    return (
+        <Banner tone="good" title="All servers passed" role="status">
+            <p>{isOfOther ? 'Of what was in the form then; it has changed since.' : 'Nothing was saved.'}</p>
+        </Banner>
+    );
+}
+
+export function TestPanel({ run, isOfOther, onSkip }) {
+    const panel = useRef(null);
+
+    // Where the panel is below the form it comes into sight when there is news in it.
+    useEffect(() => {
+        if (run) panel.current.scrollIntoView({ block: 'nearest' });
+    }, [run?.isOver, run?.of]);
+
+    if (!run)
+        return (
+            <div class="test-panel test-panel-idle">
+                <h2>Connection test</h2>
+                <p class="soft">
+                    Saving tests every server first, step by step, and stores the profile only if all pass. A test alone stores nothing. No mail is sent by either.
+                </p>
+            </div>
+        );
+    return (
+        <div class="test-panel" ref={panel}>
+            <h2>Connection test</h2>
+            <Outcome run={run} isOfOther={isOfOther} onSkip={onSkip} />
+            {run.ladder && run.ladder.servers.length > 0 && <Ladder ladder={run.ladder} />}
+        </div>
+    );
+}

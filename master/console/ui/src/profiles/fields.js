@@ -1,0 +1,303 @@
+/* The properties of a server profile: which type has them, what they mean, their defaults.
+ *
+ * The gateway knows ranges and rules and says what is wrong; here is only what an editor shows. A field
+ * that is left empty means the default, which stands in it in grey. */
+const SMTP = ['smtp'];
+const CORE = ['core'];
+const REST = ['core', 'vault'];
+const ORDERED = ['smtp', 'core'];
+const ALL = ['smtp', 'core', 'vault'];
+
+export const types = [
+    ['smtp', 'Mail servers', 'Mail is relayed to them by SMTP.'],
+    ['core', 'MetaDefender Core', 'Messages and attachments are scanned there.'],
+    ['vault', 'MetaDefender Vault', 'Attachments are uploaded there.'],
+];
+
+export const typeNames = Object.fromEntries(types.map(([name, text]) => [name, text]));
+
+export const serverExamples = {
+    smtp: 'mail.example.net or smtps://10.0.0.11:465',
+    core: 'https://core.example.net:8008',
+    vault: 'https://vault.example.net:8010/vault_rest',
+};
+
+/* kind: text, area, number, switch, choice. `fallback`: the default; a function gets the draft. */
+export const preference = {
+    path: 'preference',
+    types: ORDERED,
+    kind: 'choice',
+    label: 'Which server is used',
+    fallback: 'failover',
+    columns: true,
+    options: [
+        ['failover', 'In order', 'Always the first that works; the others stand by.'],
+        ['round_robin', 'In turn', 'One after the other, so that each gets its share.'],
+    ],
+};
+
+export const sections = [
+    {
+        key: 'security',
+        title: 'Encryption',
+        fields: [
+            {
+                path: 'encryption',
+                types: SMTP,
+                kind: 'choice',
+                label: 'For smtp:// servers',
+                help: 'Servers written as smtps:// are always encrypted from the first byte; this does not change that.',
+                fallback: 'none',
+                options: [
+                    ['none', 'None', 'Everything crosses the network in clear.'],
+                    ['starttls_optional', 'STARTTLS if offered', 'Encrypted where the server can; otherwise mail goes in clear, and that is counted.'],
+                    ['starttls_required', 'STARTTLS required', 'A server that cannot encrypt gets no mail.'],
+                ],
+            },
+            {
+                path: 'verify_certificate',
+                types: ALL,
+                kind: 'switch',
+                label: 'Verify the server’s certificate',
+                help: 'Its name and its issuer, wherever TLS is required. Without it anybody in between can pose as the server.',
+                fallback: true,
+            },
+            {
+                path: 'client_certificate',
+                types: ORDERED,
+                kind: 'switch',
+                label: 'Show our own certificate',
+                help: 'The digital ID that the configuration file names (tls.certificate and tls.key).',
+                fallback: false,
+            },
+            {
+                path: 'ca',
+                types: ALL,
+                kind: 'area',
+                label: 'Own certificate authority',
+                help: 'In PEM form. Trusted for this profile, beside the system’s.',
+                placeholder: '-----BEGIN CERTIFICATE-----',
+            },
+        ],
+    },
+    {
+        key: 'pool',
+        title: 'Connection pool',
+        text: 'Connections stay open for the next message instead of being made anew. Servers limit how many connections they bear at once, and for how long.',
+        fields: [
+            { path: 'pool.enabled', types: SMTP, kind: 'switch', label: 'Keep connections open', fallback: false },
+            {
+                path: 'pool.size',
+                types: SMTP,
+                kind: 'number',
+                label: 'Idle connections at most',
+                help: 'For the whole appliance. Servers limit parallel connections: stay below that.',
+                fallback: 20,
+                range: '1 to 999',
+            },
+            {
+                path: 'pool.expiry',
+                types: SMTP,
+                kind: 'number',
+                unit: 's',
+                label: 'Closed when idle for',
+                help: 'Many servers close an idle connection after 300 s: stay below that, too.',
+                fallback: 180,
+                range: '1 to 60000',
+            },
+        ],
+    },
+    {
+        key: 'limits',
+        title: 'Limits',
+        isFolded: true,
+        fields: [
+            {
+                path: 'max_connections',
+                types: ORDERED,
+                kind: 'number',
+                label: 'Connections per server',
+                help: 'Over all workers, busy and idle; 0: no limit.',
+                fallback: 20,
+                range: '0 to 9999',
+            },
+            {
+                path: 'max_lifetime',
+                types: SMTP,
+                kind: 'number',
+                unit: 's',
+                label: 'Age of a connection',
+                help: '0: no limit. 270 suits Exchange, which cuts connections by their age.',
+                fallback: 0,
+                range: '0 to 86400',
+            },
+            {
+                path: 'max_messages',
+                types: SMTP,
+                kind: 'number',
+                label: 'Messages per connection',
+                help: '0: no limit.',
+                fallback: 0,
+                range: '0 to 100000',
+            },
+            {
+                path: 'max_recipients',
+                types: SMTP,
+                kind: 'number',
+                label: 'Recipients per transaction',
+                help: 'A message to more is sent in several.',
+                fallback: 100,
+                range: '1 to 1000',
+            },
+            {
+                path: 'max_in_flight',
+                types: SMTP,
+                kind: 'number',
+                label: 'Messages under way',
+                help: 'At once, through this profile. The default is 20 for each server.',
+                fallback: (draft) => 20 * Math.max(draft.servers.length, 1),
+                range: '1 to 10000',
+            },
+        ],
+    },
+    {
+        key: 'retry',
+        title: 'Retries',
+        isFolded: true,
+        text: 'What could not be delivered is tried again, with longer and longer pauses, until its time is up.',
+        fields: [
+            { path: 'retry.first', types: SMTP, kind: 'number', unit: 's', label: 'First pause', fallback: 60, range: '1 to 86400' },
+            { path: 'retry.factor', types: SMTP, kind: 'number', label: 'Each next one longer by', unit: '×', fallback: 2, range: '1 to 10' },
+            { path: 'retry.max', types: SMTP, kind: 'number', unit: 's', label: 'Longest pause', fallback: 3600, range: 'first pause to 86400' },
+            {
+                path: 'retry.lifetime',
+                types: SMTP,
+                kind: 'number',
+                unit: 's',
+                label: 'Given up after',
+                help: '432000 s are five days. The sender is told then.',
+                fallback: 432000,
+                range: '60 to 2592000',
+            },
+            {
+                path: 'retry.warn',
+                types: SMTP,
+                kind: 'number',
+                unit: 's',
+                label: 'Sender warned after',
+                help: '14400 s are four hours; 0: never.',
+                fallback: 14400,
+                range: '0 to the lifetime',
+            },
+        ],
+    },
+    {
+        key: 'timeouts',
+        title: 'Timeouts',
+        isFolded: true,
+        text: 'How long a server may take, from 1 s to 3600 s each.',
+        fields: [
+            { path: 'timeouts.connect', types: ALL, kind: 'number', unit: 's', label: 'To connect', fallback: 30 },
+            { path: 'timeouts.greeting', types: SMTP, kind: 'number', unit: 's', label: 'To greet', fallback: 60 },
+            { path: 'timeouts.handshake', types: ALL, kind: 'number', unit: 's', label: 'For TLS, EHLO and log-in', restLabel: 'For TLS', fallback: 60 },
+            { path: 'timeouts.command', types: SMTP, kind: 'number', unit: 's', label: 'To answer a command', fallback: 300 },
+            { path: 'timeouts.data_block', types: SMTP, kind: 'number', unit: 's', label: 'To take a block of the content', fallback: 180 },
+            { path: 'timeouts.end_of_data', types: SMTP, kind: 'number', unit: 's', label: 'To accept the message', fallback: 600 },
+            { path: 'timeouts.transfer', types: REST, kind: 'number', unit: 's', label: 'To take a file', fallback: 300 },
+            { path: 'timeouts.result', types: REST, kind: 'number', unit: 's', label: 'Until the result is there', fallback: 1800 },
+        ],
+    },
+    {
+        key: 'identity',
+        title: 'How we appear',
+        isFolded: true,
+        fields: [
+            {
+                path: 'source_address',
+                types: SMTP,
+                kind: 'text',
+                label: 'Source address',
+                help: 'An IP address of this machine that connections come from.',
+                placeholder: 'as the system chooses',
+            },
+            {
+                path: 'ehlo_name',
+                types: SMTP,
+                kind: 'text',
+                label: 'Name in EHLO',
+                help: 'A host name, or an address in brackets.',
+                placeholder: 'the configured host name',
+            },
+        ],
+    },
+    {
+        key: 'links',
+        title: 'Links to scan details',
+        isFolded: true,
+        fields: [
+            {
+                path: 'link_base',
+                types: CORE,
+                kind: 'text',
+                label: 'Base of the links',
+                help: 'Where browsers reach the Core, if not at the server’s own address.',
+                placeholder: 'the server’s own address',
+            },
+        ],
+    },
+];
+
+/* Logging in at mail servers: either name and password, or OAuth. */
+export const oauthFields = [
+    { path: 'oauth.user', kind: 'text', label: 'Mailbox', help: 'The user whose mailbox is used.' },
+    { path: 'oauth.client_id', kind: 'text', label: 'Client id' },
+    { path: 'oauth.token_url', kind: 'text', label: 'Token URL', help: 'https only.' },
+    { path: 'oauth.scope', kind: 'text', label: 'Scope', help: 'Optional.' },
+];
+
+export const secretPaths = ['password', 'api_key', 'oauth.client_secret', 'oauth.refresh_token'];
+
+/* Every field with a place of its own in the editor, for a type. */
+export function fieldsOf(type) {
+    return [preference, ...sections.flatMap((s) => s.fields)].filter((f) => f.types.includes(type));
+}
+
+export function fallbackOf(field, draft) {
+    return typeof field.fallback === 'function' ? field.fallback(draft) : field.fallback;
+}
+
+/* Names for people of any property path that the gateway may mention. */
+const extraLabels = {
+    name: 'Name',
+    type: 'Type',
+    servers: 'Servers',
+    username: 'User name',
+    password: 'Password',
+    api_key: 'API key',
+    oauth: 'OAuth',
+    'oauth.grant': 'Grant',
+    'oauth.client_secret': 'Client secret',
+    'oauth.refresh_token': 'Refresh token',
+};
+
+const labels = Object.fromEntries([preference, ...sections.flatMap((s) => s.fields.map((f) => ({ ...f, label: `${s.title}: ${f.label}` }))), ...oauthFields].map((f) => [f.path, f.label]));
+
+export function labelOf(path) {
+    const server = /^servers\[(\d+)\]$/.exec(path);
+
+    if (server) return `Server ${Number(server[1]) + 1}`;
+    return extraLabels[path] ?? labels[path] ?? path;
+}
+
+export function valueAt(object, path) {
+    return path.split('.').reduce((at, name) => at?.[name], object);
+}
+
+export function putAt(object, path, value) {
+    const names = path.split('.');
+    const last = names.pop();
+    let at = object;
+
+    for (const name of names) at = at[name] ??= {};
+    at[last] = value;
+}

@@ -1,0 +1,18 @@
+/* What uses a profile: rules, and the settings that name one. */
+const roles = { relay: 'relays by it', core: 'scans there', vault: 'uploads there' };
+
+export function rulesOf(profile, rules) {
+    return rules.filter((rule) => Object.keys(roles).some((role) => rule[role] === profile.name));
+}
+
+export function usersOf(profile, rules, settings) {
+    const users = rulesOf(profile, rules).map((rule) => {
+        const role = Object.keys(roles).find((r) => rule[r] === profile.name);
+
+        return { text: `Rule “${rule.name}” ${roles[role]}`, to: `/rules/${rule.id}` };
+    });
+
+    if (settings?.postmaster?.profile === profile.name) users.push({ text: 'The setting for postmaster’s mail', to: '/settings' });
+    if (settings?.alerts?.profile === profile.name) users.push({ text: 'The setting for alerts by mail', to: '/settings' });
+    return users;
+}
