@@ -116,6 +116,8 @@ json_t *profile_to_json(const struct profile *profile, enum profile_form form);
 void profile_free(struct profile **profile); /* wipes secrets */
 
 const char *profile_type_name(enum profile_type type);
+/* "smtp", "core", "vault" or "mft". -1: none of them. */
+int profile_type_parse(const char *text);
 const char *profile_secret_name(enum profile_secret secret); /* "oauth.client_secret" */
 
 /* The form in which two names are compared: NFC, case-folded (SP02). free(). NULL: not UTF-8. */

@@ -24,9 +24,6 @@ struct profile_reading {
     bool is_import; /* a secret that is missing makes it incomplete, which is no error */
 };
 
-/* "smtp", "core", "vault" or "mft". -1: none of them. */
-int profile_type_parse(const char *text);
-
 /* -1 when it is no secret. */
 int profile_secret_index(const struct property *row);
 

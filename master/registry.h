@@ -94,9 +94,9 @@ struct registry_answer {
 typedef void registry_done_cb(struct registry_answer *answer, void *arg); /* answer: borrowed */
 
 /* Checks an editor's profile without storing: the result has its secrets (kept ones included) in
- * clear and is what a probe is given. `id` 0: by the input's own "id", then its name. Its version
- * is what it expects to replace: the input's, if it has one, else the present one. Returns NULL
- * with the errors in `problems`. */
+ * clear and is what a probe is given. `id` 0: by the input's own "id", then its name (an "id" of
+ * null means a new one, whose name must be free). Its version is what it expects to replace: the
+ * input's, if it has one, else the present one. Returns NULL with the errors in `problems`. */
 struct profile *registry_profile_check(struct registry *registry, const json_t *input, uint32_t id,
                                        struct problems *problems);
 

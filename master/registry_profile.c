@@ -40,7 +40,8 @@ const struct profile *registry_profile_named(const struct registry *registry, co
 
 /* ---- checking ---- */
 
-/* Which stored one the input means: by `id`, by its own, by its name. False: noted as a mistake. */
+/* Which stored one the input means: by `id`, by its own, by its name; none if its id is null.
+ * False: noted as a mistake. */
 static bool find_target(const struct registry *registry, const json_t *input, uint32_t id,
                         const struct registry_profile **ret_entry, uint64_t *ret_version,
                         struct problems *problems)
@@ -60,7 +61,7 @@ static bool find_target(const struct registry *registry, const json_t *input, ui
     id = id != 0 ? id : named;
     if (id != 0)
         *ret_entry = state_profile(&registry->now, id);
-    else if (name != NULL)
+    else if (name != NULL && !json_is_null(given))
         *ret_entry = state_profile_named(&registry->now, name);
     if (id == 0 || *ret_entry != NULL)
         return true;

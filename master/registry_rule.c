@@ -42,7 +42,7 @@ const struct rule *registry_rule_named(const struct registry *registry, const ch
 
 /* ---- put ---- */
 
-/* By `id`, by the input's own, by its name; the count of rules: a new one. */
+/* By `id`, by the input's own, by its name unless its id is null; the count of rules: a new one. */
 static enum registry_result find_target(const struct registry *registry, struct request *request,
                                         size_t *ret_at)
 {
@@ -66,7 +66,7 @@ static enum registry_result find_target(const struct registry *registry, struct 
         *ret_at = state_find_rule(now, request->id);
         return *ret_at < now->rules.count ? REGISTRY_OK : REGISTRY_NOT_FOUND;
     }
-    if (name != NULL)
+    if (name != NULL && !json_is_null(given))
         *ret_at = state_find_rule_named(now, name);
     return REGISTRY_OK;
 }

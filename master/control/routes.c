@@ -34,6 +34,7 @@ static const struct route routes[] = {
     { GET,    "/profiles",            false, serve_profiles_get,    { "name" } },
     { POST,   "/profiles",            true,  serve_profile_post,    { "test" } },
     { POST,   "/profiles/test",       true,  serve_profile_test,    { NULL } },
+    { POST,   "/profiles/check",      true,  serve_profile_check,   { NULL } },
     { GET,    "/profiles/{id}",       false, serve_profile_get,     { NULL } },
     { PUT,    "/profiles/{id}",       true,  serve_profile_put,     { "test" } },
     { DELETE, "/profiles/{id}",       false, serve_profile_delete,  { NULL } },

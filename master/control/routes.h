@@ -21,7 +21,7 @@ void routes_serve(struct control *control, struct http_request *request, enum co
 bool routes_at(size_t index, enum http_method *ret_method, const char **ret_path);
 
 route_handler serve_profiles_get, serve_profile_get, serve_profile_post, serve_profile_put,
-    serve_profile_delete, serve_profile_test;
+    serve_profile_delete, serve_profile_test, serve_profile_check;
 route_handler serve_rules_get, serve_rule_get, serve_rule_post, serve_rule_put, serve_rule_delete,
     serve_rule_move, serve_rule_which;
 route_handler serve_queue_get, serve_message_get, serve_message_retry, serve_message_hold,

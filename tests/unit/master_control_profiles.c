@@ -297,6 +297,62 @@ Test(control_profiles, SP60_a_test_uses_the_kept_secret_only_where_it_belongs)
     cr_assert_eq(fake.probes, 1, "nobody else gets it");
 }
 
+/* ---- checking while it is written ---- */
+
+Test(control_profiles, SP16_a_check_shows_what_would_be_stored_and_stores_nothing)
+{
+    ASSERT_STATUS(ask("POST", "/profiles/check",
+                      "{\"name\":\"Out\",\"type\":\"smtp\",\"servers\":[\"Mail.Example.NET\","
+                      "\"smtps://10.0.0.1/\"]}"),
+                  200);
+    cr_assert(json_is_true(at("valid")), "%s", last.body);
+    cr_assert_eq(json_array_size(at("errors")), 0);
+    ASSERT_AT("servers.0", "smtp://mail.example.net:25");
+    ASSERT_AT("servers.1", "smtps://10.0.0.1:465");
+    ASSERT_AT("warnings.0.property", "servers[1]"); /* 465 was assumed (SP14) */
+    cr_assert_eq(fake.probes, 0);
+    cr_assert_eq(registry_profile_count(registry), 0);
+    ASSERT_STATUS(ask("GET", "/audit", NULL), 200);
+    cr_assert_eq(json_array_size(at("entries")), 0, "%s", last.body);
+}
+
+Test(control_profiles, SP50_a_check_tells_every_mistake_and_the_forms_beside_them)
+{
+    ASSERT_STATUS(ask("POST", "/profiles/check",
+                      "{\"name\":\"\",\"type\":\"vault\",\"servers\":[\"vault.example.net\","
+                      "\"ftp://x\",7],\"pool\":{}}"),
+                  200);
+    cr_assert(json_is_false(at("valid")), "%s", last.body);
+    cr_assert(strstr(last.body, "\"property\":\"name\"") &&
+                  strstr(last.body, "\"property\":\"servers[1]\"") &&
+                  strstr(last.body, "\"property\":\"pool\""),
+              "%s", last.body);
+    ASSERT_AT("servers.0", "http://vault.example.net:8010/vault_rest");
+    cr_assert(json_is_null(at("servers.1")) && json_is_null(at("servers.2")), "%s", last.body);
+}
+
+Test(control_profiles, SP50_a_check_without_a_type_shows_no_forms)
+{
+    ASSERT_STATUS(ask("POST", "/profiles/check", "{\"name\":\"x\",\"servers\":[\"a\"]}"), 200);
+    cr_assert(json_is_array(at("servers")) && json_array_size(at("servers")) == 0);
+    ASSERT_AT("errors.0.property", "type");
+}
+
+Test(control_profiles, SP02_a_new_one_by_its_null_id_changes_no_namesake)
+{
+    static const char again[] = "{\"id\":null,\"name\":\"exchange\",\"type\":\"smtp\","
+                                "\"servers\":[\"10.6.6.6\"]}";
+
+    put_profile(EXCHANGE);
+    ASSERT_STATUS(ask("POST", "/profiles/check", again), 200);
+    ASSERT_AT("errors.0.property", "name");
+    ASSERT_STATUS(ask("POST", "/profiles", again), 422);
+    ASSERT_AT("errors.0.property", "name");
+    ASSERT_STATUS(ask("GET", "/profiles", NULL), 200);
+    ASSERT_AT("profiles.0.servers.0", "smtp://10.0.0.1:25");
+    cr_assert_eq(fake.probes, 0);
+}
+
 /* ---- reading and deleting ---- */
 
 Test(control_profiles, by_name_or_id_or_not_at_all)

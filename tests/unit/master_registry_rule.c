@@ -118,6 +118,19 @@ Test(registry_rule, SP02_a_name_is_unique_among_rules)
     expect_rules("Inbound Outbound a");
 }
 
+Test(registry_rule, SP02_a_new_one_by_its_null_id_changes_no_namesake)
+{
+    struct told told;
+
+    have_smtp("a");
+    have_rule("Inbound", "a");
+    told = rule_named("inbound", ", 'id': null");
+    EXPECT(told, REGISTRY_INVALID);
+    cr_assert_not_null(strstr(told.errors, "\"property\": \"name\""), "%s", told.errors);
+    EXPECT(rule_named("Outbound", ", 'id': null"), REGISTRY_OK);
+    expect_rules("Inbound Outbound");
+}
+
 Test(registry_rule, references_are_names_and_must_be_there)
 {
     struct told told;
