@@ -94,6 +94,12 @@ int conf_key_number(const struct conf_key *key, const char *text, int64_t *ret_n
 
 /* ---- what a number's range does not say ---- */
 
+/* Without an address there is no console. */
+static bool is_no_console(const struct conf_key *key, const char *value)
+{
+    return *value == '\0' && strcmp(key->section, "console") == 0;
+}
+
 int conf_key_check(const struct conf_key *key, const char *value, struct reason *reterr_why)
 {
     enum log_level level;
@@ -116,7 +122,8 @@ int conf_key_check(const struct conf_key *key, const char *value, struct reason 
         strcmp(value, "json") != 0)
         return reason_set(reterr_why, -EINVAL, "%s: \"%s\" is not allowed: logfmt or json",
                           key->name, value);
-    if (strcmp(key->name, "listen") == 0 && address_parse(value, 0, &address) < 0)
+    if (strcmp(key->name, "listen") == 0 && !is_no_console(key, value) &&
+        address_parse(value, 0, &address) < 0)
         return reason_set(reterr_why, -EINVAL,
                           "%s: \"%s\" is not allowed: address:port, such as 0.0.0.0:25 or [::]:25",
                           key->name, value);

@@ -95,6 +95,16 @@ Test(conf, errors_name_file_line_and_key)
     cr_assert_not_null(strstr(refused("smtp { listen = {\"mail.example.net:25\"} }\n"), "listen"));
 }
 
+Test(conf, OP04_without_an_address_there_is_no_console)
+{
+    struct conf *conf = accepted("console { listen = \"\" }\n");
+
+    cr_assert_str_eq(conf->console_listen, "");
+    conf_free(&conf);
+    cr_assert_not_null(strstr(refused("console { listen = \"8443\" }\n"), "listen"));
+    cr_assert_not_null(strstr(refused("smtp { listen = {\"\"} }\n"), "listen"));
+}
+
 Test(conf, the_text_for_workers_and_the_annotated_file_read_back_the_same)
 {
     struct conf *conf = accepted("hostname = \"g\\\"w\"\nsmtp { listen = {\"127.0.0.1:2525\"} }\n");
