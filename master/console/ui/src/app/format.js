@@ -79,6 +79,11 @@ export function relative(time, now = Date.now()) {
     return seconds > 0 ? `${rough(seconds)} ago` : `in ${rough(-seconds)}`;
 }
 
+/* "3 min", since then. */
+export function lasting(since, now = Date.now()) {
+    return rough((now - new Date(since).getTime()) / 1000);
+}
+
 export function exactTime(time) {
     return dayTime.format(new Date(time));
 }

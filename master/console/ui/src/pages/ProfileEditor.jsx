@@ -15,7 +15,7 @@ import { Conflict } from '../profiles/Conflict.jsx';
 import { DeleteDialog } from '../profiles/DeleteDialog.jsx';
 import { withType } from '../profiles/draft.js';
 import { ProfileField, Section } from '../profiles/EditorFields.jsx';
-import { labelOf, preference, sections, typeNames, types } from '../profiles/fields.js';
+import { fieldsOf, labelOf, preference, sections, typeNames, types } from '../profiles/fields.js';
 import { LoginFields } from '../profiles/LoginFields.jsx';
 import { ServerList } from '../profiles/ServerList.jsx';
 import { TestPanel } from '../profiles/TestPanel.jsx';
@@ -96,7 +96,7 @@ function Form({ editor, isNew, health, disabled, form }) {
     };
 
     return (
-        <div class="stack editor-form" ref={form} onFocusOut={touched}>
+        <form class="stack editor-form" ref={form} autocomplete="off" onFocusOut={touched} onSubmit={(event) => event.preventDefault()}>
             <OtherErrors editor={editor} form={form} />
             <General editor={editor} isNew={isNew} disabled={disabled} />
             <Servers editor={editor} health={health} disabled={disabled} />
@@ -106,7 +106,7 @@ function Form({ editor, isNew, health, disabled, form }) {
             {sections.map((section) => (
                 <Section key={section.key} editor={editor} section={section} disabled={disabled} />
             ))}
-        </div>
+        </form>
     );
 }
 
@@ -148,7 +148,12 @@ function useFocusOnMistake(editor, form) {
 
     useEffect(() => {
         if (code !== 'invalid') return;
-        requestAnimationFrame(() => form.current?.querySelector('.has-error :is(input, select, textarea, button), [aria-invalid=true]')?.focus());
+        requestAnimationFrame(() => {
+            const field = form.current?.querySelector('.has-error :is(input, select, textarea, button), [aria-invalid=true]');
+
+            field?.focus({ preventScroll: true });
+            field?.scrollIntoView({ block: 'center' });
+        });
     }, [editor.run]);
 }
 
@@ -167,6 +172,8 @@ function Editor({ initial, canChange }) {
     const { stored, draft, isDirty, isBusy, run, conflict } = editor;
     const health = usePoll(stored ? '/servers' : null);
     const own = (health.data?.servers ?? []).filter((s) => s.profile === stored?.name);
+    // Of what has a field of its own the field says so.
+    const idle = (stored?.not_in_effect ?? []).filter((path) => !fieldsOf(draft.type).some((f) => f.path === path));
     const disabled = !canChange || (isBusy && run.what === 'save');
 
     useEffect(() => {
@@ -189,16 +196,16 @@ function Editor({ initial, canChange }) {
                     <p>The profile was imported without one that it needs. Its mail waits until it is entered here.</p>
                 </Banner>
             )}
-            {stored?.not_in_effect?.length > 0 && (
+            {idle.length > 0 && (
                 <Banner tone="info" title="Stored, but not yet in effect">
-                    <p>This version of Postern does not act on: {stored.not_in_effect.map(labelOf).join(', ')}.</p>
+                    <p>This version of Postern does not act on: {idle.map(labelOf).join(', ')}.</p>
                 </Banner>
             )}
             <div class="editor">
                 <Form editor={editor} isNew={isNew} health={own} disabled={disabled} form={form} />
                 {canChange && (
                     <aside class="editor-side">
-                        <TestPanel run={run} isOfOther={run?.of !== null && run?.of !== draft} onSkip={() => confirmSkip(editor)} />
+                        <TestPanel run={run} isNew={isNew} isOfOther={run?.of !== null && run?.of !== draft} onSkip={() => confirmSkip(editor)} />
                     </aside>
                 )}
             </div>

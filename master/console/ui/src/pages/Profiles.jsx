@@ -5,7 +5,7 @@ import { useLoad, usePoll } from '../app/poll.js';
 import { Link } from '../app/router.jsx';
 import { useCanChange } from '../app/session.js';
 import { Button } from '../parts/Button.jsx';
-import { Health } from '../parts/Health.jsx';
+import { Health, reasonOf } from '../parts/Health.jsx';
 import { PlusIcon, ServersIcon } from '../parts/icons.jsx';
 import { Empty, LiveState, Page, Skeleton } from '../parts/Page.jsx';
 import { Table } from '../parts/Table.jsx';
@@ -31,11 +31,6 @@ function Name({ profile }) {
             <span class="soft">{typeNames[profile.type]}</span>
             {profile.incomplete && <span class="tag tag-bad">A secret is missing: mail waits</span>}
             {isInClear(profile) && <span class="tag tag-warn">Credentials without TLS</span>}
-            {profile.not_in_effect?.length > 0 && (
-                <span class="tag" title={profile.not_in_effect.join(', ')}>
-                    Not all in effect
-                </span>
-            )}
         </div>
     );
 }
@@ -49,8 +44,9 @@ function Servers({ profile, servers, canChange }) {
             {profile.servers.slice(0, SHOWN_SERVERS).map((uri, i) => (
                 <li key={uri}>
                     <span class="mono">{uri}</span>
-                    <Health server={healths[i]} detailed />
+                    <Health server={healths[i]} />
                     {canChange && healths[i] && <ServerMenu server={healths[i]} size="small" />}
+                    {reasonOf(healths[i]) && <span class="health-reason">{reasonOf(healths[i])}</span>}
                 </li>
             ))}
             {rest > 0 && (
@@ -114,9 +110,9 @@ export function Profiles() {
     const servers = health.data?.servers ?? [];
 
     const columns = [
-        { title: 'Profile', isMain: true, width: '26%', cell: (p) => <Name profile={p} /> },
+        { title: 'Profile', isMain: true, width: '24%', cell: (p) => <Name profile={p} /> },
         { title: 'Servers', cell: (p) => <Servers profile={p} servers={servers} canChange={canChange} /> },
-        { title: 'Used by', width: '18%', cell: (p) => <Users profile={p} rules={rules.data?.rules ?? []} /> },
+        { title: 'Used by', width: '16%', cell: (p) => <Users profile={p} rules={rules.data?.rules ?? []} /> },
     ];
 
     return (

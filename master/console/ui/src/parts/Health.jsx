@@ -3,7 +3,7 @@
  *   <Dot tone="good">Up</Dot>           tone: good, warn, bad, off, busy
  *   <Health server={one of GET /servers} />
  */
-import { relative } from '../app/format.js';
+import { lasting } from '../app/format.js';
 import { useTick } from './Time.jsx';
 
 export function Dot({ tone, title, children }) {
@@ -33,20 +33,20 @@ export function healthOf(server) {
     return { tone, text, meaning };
 }
 
-export function Health({ server, detailed = false }) {
+/* Why a server is not well, in its own words; "" if it is. */
+export function reasonOf(server) {
+    return server && healthOf(server).tone !== 'good' && server.reason ? server.reason : '';
+}
+
+export function Health({ server }) {
     const { tone, text, meaning } = healthOf(server);
     const now = useTick();
-    const isWell = tone === 'good';
-    const since = server?.since && !isWell ? `, ${relative(server.since, now).replace(/ ago$/, '')}` : '';
-    const reason = server && !isWell && server.reason ? server.reason : '';
+    const hasLasted = server?.since && (tone === 'bad' || tone === 'warn');
 
     return (
-        <span class="health">
-            <Dot tone={tone} title={meaning}>
-                {text}
-                {since}
-            </Dot>
-            {detailed && reason && <span class="health-reason">{reason}</span>}
-        </span>
+        <Dot tone={tone} title={meaning}>
+            {text}
+            {hasLasted && ` for ${lasting(server.since, now)}`}
+        </Dot>
     );
 }

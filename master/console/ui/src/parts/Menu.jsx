@@ -3,7 +3,7 @@
  *   <Menu label="More" items={[{ text: 'Drain', icon: PauseIcon, onPick }, null, { text: 'Delete', isDanger: true, onPick }]} />
  *
  * null is a line between two. The browser's popover closes it on Escape and on a press elsewhere. */
-import { useId, useRef, useState } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { Button } from './Button.jsx';
 import { MoreIcon } from './icons.jsx';
@@ -32,14 +32,12 @@ export function Menu({ label, items, icon = MoreIcon, kind = 'quiet', size, chil
     const button = () => list.current.previousElementSibling;
     const entries = () => [...list.current.querySelectorAll('[role=menuitem]:not(:disabled)')];
 
-    function toggled(event) {
-        const opens = event.newState === 'open';
-
-        setOpen(opens);
-        if (!opens) return;
+    // The entries exist only while it is open: it has its size when they are drawn.
+    useLayoutEffect(() => {
+        if (!isOpen) return;
         setPlace(list.current, button());
         entries()[0]?.focus();
-    }
+    }, [isOpen]);
 
     function keyPressed(event) {
         const all = entries();
@@ -64,7 +62,7 @@ export function Menu({ label, items, icon = MoreIcon, kind = 'quiet', size, chil
             <Button kind={kind} size={size} icon={icon} label={children ? undefined : label} aria-haspopup="menu" aria-expanded={isOpen} onClick={() => list.current.togglePopover()}>
                 {children}
             </Button>
-            <div ref={list} id={id} class="menu-list" role="menu" aria-label={label} popover="auto" onToggle={toggled} onKeyDown={keyPressed}>
+            <div ref={list} id={id} class="menu-list" role="menu" aria-label={label} popover="auto" onToggle={(event) => setOpen(event.newState === 'open')} onKeyDown={keyPressed}>
                 {isOpen &&
                     items.map((item, i) => {
                         if (item === null) return <hr key={i} />;

@@ -9,7 +9,7 @@ import { relative, sentence } from '../app/format.js';
 import { Link, place } from '../app/router.jsx';
 import { useTick } from './Time.jsx';
 import { Button } from './Button.jsx';
-import { InfoIcon, LeftIcon, WarningIcon } from './icons.jsx';
+import { CheckIcon, InfoIcon, LeftIcon, WarningIcon } from './icons.jsx';
 
 export function Page({ title, text, actions, back, wide = false, children }) {
     const head = useRef(null);
@@ -45,9 +45,11 @@ export function Page({ title, text, actions, back, wide = false, children }) {
     );
 }
 
+const bannerIcons = { info: InfoIcon, good: CheckIcon, warn: WarningIcon, bad: WarningIcon };
+
 /* A notice within a page. tone: "info", "warn", "bad", "good". */
 export function Banner({ tone = 'info', title, actions, children, role }) {
-    const Icon = tone === 'info' || tone === 'good' ? InfoIcon : WarningIcon;
+    const Icon = bannerIcons[tone];
 
     return (
         <div class={`banner banner-${tone}`} role={role ?? (tone === 'bad' ? 'alert' : undefined)}>

@@ -141,7 +141,7 @@ export function SortList({ label, items, keyOf, nameOf, onMove, disabled = false
 
                     return (
                         <li key={key} data-key={key} class={`sort-row ${held?.key === key ? 'is-held' : ''}`}>
-                            {children(item, index, disabled ? null : handleOf(item, index))}
+                            {children(item, index, handleOf(item, index))}
                         </li>
                     );
                 })}

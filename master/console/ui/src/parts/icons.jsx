@@ -1,6 +1,8 @@
 /* The icons, drawn on a grid of 24 with one stroke width. They say nothing by themselves: a text or
  * an aria-label stands beside each. */
 function icon(...paths) {
+    const isDots = paths.every((d) => d.endsWith('h.01'));
+
     return function Icon({ size = 20, ...rest }) {
         return (
             <svg
@@ -10,7 +12,7 @@ function icon(...paths) {
                 viewBox="0 0 24 24"
                 fill="none"
                 stroke="currentColor"
-                stroke-width="1.75"
+                stroke-width={isDots ? 2.75 : 1.75}
                 stroke-linecap="round"
                 stroke-linejoin="round"
                 aria-hidden="true"

@@ -13,7 +13,7 @@ function Side({ name, row, value, onPick }) {
     return (
         <label class="conflict-side">
             <input type="radio" name={`pick-${row.path}`} checked={row.pick === name} onChange={onPick} />
-            <span class="mono">{shown(value)}</span>
+            <span>{shown(row.path, value)}</span>
         </label>
     );
 }
@@ -44,7 +44,7 @@ export function Conflict({ editor, onSave }) {
                 {audit && (
                     <>
                         {' '}
-                        (by {audit.by ?? audit.actor ?? 'somebody'}, <Time at={audit.time} />)
+                        (<span class="mono">{audit.who}</span>, <Time at={audit.time} />)
                     </>
                 )}
                 . Nothing of yours is saved yet. Choose for each difference which one shall count.

@@ -9,15 +9,18 @@ function placeholderOf(field, draft) {
     return field.placeholder ?? (fallback === undefined ? undefined : String(fallback));
 }
 
-function helpOf(field) {
-    return field.help ?? (field.range ? `${field.range}.` : undefined);
+function helpOf(field, stored) {
+    const help = field.help ?? (field.range ? `${field.range}.` : undefined);
+
+    if (!stored?.not_in_effect?.includes(field.path)) return help;
+    return `${help ?? ''} Stored, but this version of Postern does not act on it yet.`.trim();
 }
 
 export function ProfileField({ editor, field, disabled }) {
-    const { draft, setValue, errorsOf, warnings } = editor;
+    const { draft, stored, setValue, errorsOf, warnings } = editor;
     const props = {
         label: draft.type !== 'smtp' && field.restLabel ? field.restLabel : field.label,
-        help: helpOf(field),
+        help: helpOf(field, stored),
         value: draft.values[field.path],
         onInput: (value) => setValue(field.path, value),
         error: errorsOf(field.path),

@@ -5,6 +5,8 @@ import { CheckIcon, CloseIcon, MinusIcon } from '../parts/icons.jsx';
 import { Time } from '../parts/Time.jsx';
 import { stepName } from './ladder.js';
 
+const FOLDED_FROM = 3;
+
 const results = {
     ok: [CheckIcon, 'passed'],
     failed: [CloseIcon, 'failed'],
@@ -40,16 +42,16 @@ function Change({ change }) {
 
 const states = { running: ['busy', 'Testing'], passed: ['good', 'Passed'], failed: ['bad', 'Failed'] };
 
-function Server({ entry, isOver }) {
+function Server({ entry, isOver, isFolded }) {
     const isRunning = entry.state === 'running' && !isOver;
     const [tone, text] = isRunning ? states.running : states[entry.state === 'running' ? 'failed' : entry.state];
 
     return (
-        <section class="ladder-server">
-            <header>
+        <details class="ladder-server" open={!isFolded}>
+            <summary>
                 <h3 class="mono">{entry.server}</h3>
                 <Dot tone={tone}>{text}</Dot>
-            </header>
+            </summary>
             <ol class="steps">
                 {entry.steps.map((step, i) => (
                     <Step key={i} step={step} />
@@ -65,15 +67,18 @@ function Server({ entry, isOver }) {
                     </ul>
                 </div>
             )}
-        </section>
+        </details>
     );
 }
 
+/* Of many servers those that are well fold up when the test is over. */
 export function Ladder({ ladder }) {
+    const isLong = ladder.isOver && ladder.servers.length > FOLDED_FROM;
+
     return (
         <div class="ladder">
             {ladder.servers.map((entry) => (
-                <Server key={entry.server} entry={entry} isOver={ladder.isOver} />
+                <Server key={entry.server} entry={entry} isOver={ladder.isOver} isFolded={isLong && entry.state === 'passed'} />
             ))}
         </div>
     );

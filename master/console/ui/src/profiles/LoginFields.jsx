@@ -5,7 +5,7 @@ import { oauthFields } from './fields.js';
 
 const logins = [
     ['none', 'Not at all', 'The servers know us by our address.'],
-    ['password', 'Name and password', ''],
+    ['password', 'Name and password', 'By the strongest way that the server offers.'],
     ['oauth', 'OAuth 2', 'As Microsoft 365 and Google ask for.'],
 ];
 

@@ -3,7 +3,7 @@ import { useRef } from 'preact/hooks';
 
 import { Button } from '../parts/Button.jsx';
 import { TextField, Findings } from '../parts/Field.jsx';
-import { Health } from '../parts/Health.jsx';
+import { Health, reasonOf } from '../parts/Health.jsx';
 import { PlusIcon, TrashIcon } from '../parts/icons.jsx';
 import { moved, SortList } from '../parts/SortList.jsx';
 import { newServer } from './draft.js';
@@ -22,7 +22,7 @@ function StoredForm({ typed, form }) {
 }
 
 function ServerRow({ editor, server, index, handle, health, disabled, onRemove, onEnter }) {
-    const { draft, change, errorsOf, warnings, storedForms, base } = editor;
+    const { draft, change, errorsOf, warnings, storedForms, base, canChange } = editor;
     const path = `servers[${index}]`;
     const form = storedForms[server.text];
     const isOnly = draft.servers.length === 1;
@@ -41,7 +41,7 @@ function ServerRow({ editor, server, index, handle, health, disabled, onRemove, 
 
     return (
         <div class="server-row">
-            {draft.type !== 'vault' && handle}
+            {draft.type !== 'vault' && canChange && handle}
             <div class="server-field" data-path={path}>
                 <TextField
                     label={`Server ${index + 1}`}
@@ -57,18 +57,19 @@ function ServerRow({ editor, server, index, handle, health, disabled, onRemove, 
                     disabled={disabled}
                 />
                 <StoredForm typed={server.text} form={form} />
+                {isStored && reasonOf(live) && <p class="health-reason">{reasonOf(live)}</p>}
             </div>
             <div class="server-state">
-                {isStored && live && <Health server={live} detailed />}
-                {isStored && live && !disabled && <ServerMenu server={live} />}
-                {!disabled && !isOnly && <Button kind="quiet" icon={TrashIcon} label={`Remove server ${index + 1}`} onClick={onRemove} />}
+                {isStored && live && <Health server={live} />}
+                {isStored && live && canChange && <ServerMenu server={live} />}
+                {canChange && !isOnly && <Button kind="quiet" icon={TrashIcon} label={`Remove server ${index + 1}`} disabled={disabled} onClick={onRemove} />}
             </div>
         </div>
     );
 }
 
 export function ServerList({ editor, health, disabled }) {
-    const { draft, change, errorsOf } = editor;
+    const { draft, change, errorsOf, canChange } = editor;
     const frame = useRef(null);
     const general = errorsOf('servers');
 
@@ -109,9 +110,9 @@ export function ServerList({ editor, health, disabled }) {
                 )}
             </SortList>
             {general && <Findings tone="bad" list={general} />}
-            {!disabled && draft.servers.length < MAX[draft.type] && (
+            {canChange && draft.servers.length < MAX[draft.type] && (
                 <div>
-                    <Button icon={PlusIcon} onClick={add}>
+                    <Button icon={PlusIcon} disabled={disabled} onClick={add}>
                         Add a server
                     </Button>
                 </div>

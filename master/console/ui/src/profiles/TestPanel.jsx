@@ -24,7 +24,15 @@ function FailedText({ ladder }) {
     });
 }
 
-function Refused({ run, onSkip }) {
+function SkipButton({ onSkip }) {
+    return (
+        <div>
+            <Button onClick={onSkip}>Save untested…</Button>
+        </div>
+    );
+}
+
+function Refused({ run, isNew, onSkip }) {
     const { problem, what, ladder } = run;
 
     if (problem.code === 'invalid')
@@ -37,13 +45,10 @@ function Refused({ run, onSkip }) {
         );
     if (problem.code === 'test_failed')
         return (
-            <Banner
-                tone="bad"
-                title={what === 'save' ? 'Not saved: the test failed' : 'The test failed'}
-                actions={what === 'save' && <Button onClick={onSkip}>Save untested…</Button>}
-            >
+            <Banner tone="bad" title={what === 'save' ? 'Not saved: the test failed' : 'The test failed'}>
                 <FailedText ladder={ladder} />
-                {what === 'save' && <p>What was stored before still counts.</p>}
+                {what === 'save' && <p>{isNew ? 'Nothing was stored.' : 'What was stored before still counts.'}</p>}
+                {what === 'save' && <SkipButton onSkip={onSkip} />}
             </Banner>
         );
     if (problem.code === 'stale')
@@ -53,24 +58,21 @@ function Refused({ run, onSkip }) {
             </Banner>
         );
     return (
-        <Banner
-            tone="bad"
-            title={what === 'save' ? 'Not saved' : 'Not tested'}
-            actions={what === 'save' && problem.code === 'test_not_run' && <Button onClick={onSkip}>Save untested…</Button>}
-        >
+        <Banner tone="bad" title={what === 'save' ? 'Not saved' : 'Not tested'}>
             <p>{sentence(problem)}</p>
+            {what === 'save' && problem.code === 'test_not_run' && <SkipButton onSkip={onSkip} />}
         </Banner>
     );
 }
 
-function Outcome({ run, isOfOther, onSkip }) {
+function Outcome({ run, isNew, isOfOther, onSkip }) {
     if (!run.isOver)
         return (
             <Banner tone="info" title={run.what === 'save' ? 'Testing, then saving' : 'Testing'} role="status">
                 <p>Every server is asked all that a delivery would need. No mail is sent.</p>
             </Banner>
         );
-    if (run.problem) return <Refused run={run} onSkip={onSkip} />;
+    if (run.problem) return <Refused run={run} isNew={isNew} onSkip={onSkip} />;
     if (run.what === 'save')
         return (
             <Banner tone="good" title={run.ladder ? 'Tested and saved' : 'Saved without a test'} role="status">
@@ -84,12 +86,14 @@ function Outcome({ run, isOfOther, onSkip }) {
     );
 }
 
-export function TestPanel({ run, isOfOther, onSkip }) {
+export function TestPanel({ run, isNew, isOfOther, onSkip }) {
     const panel = useRef(null);
 
     // Where the panel is below the form it comes into sight when there is news in it.
     useEffect(() => {
-        if (run) panel.current.scrollIntoView({ block: 'nearest' });
+        const top = panel.current?.getBoundingClientRect().top ?? 0;
+
+        if (run && run.problem?.code !== 'invalid' && (top < 0 || top > window.innerHeight / 2)) panel.current.scrollIntoView();
     }, [run?.isOver, run?.of]);
 
     if (!run)
@@ -104,7 +108,7 @@ export function TestPanel({ run, isOfOther, onSkip }) {
     return (
         <div class="test-panel" ref={panel}>
             <h2>Connection test</h2>
-            <Outcome run={run} isOfOther={isOfOther} onSkip={onSkip} />
+            <Outcome run={run} isNew={isNew} isOfOther={isOfOther} onSkip={onSkip} />
             {run.ladder && run.ladder.servers.length > 0 && <Ladder ladder={run.ladder} />}
         </div>
     );

@@ -9,12 +9,12 @@ const ORDERED = ['smtp', 'core'];
 const ALL = ['smtp', 'core', 'vault'];
 
 export const types = [
-    ['smtp', 'Mail servers', 'Mail is relayed to them by SMTP.'],
-    ['core', 'MetaDefender Core', 'Messages and attachments are scanned there.'],
-    ['vault', 'MetaDefender Vault', 'Attachments are uploaded there.'],
+    ['smtp', 'Mail', 'Servers that mail is relayed to by SMTP.'],
+    ['core', 'Core', 'MetaDefender Core: scans messages and attachments.'],
+    ['vault', 'Vault', 'MetaDefender Vault: takes the attachments.'],
 ];
 
-export const typeNames = Object.fromEntries(types.map(([name, text]) => [name, text]));
+export const typeNames = { smtp: 'Mail servers', core: 'MetaDefender Core', vault: 'MetaDefender Vault' };
 
 export const serverExamples = {
     smtp: 'mail.example.net or smtps://10.0.0.11:465',
@@ -264,6 +264,10 @@ export function fieldsOf(type) {
 
 export function fallbackOf(field, draft) {
     return typeof field.fallback === 'function' ? field.fallback(draft) : field.fallback;
+}
+
+export function fieldOf(path) {
+    return [preference, ...sections.flatMap((s) => s.fields)].find((f) => f.path === path);
 }
 
 /* Names for people of any property path that the gateway may mention. */

@@ -3,7 +3,7 @@
  * `base` is what both began with, `mine` what is in the editor, `theirs` what is stored now; all three as
  * the API shows a profile. */
 import { inputOf, draftOf } from './draft.js';
-import { fieldsOf, oauthFields, putAt, valueAt } from './fields.js';
+import { fieldOf, fieldsOf, oauthFields, putAt, valueAt } from './fields.js';
 
 const whole = ['name', 'servers', 'username', 'oauth.grant'];
 
@@ -43,7 +43,10 @@ export function mergedDraft(draft, theirs, rows) {
     return { ...draftOf(merged), secrets: draft.secrets };
 }
 
-export function shown(value) {
+export function shown(path, value) {
+    const option = fieldOf(path)?.options?.find(([name]) => name === value);
+
+    if (option) return option[1];
     if (value === undefined || value === null || value === '') return 'default';
     if (Array.isArray(value)) return value.join('\n');
     if (typeof value === 'boolean') return value ? 'yes' : 'no';

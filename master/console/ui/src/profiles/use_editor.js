@@ -129,6 +129,7 @@ export function useEditor({ initial, canChange, onCreated }) {
     }
 
     return {
+        canChange,
         stored,
         base,
         draft,
