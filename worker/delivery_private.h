@@ -84,6 +84,7 @@ struct job {
     struct loop_timer *deadline;
     struct read_ahead *read_ahead; /* reading: one of the two */
     struct message_check *check;
+    size_t trimmed_bytes; /* delivery_trim.c: of the body, in the pass under way */
 
     /* The group's recipients, and those of the transaction under way. */
     struct recipient *recipients;

@@ -240,21 +240,35 @@ static void finish_after_failed_write(struct stream *s, int err)
 
 /* ---- output ---- */
 
+/* As many pieces as are there, and `most` octets; how many octets. */
+static size_t peek_output(const struct stream *s, size_t most, struct iovec *pieces, int *ret_count)
+{
+    size_t bytes = 0;
+    int count = evbuffer_peek(s->out, (ev_ssize_t)most, NULL, pieces, WRITE_PIECES);
+
+    if (count > WRITE_PIECES)
+        count = WRITE_PIECES;
+    for (int i = 0; i < count; i++) {
+        if (pieces[i].iov_len > most - bytes)
+            pieces[i].iov_len = most - bytes; /* the last: it is looked at as a whole */
+        bytes += pieces[i].iov_len;
+    }
+    *ret_count = count;
+    return bytes;
+}
+
 static int write_plain(struct stream *s)
 {
     struct iovec pieces[WRITE_PIECES];
     struct msghdr message = { .msg_iov = pieces };
+    size_t left = STREAM_TURN_BYTES;
 
     s->is_blocked = false;
     while (evbuffer_get_length(s->out) > 0) {
-        size_t bytes = 0;
+        int count;
+        size_t bytes = peek_output(s, left, pieces, &count);
         ssize_t n;
-        int count = evbuffer_peek(s->out, -1, NULL, pieces, WRITE_PIECES);
 
-        if (count > WRITE_PIECES)
-            count = WRITE_PIECES;
-        for (int i = 0; i < count; i++)
-            bytes += pieces[i].iov_len;
         message.msg_iovlen = (size_t)count;
         /* The kernel is quicker with one plain piece than with a list of one. */
         n = count == 1 ? send(s->fd, pieces[0].iov_base, bytes, MSG_NOSIGNAL)
@@ -263,10 +277,12 @@ static int write_plain(struct stream *s)
             continue;
         if (n < 0 && errno != EAGAIN)
             return errno;
-        if (n > 0)
+        if (n > 0) {
             evbuffer_drain(s->out, (size_t)n);
-        if (n < 0 || (size_t)n < bytes) {
-            s->is_blocked = true;
+            left -= (size_t)n;
+        }
+        if (n < 0 || (size_t)n < bytes || left == 0) {
+            s->is_blocked = evbuffer_get_length(s->out) > 0; /* the loop tells when to go on */
             break;
         }
     }

@@ -9,6 +9,10 @@
 #include "common/address.h"
 #include "worker/stream.h"
 
+/* Of output that leave in one go: a peer that reads as fast as we write would keep all others
+ * waiting. */
+#define STREAM_TURN_BYTES ((size_t)1 << 20)
+
 struct event;
 struct stream_tls;
 struct loop_timer;

@@ -286,6 +286,7 @@ static const void *gather(struct evbuffer *out, char copied[RECORD], size_t *ret
 int stream_tls_write(struct stream *s)
 {
     struct stream_tls *tls = s->tls;
+    size_t left = STREAM_TURN_BYTES;
     char copied[RECORD];
 
     s->is_blocked = tls->is_answering = false;
@@ -300,7 +301,11 @@ int stream_tls_write(struct stream *s)
         err = errno;
         if (n > 0) {
             evbuffer_drain(s->out, (size_t)n);
-            continue;
+            left = (size_t)n < left ? left - (size_t)n : 0;
+            if (left > 0)
+                continue;
+            s->is_blocked = evbuffer_get_length(s->out) > 0; /* the loop tells when to go on */
+            return 0;
         }
         ssl_error = SSL_get_error(tls->ssl, n);
         if (ssl_error == SSL_ERROR_WANT_WRITE) {

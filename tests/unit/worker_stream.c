@@ -214,6 +214,41 @@ Test(stream, data_arrives_and_answers_leave)
     cr_assert_eq(peer_read(text, sizeof(text)), 0);
 }
 
+/* A socket that would take it all: who else is in the loop gets his turn in between. */
+Test(stream, much_output_leaves_over_several_turns)
+{
+    const int room = 64 << 20;
+    const size_t turn = 1 << 20, whole = 5 * turn;
+    struct seen seen = { 0 };
+    char *out = calloc(1, whole), *in = malloc(whole);
+    size_t came = 0, most = 0;
+    int fds[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    if (setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) != 0)
+        cr_skip("needs root for so large a socket buffer");
+    peer = fds[1];
+    seen.stream = stream_new(loop, fds[0], &callbacks, &seen);
+    evbuffer_add_reference(stream_output(seen.stream), out, whole, NULL, NULL);
+    stream_kick(seen.stream);
+    while (came < whole) {
+        size_t before = came;
+        ssize_t n;
+
+        loop_turn(loop, 1000);
+        while ((n = recv(peer, in, whole, 0)) > 0)
+            came += (size_t)n;
+        if (came - before > most)
+            most = came - before;
+        cr_assert_gt(came, before, "it stopped after %zu", came);
+    }
+    cr_assert_eq(most, turn, "%zu in one turn", most);
+    UNTIL(seen.drained == 1);
+    stream_free(&seen.stream);
+    free(out);
+    free(in);
+}
+
 Test(stream, output_of_a_turn_leaves_in_one_piece)
 {
     struct seen seen = { 0 };
