@@ -77,7 +77,7 @@ function PasswordDialog({ onClose }) {
     );
 }
 
-const ROLES = { admin: 'Administrator', viewer: 'Viewer: looks, changes nothing' };
+const ROLES = { admin: 'Administrator', viewer: 'Viewer' };
 
 export function AccountMenu({ session, isWide = false }) {
     const [isChanging, setChanging] = useState(false);

@@ -20,6 +20,7 @@ import { LoginFields } from '../profiles/LoginFields.jsx';
 import { ServerList } from '../profiles/ServerList.jsx';
 import { TestPanel } from '../profiles/TestPanel.jsx';
 import { useEditor } from '../profiles/use_editor.js';
+import { healthsOf } from '../profiles/users.js';
 
 const BACK = ['/profiles', 'Server profiles'];
 
@@ -171,7 +172,7 @@ function Editor({ initial, canChange }) {
     });
     const { stored, draft, isDirty, isBusy, run, conflict } = editor;
     const health = usePoll(stored ? '/servers' : null);
-    const own = (health.data?.servers ?? []).filter((s) => s.profile === stored?.name);
+    const own = stored ? healthsOf(stored, health.data?.servers ?? []) : [];
     // Of what has a field of its own the field says so.
     const idle = (stored?.not_in_effect ?? []).filter((path) => !fieldsOf(draft.type).some((f) => f.path === path));
     const disabled = !canChange || (isBusy && run.what === 'save');

@@ -12,17 +12,10 @@ import { Table } from '../parts/Table.jsx';
 import { isInClear } from '../profiles/draft.js';
 import { typeNames } from '../profiles/fields.js';
 import { ServerMenu } from '../profiles/ServerMenu.jsx';
-import { rulesOf } from '../profiles/users.js';
+import { healthsOf, rulesOf } from '../profiles/users.js';
 
 const SHOWN_SERVERS = 6;
 const FILTER_FROM = 8;
-
-/* The gateway lists a profile's servers in its order. */
-function healthsOf(profile, servers) {
-    const own = servers.filter((s) => s.profile === profile.name);
-
-    return profile.servers.map((uri, i) => (own.length === profile.servers.length ? own[i] : own.find((s) => s.server === uri)));
-}
 
 function Name({ profile }) {
     return (

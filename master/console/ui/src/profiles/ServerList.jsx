@@ -26,8 +26,7 @@ function ServerRow({ editor, server, index, handle, health, disabled, onRemove, 
     const path = `servers[${index}]`;
     const form = storedForms[server.text];
     const isOnly = draft.servers.length === 1;
-    const live = health.find((h) => h.server === form);
-    const isStored = base.servers.some((s) => s.text === server.text);
+    const live = health[base.servers.findIndex((s) => s.text === server.text)];
 
     function setText(text) {
         change({ servers: draft.servers.map((s) => (s.key === server.key ? { ...s, text } : s)) });
@@ -57,11 +56,11 @@ function ServerRow({ editor, server, index, handle, health, disabled, onRemove, 
                     disabled={disabled}
                 />
                 <StoredForm typed={server.text} form={form} />
-                {isStored && reasonOf(live) && <p class="health-reason">{reasonOf(live)}</p>}
+                {reasonOf(live) && <p class="health-reason">{reasonOf(live)}</p>}
             </div>
             <div class="server-state">
-                {isStored && live && <Health server={live} />}
-                {isStored && live && canChange && <ServerMenu server={live} />}
+                {live && <Health server={live} />}
+                {live && canChange && <ServerMenu server={live} />}
                 {canChange && !isOnly && <Button kind="quiet" icon={TrashIcon} label={`Remove server ${index + 1}`} disabled={disabled} onClick={onRemove} />}
             </div>
         </div>
