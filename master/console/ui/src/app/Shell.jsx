@@ -2,10 +2,9 @@
  * warnings; where questions and news appear. */
 import { useEffect, useState } from 'preact/hooks';
 
-import { Questions } from '../parts/Dialog.jsx';
-import { Dialog } from '../parts/Dialog.jsx';
+import { Dialog, Questions } from '../parts/Dialog.jsx';
 import { Mark, MenuIcon, WarningIcon } from '../parts/icons.jsx';
-import { Toasts } from '../parts/Toast.jsx';
+import { toast, Toasts } from '../parts/Toast.jsx';
 import { NotFound } from '../pages/NotFound.jsx';
 import { groups, pages } from '../pages/index.js';
 import { AccountMenu } from './AccountMenu.jsx';
@@ -90,12 +89,28 @@ function ClearTextWarning() {
     );
 }
 
+const NOTICE_MS = 5 * 60 * 1000;
+
+/* However busy one is, a session has an end: said before, so that nothing is lost to it. */
+function useEndNotice(ends) {
+    useEffect(() => {
+        const wait = new Date(ends).getTime() - NOTICE_MS - Date.now();
+
+        if (!(wait > 0)) return undefined;
+        const timer = setTimeout(() => toast('Your session ends in five minutes. Save what you have begun.', { tone: 'bad' }), wait);
+
+        return () => clearTimeout(timer);
+    }, [ends]);
+}
+
 export function Shell({ session }) {
     const { path } = useStore(place);
     const match = findPage(path);
     const allowed = match && isAllowed(match.entry, session.role) ? match : null;
     const now = allowed && (pages.find((e) => e.path === allowed.entry.under) ?? allowed.entry);
     const home = pages[0].path;
+
+    useEndNotice(session.ends);
 
     useEffect(() => {
         if (path === '/' && home !== '/') navigate(home, { replace: true });

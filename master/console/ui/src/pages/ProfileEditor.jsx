@@ -20,7 +20,7 @@ import { LoginFields } from '../profiles/LoginFields.jsx';
 import { ServerList } from '../profiles/ServerList.jsx';
 import { TestPanel } from '../profiles/TestPanel.jsx';
 import { useEditor } from '../profiles/use_editor.js';
-import { healthsOf } from '../profiles/users.js';
+import { healthsOf, rulesOf } from '../profiles/users.js';
 
 const BACK = ['/profiles', 'Server profiles'];
 
@@ -75,7 +75,7 @@ function General({ editor, isNew, disabled }) {
     );
 }
 
-function Servers({ editor, health, disabled }) {
+function Servers({ editor, health, onOrder, disabled }) {
     const isOrdered = editor.draft.type !== 'vault';
 
     return (
@@ -83,13 +83,13 @@ function Servers({ editor, health, disabled }) {
             editor={editor}
             section={{ key: 'servers', title: isOrdered ? 'Servers' : 'Server', text: isOrdered ? 'In the order in which they are used. Scheme and port may be left out.' : 'Scheme, port and path may be left out.' }}
         >
-            <ServerList editor={editor} health={health} disabled={disabled} />
+            <ServerList editor={editor} health={health} onOrder={onOrder} disabled={disabled} />
             {isOrdered && <ProfileField editor={editor} field={preference} disabled={disabled} />}
         </Section>
     );
 }
 
-function Form({ editor, isNew, health, disabled, form }) {
+function Form({ editor, isNew, health, onOrder, disabled, form }) {
     const touched = (event) => {
         const place = event.target.closest?.('[data-path]');
 
@@ -100,7 +100,7 @@ function Form({ editor, isNew, health, disabled, form }) {
         <form class="stack editor-form" ref={form} autocomplete="off" onFocusOut={touched} onSubmit={(event) => event.preventDefault()}>
             <OtherErrors editor={editor} form={form} />
             <General editor={editor} isNew={isNew} disabled={disabled} />
-            <Servers editor={editor} health={health} disabled={disabled} />
+            <Servers editor={editor} health={health} onOrder={onOrder} disabled={disabled} />
             <Section editor={editor} section={{ key: 'login', title: editor.draft.type === 'smtp' ? 'Log-in' : 'Access' }}>
                 <LoginFields editor={editor} disabled={disabled} />
             </Section>
@@ -172,6 +172,8 @@ function Editor({ initial, canChange }) {
     });
     const { stored, draft, isDirty, isBusy, run, conflict } = editor;
     const health = usePoll(stored ? '/servers' : null);
+    const rules = useLoad(stored ? '/rules' : null);
+    const isUnused = rules.data !== null && stored !== null && rulesOf(stored, rules.data.rules).length === 0;
     const own = stored ? healthsOf(stored, health.data?.servers ?? []) : [];
     // Of what has a field of its own the field says so.
     const idle = (stored?.not_in_effect ?? []).filter((path) => !fieldsOf(draft.type).some((f) => f.path === path));
@@ -203,10 +205,10 @@ function Editor({ initial, canChange }) {
                 </Banner>
             )}
             <div class="editor">
-                <Form editor={editor} isNew={isNew} health={own} disabled={disabled} form={form} />
+                <Form editor={editor} isNew={isNew} health={own} onOrder={health.refresh} disabled={disabled} form={form} />
                 {canChange && (
                     <aside class="editor-side">
-                        <TestPanel run={run} isNew={isNew} isOfOther={run?.of !== null && run?.of !== draft} onSkip={() => confirmSkip(editor)} />
+                        <TestPanel run={run} isNew={isNew} isUnused={isUnused} isOfOther={run?.of !== null && run?.of !== draft} onSkip={() => confirmSkip(editor)} />
                     </aside>
                 )}
             </div>

@@ -7,7 +7,7 @@ import { useCanChange } from '../app/session.js';
 import { Button } from '../parts/Button.jsx';
 import { Health, reasonOf } from '../parts/Health.jsx';
 import { PlusIcon, ServersIcon } from '../parts/icons.jsx';
-import { Empty, LiveState, Page, Skeleton } from '../parts/Page.jsx';
+import { Banner, Empty, LiveState, Page, Skeleton } from '../parts/Page.jsx';
 import { Table } from '../parts/Table.jsx';
 import { isInClear } from '../profiles/draft.js';
 import { typeNames } from '../profiles/fields.js';
@@ -28,7 +28,7 @@ function Name({ profile }) {
     );
 }
 
-function Servers({ profile, servers, canChange }) {
+function Servers({ profile, servers, canChange, onOrder }) {
     const healths = healthsOf(profile, servers);
     const rest = profile.servers.length - SHOWN_SERVERS;
 
@@ -38,7 +38,7 @@ function Servers({ profile, servers, canChange }) {
                 <li key={uri}>
                     <span class="mono">{uri}</span>
                     <Health server={healths[i]} />
-                    {canChange && healths[i] && <ServerMenu server={healths[i]} size="small" />}
+                    {canChange && healths[i] && <ServerMenu server={healths[i]} size="small" onDone={onOrder} />}
                     {reasonOf(healths[i]) && <span class="health-reason">{reasonOf(healths[i])}</span>}
                 </li>
             ))}
@@ -104,7 +104,7 @@ export function Profiles() {
 
     const columns = [
         { title: 'Profile', isMain: true, width: '24%', cell: (p) => <Name profile={p} /> },
-        { title: 'Servers', cell: (p) => <Servers profile={p} servers={servers} canChange={canChange} /> },
+        { title: 'Servers', cell: (p) => <Servers profile={p} servers={servers} canChange={canChange} onOrder={health.refresh} /> },
         { title: 'Used by', width: '16%', cell: (p) => <Users profile={p} rules={rules.data?.rules ?? []} /> },
     ];
 
@@ -122,6 +122,11 @@ export function Profiles() {
             }
         >
             <LiveState view={list} />
+            {profiles.length > 0 && rules.data?.rules.length === 0 && (
+                <Banner tone="info" title="No mail goes through these servers yet" actions={<Button to="/rules">To the rules</Button>}>
+                    <p>Until a security rule says which mail goes where, the gateway refuses all of it.</p>
+                </Banner>
+            )}
             {list.data === null && !list.error && <Skeleton />}
             {list.data !== null && profiles.length === 0 && <FirstProfile canChange={canChange} />}
             {profiles.length >= FILTER_FROM && (

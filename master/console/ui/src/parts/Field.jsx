@@ -11,7 +11,8 @@ import { InfoIcon, WarningIcon } from './icons.jsx';
 
 function textOf(finding) {
     if (typeof finding === 'string') return finding;
-    return finding.allowed ? `${finding.problem}. Allowed: ${finding.allowed}` : finding.problem;
+    // What belongs in an empty field is its help's to say.
+    return finding.allowed && !finding.problem.startsWith('is missing') ? `${finding.problem}. Allowed: ${finding.allowed}` : finding.problem;
 }
 
 function upper(text) {

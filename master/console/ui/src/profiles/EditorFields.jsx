@@ -50,7 +50,7 @@ export function ProfileSecret({ editor, path, label, help, canRemove, disabled }
                 value={draft.secrets[path]}
                 isSet={valueAt(stored, `${path}_set`) === true}
                 onInput={(value) => setSecret(path, value)}
-                error={errorsOf(path)}
+                error={errorsOf(path)?.map((e) => e.problem)}
                 warning={warnings[path]}
                 canRemove={canRemove}
                 disabled={disabled}

@@ -21,7 +21,7 @@ function StoredForm({ typed, form }) {
     );
 }
 
-function ServerRow({ editor, server, index, handle, health, disabled, onRemove, onEnter }) {
+function ServerRow({ editor, server, index, handle, health, onOrder, disabled, onRemove, onEnter }) {
     const { draft, change, errorsOf, warnings, storedForms, base, canChange } = editor;
     const path = `servers[${index}]`;
     const form = storedForms[server.text];
@@ -46,7 +46,6 @@ function ServerRow({ editor, server, index, handle, health, disabled, onRemove, 
                     label={`Server ${index + 1}`}
                     hideLabel
                     inputmode="url"
-                    class="mono"
                     value={server.text}
                     onInput={setText}
                     onKeyDown={keyPressed}
@@ -60,14 +59,14 @@ function ServerRow({ editor, server, index, handle, health, disabled, onRemove, 
             </div>
             <div class="server-state">
                 {live && <Health server={live} />}
-                {live && canChange && <ServerMenu server={live} />}
+                {live && canChange && <ServerMenu server={live} onDone={onOrder} />}
                 {canChange && !isOnly && <Button kind="quiet" icon={TrashIcon} label={`Remove server ${index + 1}`} disabled={disabled} onClick={onRemove} />}
             </div>
         </div>
     );
 }
 
-export function ServerList({ editor, health, disabled }) {
+export function ServerList({ editor, health, onOrder, disabled }) {
     const { draft, change, errorsOf, canChange } = editor;
     const frame = useRef(null);
     const general = errorsOf('servers');
@@ -102,6 +101,7 @@ export function ServerList({ editor, health, disabled }) {
                         index={index}
                         handle={handle}
                         health={health}
+                        onOrder={onOrder}
                         disabled={disabled}
                         onRemove={() => remove(index)}
                         onEnter={() => (draft.servers.length < MAX[draft.type] ? add() : null)}

@@ -8,25 +8,27 @@ async function order(what, { profile, server }) {
     await request('POST', `/servers/${what}`, { body: { profile, server } });
 }
 
-async function drain(server) {
+async function drain(server, onDone) {
     try {
         await order('drain', server);
-        toast(`${server.server} gets no new mail.`, { undo: () => enable(server) });
+        toast(`${server.server} gets no new mail.`, { undo: () => enable(server, onDone) });
     } catch (problem) {
         toast(problem, { tone: 'bad' });
     }
+    onDone();
 }
 
-async function enable(server) {
+async function enable(server, onDone) {
     try {
         await order('enable', server);
         toast(`${server.server} is used again.`);
     } catch (problem) {
         toast(problem, { tone: 'bad' });
     }
+    onDone();
 }
 
-export function ServerMenu({ server, size }) {
+export function ServerMenu({ server, size, onDone }) {
     const canDrain = !server.drained;
     const canEnable = server.drained || ['down', 'login refused', 'trying'].includes(server.state);
 
@@ -35,8 +37,8 @@ export function ServerMenu({ server, size }) {
             size={size}
             label={`Orders for ${server.server}`}
             items={[
-                canEnable && { text: server.drained ? 'Use it again' : 'Use it again at once', icon: PlayIcon, onPick: () => enable(server) },
-                canDrain && { text: 'Drain: no new mail', icon: PauseIcon, onPick: () => drain(server) },
+                canEnable && { text: server.drained ? 'Use it again' : 'Use it again at once', icon: PlayIcon, onPick: () => enable(server, onDone) },
+                canDrain && { text: 'Drain: no new mail', icon: PauseIcon, onPick: () => drain(server, onDone) },
             ].filter(Boolean)}
         />
     );

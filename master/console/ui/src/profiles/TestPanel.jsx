@@ -65,7 +65,7 @@ function Refused({ run, isNew, onSkip }) {
     );
 }
 
-function Outcome({ run, isNew, isOfOther, onSkip }) {
+function Outcome({ run, isNew, isOfOther, isUnused, onSkip }) {
     if (!run.isOver)
         return (
             <Banner tone="info" title={run.what === 'save' ? 'Testing, then saving' : 'Testing'} role="status">
@@ -76,7 +76,12 @@ function Outcome({ run, isNew, isOfOther, onSkip }) {
     if (run.what === 'save')
         return (
             <Banner tone="good" title={run.ladder ? 'Tested and saved' : 'Saved without a test'} role="status">
-                <p>The next delivery uses it.</p>
+                <p>{isUnused ? 'No rule uses this profile yet: mail goes there once one does.' : 'The next delivery uses it.'}</p>
+                {isUnused && (
+                    <div>
+                        <Button to="/rules">To the rules</Button>
+                    </div>
+                )}
             </Banner>
         );
     return (
@@ -86,7 +91,7 @@ function Outcome({ run, isNew, isOfOther, onSkip }) {
     );
 }
 
-export function TestPanel({ run, isNew, isOfOther, onSkip }) {
+export function TestPanel({ run, isNew, isOfOther, isUnused, onSkip }) {
     const panel = useRef(null);
 
     // Where the panel is below the form it comes into sight when there is news in it.
@@ -108,7 +113,7 @@ export function TestPanel({ run, isNew, isOfOther, onSkip }) {
     return (
         <div class="test-panel" ref={panel}>
             <h2>Connection test</h2>
-            <Outcome run={run} isNew={isNew} isOfOther={isOfOther} onSkip={onSkip} />
+            <Outcome run={run} isNew={isNew} isOfOther={isOfOther} isUnused={isUnused} onSkip={onSkip} />
             {run.ladder && run.ladder.servers.length > 0 && <Ladder ladder={run.ladder} />}
         </div>
     );
