@@ -8,7 +8,8 @@ import { toast, Toasts } from '../parts/Toast.jsx';
 import { NotFound } from '../pages/NotFound.jsx';
 import { groups, pages } from '../pages/index.js';
 import { AccountMenu } from './AccountMenu.jsx';
-import { Link, matchPath, navigate, place } from './router.jsx';
+import { matchPath } from './paths.js';
+import { Link, navigate, place } from './router.jsx';
 import { useStore } from './store.js';
 
 function findPage(path) {

@@ -155,12 +155,3 @@ export async function stream(method, path, { onLine, ...options }) {
         detail: 'The connection was lost before the answer: whether it was done is not known. Look again before you repeat it.',
     });
 }
-
-/* "/queue" with { state: 'held', after: null } is "/queue?state=held". */
-export function withQuery(path, query) {
-    const parts = new URLSearchParams();
-
-    for (const [name, value] of Object.entries(query))
-        if (value !== undefined && value !== null && value !== '') parts.set(name, value);
-    return parts.size > 0 ? `${path}?${parts}` : path;
-}

@@ -6,6 +6,7 @@
  */
 import { useEffect, useRef } from 'preact/hooks';
 
+import { withQuery } from './paths.js';
 import { createStore, useStore } from './store.js';
 
 function read() {
@@ -31,11 +32,7 @@ export async function navigate(to, { replace = false, force = false } = {}) {
 
 /* The query part of the address, for filters: they survive a reload and can be sent to a colleague. */
 export function setQuery(query) {
-    const parts = new URLSearchParams();
-
-    for (const [name, value] of Object.entries(query))
-        if (value !== undefined && value !== null && value !== '') parts.set(name, value);
-    history.replaceState(null, '', window.location.pathname + (parts.size > 0 ? `?${parts}` : ''));
+    history.replaceState(null, '', withQuery(window.location.pathname, query));
     place.set(read());
 }
 
@@ -74,24 +71,6 @@ export function useLeaveGuard(isDirty, ask) {
             window.removeEventListener('beforeunload', onUnload);
         };
     }, [isDirty]);
-}
-
-/* "/profiles/:id" against "/profiles/3": { id: "3" }; null if it is another address. */
-export function matchPath(pattern, path) {
-    const wanted = pattern.split('/');
-    const given = path.length > 1 ? path.replace(/\/$/, '').split('/') : ['', ''];
-    const found = {};
-
-    if (wanted.length !== given.length) return null;
-    for (let i = 0; i < wanted.length; i++) {
-        if (wanted[i].startsWith(':')) {
-            if (!/^[0-9A-Za-z]+$/.test(given[i])) return null;
-            found[wanted[i].slice(1)] = given[i];
-        } else if (wanted[i] !== given[i]) {
-            return null;
-        }
-    }
-    return found;
 }
 
 function isPlainClick(event) {

@@ -38,7 +38,7 @@ export function differences(base, mine, theirs) {
 export function mergedDraft(draft, theirs, rows) {
     const merged = structuredClone(theirs);
 
-    for (const { path, mine, pick } of rows) if (pick === 'mine') putAt(merged, path, mine ?? null);
+    for (const { path, mine, pick } of rows) if (pick === 'mine') putAt(merged, path, mine);
     if (merged.oauth && !Object.values(merged.oauth).some(Boolean)) merged.oauth = null;
     return { ...draftOf(merged), secrets: draft.secrets };
 }
