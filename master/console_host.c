@@ -25,7 +25,6 @@
 #include "master/console_identity.h"
 #include "master/spawn.h"
 
-#define DEFAULT_PORT     8443
 #define BACKLOG          512
 #define TICK_MS          5000
 #define READY_LIMIT_MS   30000
@@ -50,10 +49,10 @@ struct console_host {
     struct loop_timer *tick, *retry;
     struct console_identity identity;
     int64_t started_ms, heard_ms, backoff_ms, since_wall_ms;
-    unsigned restarts;
+    unsigned restarts; /* that nobody asked for */
     int64_t longest_turn_us;
-    struct reason why; /* it is not running */
-    bool is_stopping;
+    struct reason why;             /* it is not running */
+    bool is_stopping, is_replaced; /* its end is no news */
 };
 
 static void start(struct console_host *host);
@@ -71,18 +70,6 @@ static bool is_wanted(const struct console_host *host)
     return *host->conf->console_listen && !host->is_stopping;
 }
 
-int console_host_check(const struct conf *conf, struct reason *reterr_why)
-{
-    struct address address;
-
-    if (*conf->console_listen && address_parse(conf->console_listen, DEFAULT_PORT, &address) < 0)
-        return reason_set(reterr_why, -EINVAL,
-                          "console.listen: \"%s\" is not an address like 127.0.0.1:8443 or "
-                          "[::1]:8443; leave it empty for no console",
-                          conf->console_listen);
-    return console_identity_check(conf, reterr_why);
-}
-
 /* ---- what it is given ---- */
 
 static int open_listener(struct console_host *host)
@@ -93,7 +80,7 @@ static int open_listener(struct console_host *host)
 
     if (host->listen_fd >= 0)
         return 0;
-    (void)address_parse(host->conf->console_listen, DEFAULT_PORT, &address); /* was checked */
+    (void)address_parse(host->conf->console_listen, 0, &address); /* was checked with the file */
     fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
@@ -115,11 +102,10 @@ static int make_settings(const struct console_host *host)
 {
     const struct conf *conf = host->conf;
     AUTO(json)
-    json_t *settings =
-        json_pack("{s:b, s:s?, s:s?, s:b, s:s, s:s}", "plain", conf->console_plain_http,
-                  "certificate", host->identity.certificate, "key", host->identity.key, "is_own",
-                  host->identity.is_own, "log_level", conf->log_level, "log_format",
-                  conf->log_format);
+    json_t *settings = json_pack(
+        "{s:b, s:s?, s:s?, s:b, s:s, s:s}", "plain", conf->console_plain_http, "certificate",
+        host->identity.certificate, "key", host->identity.key, "is_own", host->identity.is_own,
+        "log_level", conf->log_level, "log_format", conf->log_format);
     char *text = settings ? json_dumps(settings, JSON_COMPACT) : NULL;
     int fd = text ? memfd_seal("console", text, strlen(text)) : -ENOMEM;
 
@@ -187,15 +173,17 @@ static void on_child(int number, void *arg)
         return;
     describe_end(status, &host->why);
     close_link(host);
-    if (is_wanted(host) && host->state != HOST_OFF)
+    if (!host->is_stopping && !host->is_replaced)
         log_error("console", "the console's process has ended", LOG_INT("pid", host->pid),
                   LOG_STR("how", host->why.text));
     host->pid = 0;
     set_state(host, is_wanted(host) ? HOST_DOWN : HOST_OFF);
-    if (!is_wanted(host))
-        return;
-    host->restarts++;
-    plan_start(host, next_backoff(host, loop_now_ms(host->loop) - host->started_ms));
+    if (!host->is_replaced)
+        host->restarts++;
+    plan_start(host, host->is_replaced
+                         ? 0
+                         : next_backoff(host, loop_now_ms(host->loop) - host->started_ms));
+    host->is_replaced = false;
 }
 
 /* SIGCHLD does the rest. */
@@ -405,10 +393,14 @@ void console_host_reload(struct console_host *host, const struct conf *conf, int
         close(host->listen_fd);
         host->listen_fd = -1;
     }
-    if (host->pid > 0)
-        kill_it(host, NULL); /* its successor has the new settings */
-    else
+    if (host->pid > 0) {
+        host->is_replaced = true; /* its successor has the new settings */
+        kill_it(host, NULL);
+    } else if (is_wanted(host)) {
         plan_start(host, 0);
+    } else {
+        set_state(host, HOST_OFF);
+    }
 }
 
 void console_host_stop(struct console_host *host)

@@ -12,16 +12,12 @@
 #include <jansson.h>
 
 #include "common/conf.h"
-#include "common/reason.h"
 
 struct console_host;
 struct loop;
 
 /* Where the console's requests go at the moment; NULL: nowhere. */
 typedef const char *console_host_path_cb(void *arg);
-
-/* Is console.listen an address, console.certificate with its key? 0 or -EINVAL. */
-int console_host_check(const struct conf *conf, struct reason *reterr_why);
 
 /* NULL: memory is short. `conf` is borrowed until the next configuration. */
 struct console_host *console_host_new(struct loop *loop, const struct conf *conf, int log_fd,

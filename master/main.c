@@ -9,7 +9,7 @@
 
 #include "common/conf.h"
 #include "common/log.h"
-#include "master/console_host.h"
+#include "master/console_identity.h"
 #include "master/listeners.h"
 #include "master/master.h"
 #include "master/startup.h"
@@ -31,7 +31,7 @@ static int check(const char *path, const struct conf *conf)
 {
     struct reason why;
 
-    if (listeners_check(conf, &why) != 0 || console_host_check(conf, &why) != 0) {
+    if (listeners_check(conf, &why) != 0 || console_identity_check(conf, &why) != 0) {
         fprintf(stderr, "posternd: %s: %s\n", path, why.text);
         return EXIT_REFUSED;
     }

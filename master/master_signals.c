@@ -6,6 +6,7 @@
 #include "master/alert_watch.h"
 #include "master/budget.h"
 #include "master/console_host.h"
+#include "master/console_identity.h"
 #include "master/dispatch.h"
 #include "master/listeners.h"
 #include "master/master_parts.h"
@@ -91,7 +92,7 @@ static void on_reload(int number, void *arg)
     if (master->is_stopping)
         return;
     if (conf_load(master->conf_path, &conf, &why) != 0 || listeners_check(conf, &why) != 0 ||
-        console_host_check(conf, &why) != 0 || master_open_log(conf, &master->log_fd, &why) != 0) {
+        console_identity_check(conf, &why) != 0 || master_open_log(conf, &master->log_fd, &why) != 0) {
         conf_free(&conf);
         log_error("master", "reload: nothing changed", LOG_STR("reason", why.text));
         return;

@@ -20,7 +20,7 @@
 #include "master/console/tls.h"
 #include "master/http/http.h"
 
-#define API "/api/v1"
+#define API "/api" /* whatever its version: what there is none of is the master's to say */
 
 /* A browser opens six connections and keeps them; whoever is there and asks for nothing makes room
  * for the next. */
@@ -62,9 +62,13 @@ static bool is_api(const char *path)
 static void on_request(struct http_request *request, void *arg)
 {
     struct console *console = arg;
-    const char *path = http_request_path(request);
+    const char *path = http_request_path(request), *target = http_request_target(request);
     const struct page_file *file;
 
+    if (target[0] != '/' || target[1] == '/') {
+        answer_problem(request, 400, "target", "a path of this server is expected");
+        return;
+    }
     if (is_api(path)) {
         passings_pass(console->passings, request);
         return;

@@ -146,14 +146,21 @@ class Gateway:
                  lambda: self.ctl_json("status")["slots_to_scan"] == 0, seconds)
 
     def pids(self):
-        """posternd first, then its workers."""
+        """posternd first, then its workers (and its console)."""
         if self.process is None:
             return []
         first = self.process.pid # whatever the numbers are: they begin anew at some time
         return sorted(session_pids(first), key=lambda pid: (pid != first, pid))
 
     def worker_pids(self):
-        return [p for p in self.pids() if p != self.process.pid]
+        return [p for p in self.pids() if p != self.process.pid and not self._is_console(p)]
+
+    @staticmethod
+    def _is_console(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/comm").read_text() == "postern-console\n"
+        except OSError:
+            return False
 
     def stop(self, seconds=20):
         """SIGTERM; returns the exit status. A worker that crashes on its way out is a failure."""
