@@ -16,8 +16,8 @@
 #include "common/ipc.h"
 #include "common/process.h"
 
-_Static_assert(SPAWN_CHANNEL_FD == IPC_CHANNEL_FD && SPAWN_CHANNEL_FD == CONSOLE_LINK_FD,
-               "all find their channel at one place");
+_Static_assert(SPAWN_CHANNEL_FD == IPC_CHANNEL_FD, "a worker finds its channel there");
+_Static_assert(SPAWN_CHANNEL_FD == CONSOLE_LINK_FD, "the console its link");
 
 #define EXEC_FAILED 127
 
