@@ -92,9 +92,13 @@ export function longTime(time) {
     return `${fullTime.format(new Date(time))} (${new Date(time).toISOString()})`;
 }
 
+export function upper(text) {
+    return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /* What is told of a Problem, in one sentence. */
 export function sentence(problem) {
     const text = problem.detail || problem.message || 'It could not be done.';
 
-    return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? '' : '.');
+    return upper(text) + (/[.!?…]$/.test(text) ? '' : '.');
 }

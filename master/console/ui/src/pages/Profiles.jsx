@@ -5,7 +5,7 @@ import { useLoad, usePoll } from '../app/poll.js';
 import { Link } from '../app/router.jsx';
 import { useCanChange } from '../app/session.js';
 import { Button } from '../parts/Button.jsx';
-import { Health, reasonOf } from '../parts/Health.jsx';
+import { Dot, Health, healthOf, reasonOf } from '../parts/Health.jsx';
 import { PlusIcon, ServersIcon } from '../parts/icons.jsx';
 import { Banner, Empty, LiveState, Page, Skeleton } from '../parts/Page.jsx';
 import { Table } from '../parts/Table.jsx';
@@ -30,7 +30,8 @@ function Name({ profile }) {
 
 function Servers({ profile, servers, canChange, onOrder }) {
     const healths = healthsOf(profile, servers);
-    const rest = profile.servers.length - SHOWN_SERVERS;
+    const rest = healths.slice(SHOWN_SERVERS);
+    const ill = rest.filter((server) => server && healthOf(server).tone !== 'good').length;
 
     return (
         <ul class="profile-servers">
@@ -42,9 +43,10 @@ function Servers({ profile, servers, canChange, onOrder }) {
                     {reasonOf(healths[i]) && <span class="health-reason">{reasonOf(healths[i])}</span>}
                 </li>
             ))}
-            {rest > 0 && (
+            {rest.length > 0 && (
                 <li>
-                    <Link to={`/profiles/${profile.id}`}>and {rest} more</Link>
+                    <Link to={`/profiles/${profile.id}`}>and {rest.length} more</Link>
+                    {ill > 0 && <Dot tone="warn">{ill} of them not up</Dot>}
                 </li>
             )}
         </ul>

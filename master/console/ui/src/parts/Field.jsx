@@ -7,16 +7,13 @@
  * function that gets the attributes which tie label, help and error to the control. */
 import { useId } from 'preact/hooks';
 
+import { upper } from '../app/format.js';
 import { InfoIcon, WarningIcon } from './icons.jsx';
 
 function textOf(finding) {
     if (typeof finding === 'string') return finding;
     // What belongs in an empty field is its help's to say.
     return finding.allowed && !finding.problem.startsWith('is missing') ? `${finding.problem}. Allowed: ${finding.allowed}` : finding.problem;
-}
-
-function upper(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /* Several findings about one field stand below each other. */

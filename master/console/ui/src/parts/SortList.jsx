@@ -8,9 +8,11 @@
  *
  * onMove is told once, when a row is dropped at another place. */
 import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import Sortable from 'sortablejs/modular/sortable.core.esm.js';
+import Sortable, { AutoScroll } from 'sortablejs/modular/sortable.core.esm.js';
 
 import { GripIcon } from './icons.jsx';
+
+Sortable.mount(new AutoScroll()); // a long list scrolls while a row is at its edge
 
 export function moved(list, from, to) {
     const next = [...list];
@@ -40,6 +42,8 @@ function useDragging(list, isOff, onMove) {
             animation: isCalm() ? 0 : 150,
             forceFallback: true, // one look with mouse and finger
             fallbackTolerance: 3,
+            scrollSensitivity: 120, // px from the edge; what sticks there is in front of the list
+            scrollSpeed: 14,
             ghostClass: 'sort-gap',
             fallbackClass: 'sort-flying',
             onEnd(event) {

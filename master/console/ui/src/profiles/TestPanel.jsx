@@ -1,27 +1,42 @@
 /* How the last test or save went: what the gateway said, and the ladder of each server, live. */
 import { useEffect, useRef } from 'preact/hooks';
 
-import { count, sentence } from '../app/format.js';
+import { count, sentence, upper } from '../app/format.js';
 import { Button } from '../parts/Button.jsx';
 import { Banner } from '../parts/Page.jsx';
 import { failedStep, stepName } from './ladder.js';
 import { Ladder } from './Ladder.jsx';
 
+const TOLD_MAX = 3;
+
 function failures(ladder) {
     return (ladder?.servers ?? []).filter((s) => s.state === 'failed');
 }
 
-function FailedText({ ladder }) {
-    return failures(ladder).map((entry) => {
-        const step = failedStep(entry);
+function howMany(ladder) {
+    const all = ladder?.servers.length ?? 0;
 
-        return (
-            <p key={entry.server}>
-                <code>{entry.server}</code>: {step ? `${stepName(step.step)} failed` : 'gave no result'}
-                {step?.text ? ` – ${step.text}` : ''}
-            </p>
-        );
-    });
+    return all > 1 ? `${failures(ladder).length} of ${all} servers failed the test` : 'the server failed the test';
+}
+
+function FailedText({ ladder }) {
+    const failed = failures(ladder);
+
+    return (
+        <>
+            {failed.slice(0, TOLD_MAX).map((entry) => {
+                const step = failedStep(entry);
+
+                return (
+                    <p key={entry.server}>
+                        <code>{entry.server}</code>: {step ? `${stepName(step.step)} failed` : 'gave no result'}
+                        {step?.text ? ` – ${step.text}` : ''}
+                    </p>
+                );
+            })}
+            {failed.length > TOLD_MAX && <p>And {failed.length - TOLD_MAX} more; all of them are below.</p>}
+        </>
+    );
 }
 
 function SkipButton({ onSkip }) {
@@ -45,7 +60,7 @@ function Refused({ run, isNew, onSkip }) {
         );
     if (problem.code === 'test_failed')
         return (
-            <Banner tone="bad" title={what === 'save' ? 'Not saved: the test failed' : 'The test failed'}>
+            <Banner tone="bad" title={what === 'save' ? `Not saved: ${howMany(ladder)}` : upper(howMany(ladder))}>
                 <FailedText ladder={ladder} />
                 {what === 'save' && <p>{isNew ? 'Nothing was stored.' : 'What was stored before still counts.'}</p>}
                 {what === 'save' && <SkipButton onSkip={onSkip} />}
