@@ -13,6 +13,8 @@
 #define LABEL_MAX 63U
 #define HOST_MAX  253U /* RFC 1035: 255 on the wire */
 
+#define COMPOSE_MAX 2048U /* characters, once they are decomposed */
+
 static char *map_text(const char *text, utf8proc_option_t options)
 {
     utf8proc_uint8_t *mapped = NULL;
@@ -113,6 +115,32 @@ char *names_key(const char *text)
     if (key != NULL)
         trim_blanks(key);
     return key;
+}
+
+int names_compose(const char *text, bool is_folded, char *out, size_t size)
+{
+    utf8proc_int32_t chars[COMPOSE_MAX + 1]; /* decomposed, then UTF-8 with its NUL, in place */
+    const utf8proc_option_t options = (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE |
+                                                          (is_folded ? UTF8PROC_CASEFOLD : 0));
+    utf8proc_ssize_t length =
+        utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)strlen(text), chars,
+                           COMPOSE_MAX, options);
+    int count = 0;
+
+    if (length >= 0 && length <= (utf8proc_ssize_t)COMPOSE_MAX)
+        length = utf8proc_reencode(chars, length, options);
+    else if (length > 0)
+        length = (utf8proc_ssize_t)size;
+    if (length >= 0 && (size_t)length < size)
+        memcpy(out, chars, (size_t)length + 1);
+    explicit_bzero(chars, sizeof(chars));
+    if (length < 0)
+        return -EINVAL;
+    if ((size_t)length >= size)
+        return -E2BIG;
+    for (const char *p = out; *p != '\0'; p++)
+        count += ((unsigned char)*p & 0xc0) != 0x80;
+    return count;
 }
 
 static bool is_host_char(char c)

@@ -21,6 +21,11 @@ char *names_clean(const char *text, struct reason *reterr_why);
  * memory is short. */
 char *names_key(const char *text);
 
+/* NFC of a secret, and case-folded if wished for, into `out`, which the caller wipes: nothing of it
+ * is left elsewhere. The number of characters, or -EINVAL: it is not UTF-8, or -E2BIG: `out` has
+ * too little room. */
+int names_compose(const char *text, bool is_folded, char *out, size_t size);
+
 /* No control character (C0, DEL, C1) and no line or paragraph separator; valid UTF-8. */
 bool names_is_clean_text(const char *text);
 

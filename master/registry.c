@@ -99,6 +99,13 @@ static void free_state(struct registry_state *state)
     free(state->hidden.items);
 }
 
+static void free_accounts(struct pointers *accounts)
+{
+    for (size_t i = 0; i < accounts->count; i++)
+        account_free((struct account **)&accounts->items[i]);
+    free(accounts->items);
+}
+
 void registry_free(struct registry **registry)
 {
     struct registry *r = *registry;
@@ -115,6 +122,7 @@ void registry_free(struct registry **registry)
     registry_forget_rules_fd(r);
     free_state(&r->now);
     json_decref(r->drained);
+    free_accounts(&r->accounts);
     store_close(&r->store);
     secret_wipe(&r->keys, sizeof(r->keys));
     free(r->key_path);

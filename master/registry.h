@@ -21,6 +21,7 @@
 #include "common/profile.h"
 #include "common/reason.h"
 #include "common/rule.h"
+#include "master/account.h"
 #include "master/alert_settings.h"
 
 struct io_thread;
@@ -29,14 +30,16 @@ struct registry;
 
 enum registry_result {
     REGISTRY_OK,
-    REGISTRY_INVALID,   /* 422: see problems */
-    REGISTRY_NOT_FOUND, /* 404 */
-    REGISTRY_STALE,     /* 412: version does not match */
-    REGISTRY_IN_USE,    /* 409: problems lists the rules, or counts the mail */
-    REGISTRY_STORE,     /* 507/500: the store could not be written; nothing changed */
+    REGISTRY_INVALID,    /* 422: see problems */
+    REGISTRY_NOT_FOUND,  /* 404 */
+    REGISTRY_STALE,      /* 412: version does not match */
+    REGISTRY_IN_USE,     /* 409: problems lists the rules, or counts the mail */
+    REGISTRY_LAST_ADMIN, /* 409: no account would be left that may change accounts */
+    REGISTRY_STORE,      /* 507/500: the store could not be written; nothing changed */
 };
 
 #define REGISTRY_MAX_PROFILES 1000U
+#define REGISTRY_MAX_ACCOUNTS 1000U
 #define REGISTRY_MAX_AUDIT    100000U /* entries; beyond, the oldest leave */
 
 /* How many groups wait that need this profile or rule: asked before a delete (SP53).
@@ -80,7 +83,7 @@ const struct rule *registry_rule(const struct registry *registry, uint32_t id);
 
 /* Who asks for a change, for the audit log: "uid=0", "account=alice". */
 struct registry_actor {
-    char text[96];
+    char text[16 + 4 * ACCOUNT_NAME_CHARS];
 };
 
 struct registry_answer {
@@ -137,6 +140,41 @@ bool registry_is_drained(const struct registry *registry, uint32_t profile, cons
 void registry_server_drain(struct registry *registry, uint32_t profile, const char *uri,
                            bool is_drained, const struct registry_actor *actor,
                            registry_done_cb *done, void *arg);
+
+/* Accounts of the console, in order of their names. Pointers as above. */
+size_t registry_account_count(const struct registry *registry);
+const struct account *registry_account_at(const struct registry *registry, size_t index);
+const struct account *registry_account(const struct registry *registry, uint32_t id);
+const struct account *registry_account_named(const struct registry *registry, const char *name);
+unsigned registry_account_admins(const struct registry *registry);
+
+enum registry_account_how {
+    REGISTRY_ACCOUNT_FREELY,
+    REGISTRY_ACCOUNT_KEEP_ADMIN, /* put, delete: else REGISTRY_LAST_ADMIN */
+    REGISTRY_ACCOUNT_FIRST,      /* add: if there is none yet, else REGISTRY_STALE */
+};
+
+/* Is the name free (for a new account: id 0, and is there room for it)? Once more when it is
+ * stored. */
+bool registry_account_check(const struct registry *registry, uint32_t id, const char *name,
+                            struct problems *problems);
+void registry_account_add(struct registry *registry, const char *name, enum account_role role,
+                          const char *hash, enum registry_account_how how,
+                          const struct registry_actor *actor, registry_done_cb *done, void *arg);
+void registry_account_put(struct registry *registry, uint32_t id, const char *name,
+                          enum account_role role, uint64_t if_match, enum registry_account_how how,
+                          const struct registry_actor *actor, registry_done_cb *done, void *arg);
+/* `expected`: the hash that is to be replaced, else REGISTRY_STALE; NULL: whatever is there. */
+void registry_account_password(struct registry *registry, uint32_t id, const char *hash,
+                               const char *expected, const struct registry_actor *actor,
+                               registry_done_cb *done, void *arg);
+void registry_account_delete(struct registry *registry, uint32_t id, uint64_t if_match,
+                             enum registry_account_how how, const struct registry_actor *actor,
+                             registry_done_cb *done, void *arg);
+/* It has logged in: when is kept, and an entry is written. Nothing waits for it: who must see that
+ * the disk is full can still log in. */
+void registry_account_login(struct registry *registry, uint32_t id, const char *detail,
+                            const struct registry_actor *actor);
 
 /* What a worker is given: memfds (common/memfd.h) or negative errno. */
 int registry_profile_memfd(struct registry *registry, uint32_t id);

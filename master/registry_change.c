@@ -41,6 +41,7 @@ void request_free(struct request *request)
     json_decref(request->input);
     json_decref(request->drained);
     profile_free(&request->profile);
+    account_free(&request->account);
     registry_import_free(&request->import);
     registry_import_free(&request->answer.import);
     secret_wipe(&request->keys, sizeof(request->keys));

@@ -92,6 +92,24 @@ static int load_rule(const char *key, const char *value, size_t bytes, void *arg
     return 0;
 }
 
+static int load_account(const char *key, const char *value, size_t bytes, void *arg)
+{
+    struct loading *l = arg;
+    AUTO(json) json_t *record = read_value(l, key, value, bytes);
+    struct account *account = NULL;
+    struct reason why = { "out of memory" };
+
+    if (record == NULL)
+        return l->err;
+    if (account_from_record(record, &account, &why) < 0)
+        return fail(l, key, why.text);
+    if (store_key_number(key) != account->id || registry_take_account(l->registry, account) < 0) {
+        account_free(&account);
+        return fail(l, key, "is not at its place");
+    }
+    return 0;
+}
+
 /* False: it is not a number of this range. */
 static bool read_number(const json_t *json, const char *name, uint64_t max, uint64_t *ret_number)
 {
@@ -119,6 +137,17 @@ static int load_counters(struct loading *l, const char *key, const json_t *json)
     return 0;
 }
 
+static int load_account_counters(struct loading *l, const char *key, const json_t *json)
+{
+    uint64_t account;
+
+    if (!read_number(json, "account", UINT32_MAX, &account) ||
+        !read_number(json, "version", INT64_MAX, &l->registry->last_account_version))
+        return fail(l, key, "is not complete");
+    l->registry->last_account = (uint32_t)account;
+    return 0;
+}
+
 static int load_meta(const char *key, const char *value, size_t bytes, void *arg)
 {
     struct loading *l = arg;
@@ -128,6 +157,8 @@ static int load_meta(const char *key, const char *value, size_t bytes, void *arg
         return l->err;
     if (strcmp(key, "counters") == 0)
         return load_counters(l, key, json);
+    if (strcmp(key, REGISTRY_ACCOUNT_COUNTERS) == 0)
+        return load_account_counters(l, key, json);
     if (strcmp(key, "rule_order") != 0)
         return fail(l, key, "is not known to this version");
     l->order = json_incref(json_object_get(json, "ids"));
@@ -188,6 +219,7 @@ static int load_tables(struct loading *l)
         { STORE_PROFILES, "profiles", STORE_FORWARDS, load_profile },
         { STORE_RULES, "rules", STORE_FORWARDS, load_rule },
         { STORE_SETTINGS, "settings", STORE_FORWARDS, load_settings },
+        { STORE_ACCOUNTS, "accounts", STORE_FORWARDS, load_account },
         { STORE_AUDIT, "audit", STORE_BACKWARDS, load_last_audit },
     };
 

@@ -13,6 +13,7 @@
  *   registry_settings.c  settings; standing warnings
  *   registry_alerts.c    those of alerts
  *   registry_drain.c     servers that an operator has drained
+ *   registry_account.c   who may use the console
  *   registry_export.c    what goes into a file
  *   registry_import.c    what comes out of one
  *   registry_audit.c     who changed what
@@ -30,6 +31,8 @@
 #define REGISTRY_FORMAT      1    /* "v" of every stored value */
 #define REGISTRY_MAX_WAITING 1000 /* changes that wait for their turn */
 #define REGISTRY_WATCHERS    8
+
+#define REGISTRY_ACCOUNT_COUNTERS "accounts" /* a key of the table meta */
 
 /* ---- one profile, one rule ---- */
 
@@ -174,7 +177,10 @@ struct request {
     json_t *input;
     struct profile *profile;
     struct registry_import *import;
-    json_t *drained; /* what registry->drained will be */
+    json_t *drained;         /* what registry->drained will be */
+    struct account *account; /* to come; once that is current: what was there */
+    enum registry_account_how account_how;
+    int64_t login_ms;
 
     /* what is written, and what then holds */
     struct draft *draft;
@@ -240,8 +246,11 @@ struct registry {
     struct registry_state now;
     uint64_t generation; /* of `now`: grows with every change of it */
     uint64_t last_audit;
-    json_t *drained; /* [{"profile": id, "server": uri}], NULL: none ever was */
-    int rules_fd;    /* what workers are given, -1: to be made */
+    json_t *drained;          /* [{"profile": id, "server": uri}], NULL: none ever was */
+    struct pointers accounts; /* struct account, in order of their keys */
+    uint32_t last_account;
+    uint64_t last_account_version;
+    int rules_fd; /* what workers are given, -1: to be made */
 
     registry_mail_count *mail_count;
     void *mail_count_arg;
@@ -272,6 +281,9 @@ int registry_load(struct registry *registry, struct reason *why);
 
 /* The list of drained servers from its record; false: it is none. */
 bool registry_read_drained(const json_t *json, json_t **ret_drained);
+
+/* One that the store holds; it stays the caller's when this fails (-ENOMEM, -EEXIST). */
+int registry_take_account(struct registry *registry, struct account *account);
 
 /* Two keys are in the file: registry_rotate.c. */
 int registry_finish_rotation(struct registry *registry, struct reason *why);

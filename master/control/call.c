@@ -343,6 +343,10 @@ void call_refuse_registry(struct call *call, const struct registry_answer *answe
         call_refuse_with(call, 409, "in_use", members, "the %s is in use%s%s", what,
                          *why ? ": " : "", why);
         break;
+    case REGISTRY_LAST_ADMIN:
+        call_refuse_with(call, 409, "last_admin", members,
+                         "no other account is an administrator: make one first");
+        break;
     case REGISTRY_OK:
     case REGISTRY_STORE:
     default:

@@ -1,5 +1,6 @@
 #include "common/names.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,4 +87,34 @@ Test(names, SP02_compared_in_nfc_and_case_folded)
     free(a);
     free(b);
     cr_expect_null(names_key("\xff"));
+}
+
+Test(names, a_secret_is_composed_and_its_characters_are_counted)
+{
+    char out[16];
+
+    cr_assert_eq(names_compose("Bu\xcc\x88ro", false, out, sizeof(out)), 4);
+    cr_assert_str_eq(out, "B\xc3\xbcro");
+    cr_assert_eq(names_compose("  a B ", false, out, sizeof(out)), 6);
+    cr_assert_str_eq(out, "  a B ");
+    cr_assert_eq(names_compose("STRA\xc3\x9f"
+                               "E",
+                               true, out, sizeof(out)),
+                 7);
+    cr_assert_str_eq(out, "strasse");
+    cr_assert_eq(names_compose("", false, out, sizeof(out)), 0);
+    cr_assert_str_eq(out, "");
+    cr_assert_eq(names_compose("a\xff", false, out, sizeof(out)), -EINVAL);
+    cr_assert_eq(names_compose("123456789012345", false, out, sizeof(out)), 15);
+    cr_assert_eq(names_compose("1234567890123456", false, out, sizeof(out)), -E2BIG);
+}
+
+Test(names, a_secret_longer_than_any_is_none)
+{
+    char *text = malloc(1 << 20), out[16];
+
+    memset(text, 'a', (1 << 20) - 1);
+    text[(1 << 20) - 1] = '\0';
+    cr_assert_eq(names_compose(text, false, out, sizeof(out)), -E2BIG);
+    free(text);
 }
