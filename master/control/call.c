@@ -48,20 +48,20 @@ static bool parse_if_match(const char *header, uint64_t *ret_version)
     return parse_number(digits, ret_version);
 }
 
-static bool is_json(const char *type)
+bool call_is_json(const char *type)
 {
-    return !type || (strncasecmp(type, JSON_TYPE, strlen(JSON_TYPE)) == 0 &&
-                     strchr("; ", type[strlen(JSON_TYPE)]));
+    return type && strncasecmp(type, JSON_TYPE, strlen(JSON_TYPE)) == 0 &&
+           strchr("; ", type[strlen(JSON_TYPE)]);
 }
 
-static bool read_body(struct call *call)
+bool call_read_body(struct call *call)
 {
     const char *type = http_request_header(call->request, "Content-Type");
     json_error_t error;
     size_t bytes;
     const char *body = http_request_body(call->request, &bytes);
 
-    if (!is_json(type)) {
+    if (type && !call_is_json(type)) {
         call_refuse(call, 415, "media_type", "a body is " JSON_TYPE);
         return false;
     }
@@ -82,7 +82,7 @@ static bool read_body(struct call *call)
     return true;
 }
 
-struct call *call_new(struct control *control, struct http_request *request, bool takes_body)
+struct call *call_new(struct control *control, struct http_request *request, enum control_door door)
 {
     struct call *call = calloc(1, sizeof(*call));
     const char *if_match = http_request_header(request, "If-Match");
@@ -94,9 +94,13 @@ struct call *call_new(struct control *control, struct http_request *request, boo
     }
     call->control = control;
     call->request = request;
+    call->door = door;
     call->began_ms = clock_mono_ms();
     call->wants_stream = accept && strstr(accept, STREAM_TYPE);
-    snprintf(call->actor.text, sizeof(call->actor.text), "uid=%u", http_request_uid(request));
+    if (door == DOOR_CONSOLE) /* until gate_check() has found whose session it is */
+        snprintf(call->actor.text, sizeof(call->actor.text), "console");
+    else
+        snprintf(call->actor.text, sizeof(call->actor.text), "uid=%u", http_request_uid(request));
     LIST_INSERT_HEAD(&control->calls, call, all);
     call->has_if_match = if_match != NULL;
     if (if_match && !parse_if_match(if_match, &call->if_match)) {
@@ -104,8 +108,6 @@ struct call *call_new(struct control *control, struct http_request *request, boo
         call_refuse(call, 412, "stale", "If-Match: %.64s is no version of ours", if_match);
         return NULL;
     }
-    if (takes_body && !read_body(call))
-        return NULL;
     return call;
 }
 
@@ -163,6 +165,7 @@ static const char *title_of(int status)
     switch (status) {
     case 400: return "Bad request";
     case 401: return "Not logged in";
+    case 403: return "Not allowed";
     case 404: return "Not found";
     case 405: return "Method not allowed";
     case 409: return "Conflict";
@@ -170,6 +173,7 @@ static const char *title_of(int status)
     case 415: return "Unsupported media type";
     case 422: return "Refused";
     case 428: return "Version needed";
+    case 429: return "Too often";
     case 507: return "Could not be stored";
     default: return "Cannot be done now";
     }
@@ -286,6 +290,16 @@ void call_refuse_with(struct call *call, int status, const char *code, json_t *m
     refuse(call, status, code, members, detail);
 }
 
+void call_refuse_for_now(struct call *call, int status, const char *code, unsigned retry_s,
+                         const char *detail)
+{
+    char seconds[16];
+
+    snprintf(seconds, sizeof(seconds), "%u", retry_s);
+    http_request_set_header(call->request, "Retry-After", seconds);
+    call_refuse(call, status, code, "%s", detail);
+}
+
 void call_refuse_memory(struct call *call)
 {
     log_call(call, 503);
@@ -314,6 +328,17 @@ void call_add_warnings(json_t *body, const json_t *warnings)
     json_object_set_new(body, "warnings", list);
 }
 
+static void refuse_invalid(struct call *call, size_t mistakes, const char *what, json_t *members)
+{
+    call_refuse_with(call, 422, "invalid", members, "the %s has %zu mistake%s; nothing was changed",
+                     what, mistakes, mistakes == 1 ? "" : "s");
+}
+
+void call_refuse_invalid(struct call *call, const struct problems *problems, const char *what)
+{
+    refuse_invalid(call, json_array_size(problems->errors), what, call_problems(problems));
+}
+
 void call_refuse_registry(struct call *call, const struct registry_answer *answer, const char *what,
                           json_t *members)
 {
@@ -326,12 +351,7 @@ void call_refuse_registry(struct call *call, const struct registry_answer *answe
     if (members && problems && mistakes > 0)
         json_object_update(members, problems);
     switch (answer->result) {
-    case REGISTRY_INVALID:
-        call_refuse_with(call, 422, "invalid", members,
-                         "the %s has %zu mistake%s; nothing was "
-                         "changed",
-                         what, mistakes, mistakes == 1 ? "" : "s");
-        break;
+    case REGISTRY_INVALID: refuse_invalid(call, mistakes, what, members); break;
     case REGISTRY_NOT_FOUND:
         call_refuse_with(call, 404, "not_found", members, "there is no such %s", what);
         break;

@@ -13,6 +13,8 @@
 
 #include <jansson.h>
 
+#include "master/control/gate.h"
+#include "master/control/sessions.h"
 #include "master/http/http.h"
 #include "master/registry.h"
 
@@ -27,13 +29,24 @@ struct call {
     uint64_t if_match;
     bool wants_stream; /* Accept: application/x-ndjson */
     bool is_detail;    /* of a list: each row in full */
+    enum control_door door;
     struct registry_actor actor;
+    char session[SESSION_ID_SIZE];    /* whose it is, on console.sock; "": nobody is logged in */
+    uint32_t account;                 /* of that session */
+    char client[SESSION_CLIENT_SIZE]; /* that the console speaks for; "": unknown */
     int64_t began_ms;
     LIST_ENTRY(call) all;
 };
 
-/* NULL: it could not be set up, and was answered. `takes_body`: a JSON object must be there. */
-struct call *call_new(struct control *control, struct http_request *request, bool takes_body);
+/* NULL: it could not be set up, and was answered. */
+struct call *call_new(struct control *control, struct http_request *request,
+                      enum control_door door);
+
+/* A JSON object must be there. False: it was not, and the call was answered. */
+bool call_read_body(struct call *call);
+
+/* Does this Content-Type say JSON? NULL: no. */
+bool call_is_json(const char *type);
 
 /* `body` is taken over; NULL: the answer has none. */
 void call_answer(struct call *call, int status, json_t *body);
@@ -59,6 +72,13 @@ void call_refuse_registry(struct call *call, const struct registry_answer *answe
                           json_t *members);
 
 void call_refuse_memory(struct call *call);
+
+/* Everything that is wrong with an input. */
+void call_refuse_invalid(struct call *call, const struct problems *problems, const char *what);
+
+/* 429 or 503, to be asked again in so many seconds. */
+void call_refuse_for_now(struct call *call, int status, const char *code, unsigned retry_s,
+                         const char *detail);
 
 /* A member "errors" and, if there are any, "warnings". */
 json_t *call_problems(const struct problems *problems);

@@ -10,6 +10,7 @@
 #include "common/console.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "master/control/access.h"
 #include "master/control/call.h"
 #include "master/control/control_private.h"
 #include "master/control/ladder.h"
@@ -131,7 +132,11 @@ int control_new(struct loop *loop, const struct conf *conf, struct registry *reg
     control->last_tests = json_object();
     set_policies(control, conf);
     set_own_address(control, conf);
-    err = open_door(control, DOOR_CONTROL, conf, reterr_why);
+    err = access_new(loop, registry, conf, &control->access);
+    if (err < 0)
+        (void)reason_set(reterr_why, err, "out of memory");
+    else
+        err = open_door(control, DOOR_CONTROL, conf, reterr_why);
     if (err == 0)
         err = open_door(control, DOOR_CONSOLE, conf, reterr_why);
     if (err < 0) {
@@ -146,6 +151,7 @@ void control_reload(struct control *control, const struct conf *conf)
 {
     set_policies(control, conf);
     set_own_address(control, conf);
+    access_reload(control->access, conf);
 }
 
 const char *control_console_path(const struct control *control)
@@ -158,6 +164,8 @@ void control_stop(struct control *control)
     for (unsigned kind = 0; kind < CONTROL_DOOR_COUNT; kind++)
         close_door(&control->doors[kind]);
     ladder_cancel_all(control);
+    if (control->access)
+        access_stop(control->access);
 }
 
 void control_free(struct control **control)
@@ -172,6 +180,7 @@ void control_free(struct control **control)
         call_refuse(LIST_FIRST(&old->calls), 503, "stopping", "the daemon is stopping");
     for (unsigned kind = 0; kind < CONTROL_DOOR_COUNT; kind++)
         http_server_free(&old->doors[kind].server);
+    access_free(&old->access);
     json_decref(old->last_tests);
     free(old);
 }

@@ -10,6 +10,7 @@
 #include "master/control/peer.h"
 #include "master/http/http.h"
 
+struct access;
 struct call;
 struct ladder;
 
@@ -27,6 +28,7 @@ struct control {
     struct registry *registry;
     struct control_backend backend;
     struct door doors[CONTROL_DOOR_COUNT];
+    struct access *access; /* who is logged in, and who may */
     char own_address[300]; /* that the appliance writes from: postmaster at its own name */
     int64_t started_ms;    /* wall */
     int64_t strangers;

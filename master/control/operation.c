@@ -1,4 +1,5 @@
 /* master/control/operation.c: status, workers, losses, audit, the key, settings, export. */
+#include "master/control/access.h"
 #include "master/control/call.h"
 #include "master/control/control_private.h"
 #include "master/control/routes.h"
@@ -38,6 +39,7 @@ static json_t *all_warnings(const struct control *control)
     if (of_servers)
         json_array_extend(warnings, of_servers);
     json_decref(of_servers);
+    access_warn(control->access, warnings);
     return warnings;
 }
 

@@ -13,72 +13,84 @@
 #include "master/control/call.h"
 #include "master/http/http.h"
 
-#define BASE        "/api/v1"
-#define MAX_QUERIES 6
-
-struct route {
-    enum http_method method;
-    const char *path; /* below BASE; {id} stands for one segment */
-    bool takes_body;
-    route_handler *handler;
-    const char *queries[MAX_QUERIES]; /* ends with NULL */
-};
+#define BASE "/api/v1"
 
 #define GET    HTTP_METHOD_GET
 #define POST   HTTP_METHOD_POST
 #define PUT    HTTP_METHOD_PUT
 #define DELETE HTTP_METHOD_DELETE
 
+#define OPEN   GATE_OPEN
+#define OWN    GATE_OWN
+#define VIEWER GATE_VIEWER
+#define ADMIN  GATE_ADMIN
+
 static const struct route routes[] = {
     /* clang-format off */
-    { GET,    "/profiles",            false, serve_profiles_get,    { "name" } },
-    { POST,   "/profiles",            true,  serve_profile_post,    { "test" } },
-    { POST,   "/profiles/test",       true,  serve_profile_test,    { NULL } },
-    { POST,   "/profiles/check",      true,  serve_profile_check,   { NULL } },
-    { GET,    "/profiles/{id}",       false, serve_profile_get,     { NULL } },
-    { PUT,    "/profiles/{id}",       true,  serve_profile_put,     { "test" } },
-    { DELETE, "/profiles/{id}",       false, serve_profile_delete,  { NULL } },
+    { GET,    "/profiles",            VIEWER, false, serve_profiles_get,    { "name" } },
+    { POST,   "/profiles",            ADMIN,  true,  serve_profile_post,    { "test" } },
+    { POST,   "/profiles/test",       ADMIN,  true,  serve_profile_test,    { NULL } },
+    { POST,   "/profiles/check",      ADMIN,  true,  serve_profile_check,   { NULL } },
+    { GET,    "/profiles/{id}",       VIEWER, false, serve_profile_get,     { NULL } },
+    { PUT,    "/profiles/{id}",       ADMIN,  true,  serve_profile_put,     { "test" } },
+    { DELETE, "/profiles/{id}",       ADMIN,  false, serve_profile_delete,  { NULL } },
 
-    { GET,    "/rules",               false, serve_rules_get,       { "name" } },
-    { POST,   "/rules",               true,  serve_rule_post,       { NULL } },
-    { GET,    "/rules/which",         false, serve_rule_which,      { "client", "from", "to" } },
-    { GET,    "/rules/{id}",          false, serve_rule_get,        { NULL } },
-    { PUT,    "/rules/{id}",          true,  serve_rule_put,        { NULL } },
-    { DELETE, "/rules/{id}",          false, serve_rule_delete,     { NULL } },
-    { POST,   "/rules/{id}/move",     true,  serve_rule_move,       { NULL } },
+    { GET,    "/rules",               VIEWER, false, serve_rules_get,       { "name" } },
+    { POST,   "/rules",               ADMIN,  true,  serve_rule_post,       { NULL } },
+    { GET,    "/rules/which",         VIEWER, false, serve_rule_which,      { "client", "from", "to" } },
+    { GET,    "/rules/{id}",          VIEWER, false, serve_rule_get,        { NULL } },
+    { PUT,    "/rules/{id}",          ADMIN,  true,  serve_rule_put,        { NULL } },
+    { DELETE, "/rules/{id}",          ADMIN,  false, serve_rule_delete,     { NULL } },
+    { POST,   "/rules/{id}/move",     ADMIN,  true,  serve_rule_move,       { NULL } },
 
-    { GET,    "/queue",               false, serve_queue_get,       { "state", "profile", "rule", "limit", "after" } },
-    { GET,    "/queue/{id}",          false, serve_message_get,     { NULL } },
-    { POST,   "/queue/{id}/retry",    false, serve_message_retry,   { "group" } },
-    { POST,   "/queue/{id}/hold",     false, serve_message_hold,    { "group" } },
-    { POST,   "/queue/{id}/release",  false, serve_message_release, { "group" } },
-    { POST,   "/queue/{id}/reroute",  true,  serve_message_reroute, { "group" } },
-    { DELETE, "/queue/{id}",          false, serve_message_delete,  { "group" } },
+    { GET,    "/queue",               VIEWER, false, serve_queue_get,       { "state", "profile", "rule", "limit", "after" } },
+    { GET,    "/queue/{id}",          VIEWER, false, serve_message_get,     { NULL } },
+    { POST,   "/queue/{id}/retry",    ADMIN,  false, serve_message_retry,   { "group" } },
+    { POST,   "/queue/{id}/hold",     ADMIN,  false, serve_message_hold,    { "group" } },
+    { POST,   "/queue/{id}/release",  ADMIN,  false, serve_message_release, { "group" } },
+    { POST,   "/queue/{id}/reroute",  ADMIN,  true,  serve_message_reroute, { "group" } },
+    { DELETE, "/queue/{id}",          ADMIN,  false, serve_message_delete,  { "group" } },
 
-    { GET,    "/quarantine",               false, serve_quarantine_get,     { "profile", "rule", "limit", "after" } },
-    { GET,    "/quarantine/{id}",          false, serve_message_get,        { NULL } },
-    { POST,   "/quarantine/{id}/release",  false, serve_quarantine_release, { "group" } },
-    { POST,   "/quarantine/{id}/rescan",   false, serve_quarantine_rescan,  { "group" } },
-    { POST,   "/quarantine/{id}/forward",  true,  serve_quarantine_forward, { NULL } },
-    { DELETE, "/quarantine/{id}",          false, serve_quarantine_delete,  { "group" } },
+    { GET,    "/quarantine",               VIEWER, false, serve_quarantine_get,     { "profile", "rule", "limit", "after" } },
+    { GET,    "/quarantine/{id}",          VIEWER, false, serve_message_get,        { NULL } },
+    { POST,   "/quarantine/{id}/release",  ADMIN,  false, serve_quarantine_release, { "group" } },
+    { POST,   "/quarantine/{id}/rescan",   ADMIN,  false, serve_quarantine_rescan,  { "group" } },
+    { POST,   "/quarantine/{id}/forward",  ADMIN,  true,  serve_quarantine_forward, { NULL } },
+    { DELETE, "/quarantine/{id}",          ADMIN,  false, serve_quarantine_delete,  { "group" } },
 
-    { GET,    "/pool",                false, serve_pool_get,        { "profile" } },
-    { GET,    "/servers",             false, serve_servers_get,     { "profile" } },
-    { POST,   "/servers/drain",       true,  serve_server_drain,    { NULL } },
-    { POST,   "/servers/enable",      true,  serve_server_enable,   { NULL } },
+    { GET,    "/pool",                VIEWER, false, serve_pool_get,        { "profile" } },
+    { GET,    "/servers",             VIEWER, false, serve_servers_get,     { "profile" } },
+    { POST,   "/servers/drain",       ADMIN,  true,  serve_server_drain,    { NULL } },
+    { POST,   "/servers/enable",      ADMIN,  true,  serve_server_enable,   { NULL } },
 
-    { GET,    "/settings",            false, serve_settings_get,    { NULL } },
-    { PUT,    "/settings",            true,  serve_settings_put,    { NULL } },
-    { GET,    "/export",              false, serve_export_get,      { NULL } },
-    { POST,   "/import",              true,  serve_import_post,     { "test" } },
+    { GET,    "/settings",            VIEWER, false, serve_settings_get,    { NULL } },
+    { PUT,    "/settings",            ADMIN,  true,  serve_settings_put,    { NULL } },
+    { GET,    "/export",              VIEWER, false, serve_export_get,      { NULL } },
+    { POST,   "/import",              ADMIN,  true,  serve_import_post,     { "test" } },
 
-    { GET,    "/status",              false, serve_status_get,      { NULL } },
-    { GET,    "/workers",             false, serve_workers_get,     { NULL } },
-    { GET,    "/alerts",              false, serve_alerts_get,      { NULL } },
-    { POST,   "/alerts/test",         false, serve_alert_test,      { NULL } },
-    { GET,    "/ambiguous",           false, serve_ambiguous_get,   { "limit" } },
-    { GET,    "/audit",               false, serve_audit_get,       { "limit", "before" } },
-    { POST,   "/key/rotate",          false, serve_key_rotate,      { NULL } },
+    { GET,    "/accounts",            ADMIN,  false, serve_accounts_get,    { "name" } },
+    { POST,   "/accounts",            ADMIN,  true,  serve_account_post,    { NULL } },
+    { GET,    "/accounts/{id}",       ADMIN,  false, serve_account_get,     { NULL } },
+    { PUT,    "/accounts/{id}",       ADMIN,  true,  serve_account_put,     { NULL } },
+    { DELETE, "/accounts/{id}",       ADMIN,  false, serve_account_delete,  { NULL } },
+    { POST,   "/accounts/{id}/password", ADMIN, true, serve_account_password, { NULL } },
+
+    { GET,    "/sessions",            ADMIN,  false, serve_sessions_get,    { NULL } },
+    { POST,   "/sessions",            OPEN,   true,  serve_session_post,    { NULL } },
+    { GET,    "/sessions/current",    OWN,    false, serve_current_get,     { NULL } },
+    { DELETE, "/sessions/current",    OWN,    false, serve_current_delete,  { NULL } },
+    { POST,   "/sessions/current/password", OWN, true, serve_current_password, { NULL } },
+    { DELETE, "/sessions/{id}",       ADMIN,  false, serve_session_delete,  { NULL } },
+    { GET,    "/first",               OPEN,   false, serve_first_get,       { NULL } },
+    { POST,   "/first",               OPEN,   true,  serve_first_post,      { NULL } },
+
+    { GET,    "/status",              VIEWER, false, serve_status_get,      { NULL } },
+    { GET,    "/workers",             VIEWER, false, serve_workers_get,     { NULL } },
+    { GET,    "/alerts",              VIEWER, false, serve_alerts_get,      { NULL } },
+    { POST,   "/alerts/test",         ADMIN,  false, serve_alert_test,      { NULL } },
+    { GET,    "/ambiguous",           VIEWER, false, serve_ambiguous_get,   { "limit" } },
+    { GET,    "/audit",               VIEWER, false, serve_audit_get,       { "limit", "before" } },
+    { POST,   "/key/rotate",          ADMIN,  false, serve_key_rotate,      { NULL } },
     /* clang-format on */
 };
 
@@ -115,13 +127,9 @@ static bool matches(const char *pattern, const char *path, char *ret_id, size_t 
     return *path == '\0';
 }
 
-bool routes_at(size_t index, enum http_method *ret_method, const char **ret_path)
+const struct route *routes_at(size_t index)
 {
-    if (index >= ARRAY_LEN(routes))
-        return false;
-    *ret_method = routes[index].method;
-    *ret_path = routes[index].path;
-    return true;
+    return index < ARRAY_LEN(routes) ? &routes[index] : NULL;
 }
 
 static void add_method(char *allow, size_t room, enum http_method method)
@@ -132,13 +140,26 @@ static void add_method(char *allow, size_t room, enum http_method method)
     snprintf(allow + filled, room - filled, "%s%s", filled ? ", " : "", names[method]);
 }
 
-static void refuse(struct control *control, struct http_request *request, int status,
-                   const char *code, const char *detail)
+/* Whoever asks for what there is not need not say who he is. */
+static void refuse(struct control *control, struct http_request *request, enum control_door door,
+                   int status, const char *code, const char *detail)
 {
-    struct call *call = call_new(control, request, false);
+    struct call *call = call_new(control, request, door);
 
     if (call)
         call_refuse(call, status, code, "%s", detail);
+}
+
+static void serve(struct call *call, const struct route *route)
+{
+    const char *unknown;
+
+    if (!gate_check(call, route))
+        return;
+    if (http_request_has_query_beyond(call->request, route->queries, &unknown))
+        call_refuse(call, 400, "query", "a query parameter that this path does not have");
+    else if (!route->takes_body || call_read_body(call))
+        route->handler(call);
 }
 
 void routes_serve(struct control *control, struct http_request *request, enum control_door door)
@@ -146,15 +167,10 @@ void routes_serve(struct control *control, struct http_request *request, enum co
     enum http_method method = http_request_method(request);
     const char *path = http_request_path(request);
     char id[sizeof(((struct call *)NULL)->id)], allow[64] = "";
-    const char *unknown;
     struct call *call;
 
-    if (door == DOOR_CONSOLE) {
-        refuse(control, request, 401, "session", "log in first");
-        return;
-    }
     if (strncmp(path, BASE, strlen(BASE)) != 0) {
-        refuse(control, request, 404, "not_found", "the API is below " BASE);
+        refuse(control, request, door, 404, "not_found", "the API is below " BASE);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
@@ -166,22 +182,17 @@ void routes_serve(struct control *control, struct http_request *request, enum co
             add_method(allow, sizeof(allow), route->method);
             continue;
         }
-        if (http_request_has_query_beyond(request, route->queries, &unknown)) {
-            refuse(control, request, 400, "query",
-                   "a query parameter that this path does not have");
-            return;
-        }
-        call = call_new(control, request, route->takes_body);
+        call = call_new(control, request, door);
         if (!call)
             return;
         memcpy(call->id, id, sizeof(id));
-        route->handler(call);
+        serve(call, route);
         return;
     }
     if (*allow) {
         http_request_set_header(request, "Allow", allow);
-        refuse(control, request, 405, "method", "this path takes other methods");
+        refuse(control, request, door, 405, "method", "this path takes other methods");
         return;
     }
-    refuse(control, request, 404, "not_found", "there is no such path");
+    refuse(control, request, door, 404, "not_found", "there is no such path");
 }

@@ -7,18 +7,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "master/control/control.h"
+#include "master/control/gate.h"
 #include "master/http/http.h"
 
 struct call;
 
 typedef void route_handler(struct call *call);
 
-/* Finds the handler for a request and calls it, or answers 404, 405, 400. */
+#define ROUTE_MAX_QUERIES 6
+
+struct route {
+    enum http_method method;
+    const char *path;  /* below /api/v1, as docs/openapi.yaml writes it; {id}: one segment */
+    enum gate_who who; /* on console.sock */
+    bool takes_body;
+    route_handler *handler;
+    const char *queries[ROUTE_MAX_QUERIES]; /* ends with NULL */
+};
+
+/* Finds the handler for a request that came by this door and calls it, or answers 404, 405, 400, or
+ * what the gate says. */
 void routes_serve(struct control *control, struct http_request *request, enum control_door door);
 
-/* The table row by row, with the path as docs/openapi.yaml writes it; false beyond its end. */
-bool routes_at(size_t index, enum http_method *ret_method, const char **ret_path);
+/* The table row by row; NULL beyond its end. */
+const struct route *routes_at(size_t index);
 
 route_handler serve_profiles_get, serve_profile_get, serve_profile_post, serve_profile_put,
     serve_profile_delete, serve_profile_test, serve_profile_check;
@@ -31,6 +43,11 @@ route_handler serve_quarantine_get, serve_quarantine_release, serve_quarantine_r
 route_handler serve_status_get, serve_workers_get, serve_alerts_get, serve_alert_test,
     serve_ambiguous_get, serve_audit_get, serve_key_rotate;
 route_handler serve_pool_get, serve_servers_get, serve_server_drain, serve_server_enable;
+route_handler serve_accounts_get, serve_account_get, serve_account_post, serve_account_put,
+    serve_account_delete, serve_account_password;
+route_handler serve_sessions_get, serve_session_post, serve_session_delete, serve_current_get,
+    serve_current_delete, serve_current_password;
+route_handler serve_first_get, serve_first_post;
 route_handler serve_settings_get, serve_settings_put, serve_export_get, serve_import_post;
 
 #endif
