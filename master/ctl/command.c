@@ -59,6 +59,11 @@ static const struct command commands[] = {
     { "worker",   "list",    "",               0, 0,    0,           worker_list,     "the processes and what they run" },
     { "alert",    "list",    "",               0, 0,    0,           alert_list,      "what somebody must look at, or had to: newest first" },
     { "alert",    "test",    "",               0, 0,    0,           alert_test,      "send a test to whom the setting alerts names" },
+    { "account",  "list",    "",               0, 0,    0,           account_list,    "who may use the console" },
+    { "account",  "add",     "NAME",           1, 1,    CTL_ROLE,    account_add,     "asks for the password, or reads it from the standard input" },
+    { "account",  "passwd",  "NAME",           1, 1,    0,           account_passwd,  "another password; its sessions end" },
+    { "account",  "role",    "NAME ROLE",      2, 2,    0,           account_role,    "viewer or admin; its sessions end" },
+    { "account",  "delete",  "NAME",           1, 1,    0,           account_delete,  "its sessions end" },
     { "audit",    "list",    "",               0, 0,    CTL_LIMIT,   audit_list,      "who changed what, newest first" },
     { "key",      "rotate",  "",               0, 0,    0,           key_rotate,      "seal all secrets under a new key" },
     { "export",   NULL,      "",               0, 0,    0,           settings_export, "everything but the secrets, as JSON" },
@@ -79,6 +84,7 @@ enum {
     OPTION_AFTER,
     OPTION_GROUP,
     OPTION_WATCH,
+    OPTION_ROLE,
     OPTION_VERSION
 };
 
@@ -98,6 +104,7 @@ static const struct option options[] = {
     { "after", required_argument, NULL, OPTION_AFTER },
     { "group", required_argument, NULL, OPTION_GROUP },
     { "watch", no_argument, NULL, OPTION_WATCH },
+    { "role", required_argument, NULL, OPTION_ROLE },
     { NULL, 0, NULL, 0 },
 };
 
@@ -130,6 +137,7 @@ static void print_usage(FILE *out, const char *noun)
             "  --limit N --after ID        queue list, audit list: how many, and from where\n"
             "  --group N                   queue orders: only this group of the message\n"
             "  --watch                     pool: again every second\n"
+            "  --role ROLE                 account add: viewer (the default) or admin\n"
             "\nFILE is JSON; - is the standard input. Exit codes: 0 done, 1 refused, 2 usage, "
             "3 cannot\nreach the daemon.\n");
 }
@@ -151,6 +159,7 @@ static unsigned take_option(struct ctl *ctl, struct parsed *parsed, int option, 
     case OPTION_LIMIT: ctl->limit = value; return CTL_LIMIT;
     case OPTION_AFTER: ctl->after = value; return CTL_LIMIT;
     case OPTION_WATCH: ctl->watch = true; return CTL_WATCH;
+    case OPTION_ROLE: ctl->role = value; return CTL_ROLE;
     default: ctl->group = value; return CTL_GROUP;
     }
 }

@@ -17,6 +17,7 @@ ctl_run quarantine_list, quarantine_show, quarantine_release, quarantine_rescan,
     quarantine_delete;
 ctl_run server_list, server_drain, server_enable;
 ctl_run pool_show;
+ctl_run account_list, account_add, account_passwd, account_role, account_delete;
 ctl_run settings_export, settings_import;
 
 #endif

@@ -26,6 +26,7 @@ enum ctl_option { /* besides --socket, --json, --help and --version, which are e
                   CTL_LIMIT = 1 << 3,  /* --limit --after */
                   CTL_GROUP = 1 << 4,  /* --group */
                   CTL_WATCH = 1 << 5,  /* --watch */
+                  CTL_ROLE = 1 << 6,   /* --role */
 };
 
 struct ctl {
@@ -38,6 +39,7 @@ struct ctl {
     const char *client, *from, *to;
     const char *state, *profile, *rule;
     const char *limit, *after, *group;
+    const char *role;
 };
 
 /* The whole program: reads the arguments, runs the command, returns the exit code. */
