@@ -41,7 +41,7 @@ export function FirstAccount() {
                     error={errorOf('code')}
                     class="field-code"
                     required
-                    help="The gateway wrote it into its log when it started. Without it: posternctl account add, on the gateway itself."
+                    help="The gateway wrote it into its log when it started. Without it: posternctl account add NAME --role admin, on the gateway itself."
                 />
                 <TextField label="Name" autocomplete="username" value={name} onInput={setName} error={errorOf('name')} required />
                 <SecretField label="Password" value={password} onInput={setPassword} error={errorOf('password')} help="A long sentence is better than a short riddle." />

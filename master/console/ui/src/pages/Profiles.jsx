@@ -14,6 +14,7 @@ import { typeNames } from '../profiles/fields.js';
 import { ServerMenu } from '../profiles/ServerMenu.jsx';
 import { healthsOf, rulesOf } from '../profiles/users.js';
 
+const SHOWN_PROFILES = 100;
 const SHOWN_SERVERS = 6;
 const FILTER_FROM = 8;
 
@@ -101,8 +102,10 @@ export function Profiles() {
     const rules = useLoad('/rules');
     const canChange = useCanChange();
     const [filter, setFilter] = useState('');
+    const [shown, setShown] = useState(SHOWN_PROFILES);
     const profiles = list.data?.profiles ?? [];
     const servers = health.data?.servers ?? [];
+    const found = filtered(profiles, filter);
 
     const columns = [
         { title: 'Profile', isMain: true, width: '24%', cell: (p) => <Name profile={p} /> },
@@ -134,7 +137,15 @@ export function Profiles() {
             {profiles.length >= FILTER_FROM && (
                 <input type="search" class="filter" aria-label="Filter by name or server" placeholder="Filter by name or server" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
             )}
-            {profiles.length > 0 && <Table label="Server profiles" columns={columns} rows={filtered(profiles, filter)} rowKey={(p) => p.id} to={(p) => `/profiles/${p.id}`} />}
+            {profiles.length > 0 && <Table label="Server profiles" columns={columns} rows={found.slice(0, shown)} rowKey={(p) => p.id} to={(p) => `/profiles/${p.id}`} />}
+            {profiles.length > 0 && found.length === 0 && <p class="soft">No profile and no server has “{filter}” in its name.</p>}
+            {found.length > shown && (
+                <div>
+                    <Button onClick={() => setShown(shown + SHOWN_PROFILES)}>
+                        Show more: {shown} of {found.length}
+                    </Button>
+                </div>
+            )}
         </Page>
     );
 }
