@@ -53,8 +53,9 @@ function PasswordDialog({ onClose }) {
         }
     }
 
+    const isWrong = problem?.code === 'login';
     const errorOf = (name) => problem?.errors.filter((e) => e.property === name);
-    const others = problem && problem.errors.length === 0 ? sentence(problem) : null;
+    const others = problem && !isWrong && problem.errors.length === 0 ? sentence(problem) : null;
 
     return (
         <Dialog
@@ -70,8 +71,8 @@ function PasswordDialog({ onClose }) {
             }
         >
             <form id="own-password" class="stack" onSubmit={save}>
-                <SecretField label="Present password" value={old} onInput={setOld} error={errorOf('old')} />
-                <SecretField label="New password" value={next} onInput={setNext} error={[...(errorOf('new') ?? []), others].filter(Boolean)} />
+                <SecretField label="Present password" value={old} onInput={setOld} error={isWrong ? 'This is not your password.' : errorOf('old')} />
+                <SecretField label="New password" value={next} onInput={setNext} error={[...(errorOf('new') ?? []), others].filter(Boolean)} help="At least 12 characters." />
             </form>
         </Dialog>
     );

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 
 import { sentence } from '../app/format.js';
-import { createFirst } from '../app/session.js';
+import { createFirst, startSession } from '../app/session.js';
 import { Button } from '../parts/Button.jsx';
 import { TextField } from '../parts/Field.jsx';
 import { Banner } from '../parts/Page.jsx';
@@ -24,11 +24,13 @@ export function FirstAccount() {
         try {
             await createFirst(code.trim(), name, password);
         } catch (error) {
+            if (error.code === 'not_needed') startSession(); // somebody else has made it
             setProblem(error);
             setBusy(false);
         }
     }
 
+    const isWrongCode = problem?.code === 'code';
     const errorOf = (property) => problem?.errors.filter((e) => e.property === property);
 
     return (
@@ -38,15 +40,15 @@ export function FirstAccount() {
                     label="One-time code"
                     value={code}
                     onInput={setCode}
-                    error={errorOf('code')}
+                    error={isWrongCode ? 'This is not the code; a restart of the gateway makes another.' : errorOf('code')}
                     class="field-code"
                     required
                     help="The gateway wrote it into its log when it started. Without it: posternctl account add NAME --role admin, on the gateway itself."
                 />
                 <TextField label="Name" autocomplete="username" value={name} onInput={setName} error={errorOf('name')} required />
-                <SecretField label="Password" value={password} onInput={setPassword} error={errorOf('password')} help="A long sentence is better than a short riddle." />
+                <SecretField label="Password" value={password} onInput={setPassword} error={errorOf('password')} help="At least 12 characters, such as a few words that nobody else would put together." />
                 <div role="alert">
-                    {problem && problem.errors.length === 0 && (
+                    {problem && !isWrongCode && problem.errors.length === 0 && (
                         <Banner tone="bad" role="presentation">
                             <p>{sentence(problem)}</p>
                         </Banner>
