@@ -33,7 +33,7 @@ function ThemeChoice() {
     );
 }
 
-function PasswordDialog({ onClose }) {
+function PasswordDialog({ account, onClose }) {
     const [old, setOld] = useState('');
     const [next, setNext] = useState('');
     const [problem, setProblem] = useState(null);
@@ -53,9 +53,8 @@ function PasswordDialog({ onClose }) {
         }
     }
 
-    const isWrong = problem?.code === 'login';
     const errorOf = (name) => problem?.errors.filter((e) => e.property === name);
-    const others = problem && !isWrong && problem.errors.length === 0 ? sentence(problem) : null;
+    const others = problem && problem.errors.length === 0 ? sentence(problem) : null;
 
     return (
         <Dialog
@@ -71,7 +70,8 @@ function PasswordDialog({ onClose }) {
             }
         >
             <form id="own-password" class="stack" onSubmit={save}>
-                <SecretField label="Present password" value={old} onInput={setOld} error={isWrong ? 'This is not your password.' : errorOf('old')} />
+                <input type="text" autocomplete="username" value={account} readonly hidden /> {/* for password managers */}
+                <SecretField label="Present password" value={old} onInput={setOld} error={errorOf('old')} />
                 <SecretField label="New password" value={next} onInput={setNext} error={[...(errorOf('new') ?? []), others].filter(Boolean)} help="At least 12 characters." />
             </form>
         </Dialog>
@@ -109,7 +109,7 @@ export function AccountMenu({ session, isWide = false }) {
                     Log out
                 </Button>
             </div>
-            {isChanging && <PasswordDialog onClose={() => setChanging(false)} />}
+            {isChanging && <PasswordDialog account={session.account} onClose={() => setChanging(false)} />}
         </div>
     );
 }

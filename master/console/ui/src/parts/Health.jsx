@@ -3,8 +3,8 @@
  *   <Dot tone="good">Up</Dot>           tone: good, warn, bad, off, busy
  *   <Health server={one of GET /servers} />
  */
-import { lasting } from '../app/format.js';
-import { useTick } from './Time.jsx';
+import { lasting, upper } from '../app/format.js';
+import { Time, useTick } from './Time.jsx';
 
 export function Dot({ tone, title, children }) {
     return (
@@ -36,6 +36,26 @@ export function healthOf(server) {
 /* Why a server is not well, in its own words; "" if it is. */
 export function reasonOf(server) {
     return server && healthOf(server).tone !== 'good' && server.reason ? server.reason : '';
+}
+
+/* The same for where there is room: what the state means, and when it is looked at again. */
+export function HealthNote({ server }) {
+    const { tone, meaning } = healthOf(server);
+    const reason = reasonOf(server);
+
+    if (!server || tone === 'good') return null;
+    return (
+        <p class="health-reason">
+            {reason && `${upper(reason)}. `}
+            {meaning}
+            {server.next_probe && (
+                <>
+                    {' '}
+                    Next look <Time at={server.next_probe} />.
+                </>
+            )}
+        </p>
+    );
 }
 
 export function Health({ server }) {

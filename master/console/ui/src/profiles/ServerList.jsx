@@ -3,7 +3,7 @@ import { useRef } from 'preact/hooks';
 
 import { Button } from '../parts/Button.jsx';
 import { TextField, Findings } from '../parts/Field.jsx';
-import { Health, reasonOf } from '../parts/Health.jsx';
+import { Health, HealthNote } from '../parts/Health.jsx';
 import { PlusIcon, TrashIcon } from '../parts/icons.jsx';
 import { moved, SortList } from '../parts/SortList.jsx';
 import { newServer } from './draft.js';
@@ -54,13 +54,15 @@ function ServerRow({ editor, server, index, handle, health, onOrder, disabled, o
                     warning={warnings[path]}
                     disabled={disabled}
                 />
-                <StoredForm typed={server.text} form={form} />
-                {reasonOf(live) && <p class="health-reason">{reasonOf(live)}</p>}
             </div>
             <div class="server-state">
                 {live && <Health server={live} />}
                 {live && canChange && <ServerMenu server={live} onDone={onOrder} />}
                 {canChange && !isOnly && <Button kind="quiet" icon={TrashIcon} label={`Remove server ${index + 1}`} disabled={disabled} onClick={onRemove} />}
+            </div>
+            <div class="server-notes">
+                <StoredForm typed={server.text} form={form} />
+                <HealthNote server={live} />
             </div>
         </div>
     );
