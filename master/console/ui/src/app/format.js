@@ -14,6 +14,7 @@ const dayTime = new Intl.DateTimeFormat('en-GB', {
     minute: '2-digit',
     second: '2-digit',
 });
+const shortTime = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 
 export function number(value) {
     return value === null || value === undefined ? '–' : whole.format(value);
@@ -86,6 +87,11 @@ export function lasting(since, now = Date.now()) {
 
 export function exactTime(time) {
     return dayTime.format(new Date(time));
+}
+
+/* "14:05" */
+export function clockTime(time) {
+    return shortTime.format(new Date(time));
 }
 
 export function longTime(time) {

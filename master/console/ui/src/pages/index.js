@@ -8,7 +8,8 @@
  *   role    "admin": only for these; without it everybody's
  *
  * The first one is where "/" leads. */
-import { ServersIcon } from '../parts/icons.jsx';
+import { DashboardIcon, ServersIcon } from '../parts/icons.jsx';
+import { Dashboard } from './Dashboard.jsx';
 import { ProfileEdit, ProfileNew } from './ProfileEditor.jsx';
 import { Profiles } from './Profiles.jsx';
 
@@ -19,6 +20,7 @@ export const groups = [
 ];
 
 export const pages = [
+    { path: '/', page: Dashboard, title: 'Dashboard', icon: DashboardIcon, group: 'mail', inBar: true },
     { path: '/profiles', page: Profiles, title: 'Server profiles', icon: ServersIcon, group: 'setup', inBar: true },
     { path: '/profiles/new', page: ProfileNew, under: '/profiles', role: 'admin' },
     { path: '/profiles/:id', page: ProfileEdit, under: '/profiles' },
