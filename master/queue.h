@@ -82,9 +82,16 @@ struct queue_filter {
     int state; /* enum queue_state, -1: any */
 };
 
+struct queue_page {
+    const struct queue_view *views; /* borrowed */
+    size_t count;
+    bool more;      /* there are others after the last */
+    uint64_t total; /* groups that the filter fits, on all pages */
+};
+
 /* Ordered by id, which is by age. The scan is cut over several turns of the loop; `done` runs once,
- * never from inside the call. `views` is borrowed. `more`: there are others after the last. */
-typedef void queue_list_cb(const struct queue_view *views, size_t count, bool more, void *arg);
+ * never from inside the call. */
+typedef void queue_list_cb(const struct queue_page *page, void *arg);
 /* Lists what comes after (after_id, after_group); 0, 0: from the first, as no message has id 0.
  * 0 or -ENOMEM, -EBUSY (too many lists under way; then `done` does not run). */
 int queue_list(struct queue *queue, const struct queue_filter *filter, uint64_t after_id,

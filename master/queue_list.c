@@ -22,6 +22,7 @@ struct list_job {
     unsigned after_group;
     uint32_t next; /* number in the slab */
     bool more;
+    uint64_t total; /* that the filter fits, whatever the page */
     queue_list_cb *done;
     void *arg;
     size_t limit, count;
@@ -115,13 +116,15 @@ static bool is_wanted(const struct list_job *job, const struct group *group)
            (filter->profile == 0 || filter->profile == group->lane->profile ||
             filter->profile == group->relay->profile) &&
            (filter->rule == 0 || filter->rule == group->rule) &&
-           (filter->state < 0 || filter->state == group->state) &&
-           compare(group->place.id, group->place.group, job->after_id, job->after_group) > 0;
+           (filter->state < 0 || filter->state == group->state);
 }
 
 static void consider(struct list_job *job, const struct group *group)
 {
     if (!is_wanted(job, group))
+        return;
+    job->total++;
+    if (compare(group->place.id, group->place.group, job->after_id, job->after_group) <= 0)
         return;
     if (job->count < job->limit) {
         queue_view_of(group, &job->found[job->count++]);
@@ -138,9 +141,13 @@ static void consider(struct list_job *job, const struct group *group)
 
 static void end_job(struct list_job *job)
 {
+    const struct queue_page page = {
+        .views = job->found, .count = job->count, .more = job->more, .total = job->total
+    };
+
     TAILQ_REMOVE(queue_list_jobs(job->queue), job, link);
     qsort(job->found, job->count, sizeof(job->found[0]), compare_views);
-    job->done(job->found, job->count, job->more, job->arg);
+    job->done(&page, job->arg);
     loop_timer_free(&job->timer);
     free(job);
 }
@@ -205,6 +212,7 @@ void queue_end_lists(struct queue *queue)
 
     while ((job = TAILQ_FIRST(queue_list_jobs(queue))) != NULL) {
         job->count = 0;
+        job->total = 0;
         job->more = false;
         end_job(job);
     }

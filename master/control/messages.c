@@ -27,6 +27,7 @@ struct reading {
     struct queue_view *views;
     size_t count;
     bool more;
+    uint64_t total; /* of a list: on all pages */
     bool is_one;    /* all groups of one message */
     bool is_detail; /* with recipients' states and notes */
 };
@@ -88,7 +89,8 @@ static json_t *list_answer(const struct reading *reading, const json_t *rows)
         snprintf(text, sizeof(text), "%s.%u", id_text(last->id, id), last->group);
         next = json_string(text);
     }
-    return json_pack("{s:o, s:o}", "messages", list, "next", next);
+    return json_pack("{s:o, s:o, s:I}", "messages", list, "next", next, "total",
+                     (json_int_t)reading->total);
 }
 
 /* One message: what is the same for all its groups stands once. Behind those in the queue come the
@@ -146,18 +148,19 @@ static void ask(struct reading *reading)
 
 /* ---- list ---- */
 
-static void on_list(const struct queue_view *views, size_t count, bool more, void *arg)
+static void on_list(const struct queue_page *page, void *arg)
 {
     struct call *call = arg;
-    struct reading *reading = reading_new(call, count);
+    struct reading *reading = reading_new(call, page->count);
 
     if (!reading) {
         call_refuse_memory(call);
         return;
     }
-    if (count > 0)
-        memcpy(reading->views, views, count * sizeof(*views));
-    reading->more = more;
+    if (page->count > 0)
+        memcpy(reading->views, page->views, page->count * sizeof(*page->views));
+    reading->more = page->more;
+    reading->total = page->total;
     reading->is_detail = call->is_detail;
     ask(reading);
 }

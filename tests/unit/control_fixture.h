@@ -168,8 +168,12 @@ static size_t fake_find(void *self, uint64_t id, struct queue_view *ret_views, s
 
 static void run_list(void *arg)
 {
+    const struct queue_page page = {
+        .views = fake.views, .count = fake.view_count, .more = fake.more, .total = 1000000
+    };
+
     (void)arg;
-    fake.list_done(fake.views, fake.view_count, fake.more, fake.list_arg);
+    fake.list_done(&page, fake.list_arg);
 }
 
 static int fake_list(void *self, const struct queue_filter *filter, uint64_t after_id,

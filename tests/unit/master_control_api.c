@@ -207,6 +207,7 @@ Test(control_api, MQ06_list_shows_names_states_and_what_is_in_the_message)
     cr_assert(json_is_null(at("messages.1.rule")), "there is no such rule (any more)");
     snprintf(next, sizeof(next), "%s.1", shown_id());
     ASSERT_AT("next", next);
+    cr_assert_eq(number_at("total"), 1000000);
     cr_assert_eq(fake.limit, 100);
     cr_assert_eq(fake.filter.state, -1);
     cr_assert_not(fake.detail);

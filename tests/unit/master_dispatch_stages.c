@@ -123,11 +123,9 @@ Test(dispatch_stages, SP53_mail_counts_for_its_relay_at_every_stage)
     cr_assert_eq(queue_mail_count(VAULT, 0, queue), 1u);
 }
 
-static void on_list(const struct queue_view *views, size_t count, bool more, void *arg)
+static void on_list(const struct queue_page *page, void *arg)
 {
-    (void)views;
-    (void)more;
-    *(size_t *)arg = count;
+    *(size_t *)arg = page->count;
 }
 
 static size_t count_listed(uint32_t profile)

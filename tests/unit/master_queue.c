@@ -378,17 +378,19 @@ Test(queue, restore_brings_back_the_state_before)
 struct page {
     struct queue_view views[QUEUE_LIST_MAX];
     size_t count;
+    uint64_t total;
     bool more, is_done;
 };
 
-static void on_page(const struct queue_view *views, size_t count, bool more, void *arg)
+static void on_page(const struct queue_page *got, void *arg)
 {
     struct page *page = arg;
 
     cr_assert_not(page->is_done);
-    memcpy(page->views, views, count * sizeof(*views));
-    page->count = count;
-    page->more = more;
+    memcpy(page->views, got->views, got->count * sizeof(*got->views));
+    page->count = got->count;
+    page->more = got->more;
+    page->total = got->total;
     page->is_done = true;
 }
 
@@ -416,6 +418,7 @@ Test(queue, MQ06_pages_go_through_everything_in_order_once)
         add((uint64_t)i / 3 * 7919 % 1000003 + 1, (unsigned)i % 3, 1);
     do {
         list(&page, &all, after_id, after_group, 999);
+        cr_assert_eq(page.total, 30000, "of all pages, on each");
         for (size_t i = 0; i < page.count; i++) {
             const struct ipc_place *place = &page.views[i].place;
 
@@ -439,9 +442,11 @@ Test(queue, MQ06_lists_are_filtered)
     filter.profile = 2;
     list(&page, &filter, 0, 0, 10);
     cr_assert_eq(page.count, 2);
+    cr_assert_eq(page.total, 2);
     filter.state = QUEUE_HELD;
     list(&page, &filter, 0, 0, 10);
     cr_assert_eq(page.count, 1);
+    cr_assert_eq(page.total, 1);
     cr_assert_eq(page.views[0].place.id, 3);
     filter = all;
     filter.rule = 10;
