@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION         10
+#define IPC_VERSION         11
 #define IPC_JOBS_PER_WORKER 512
 #define IPC_QUEUED_CREDIT   65536
 #define IPC_PROBES_MAX      64 /* connection tests under way at a time */
@@ -486,7 +486,10 @@ struct ipc_segment_compacted {
 /* ---- life ---- */
 
 struct ipc_heartbeat {
-    uint64_t accepted;  /* messages answered 250 since the start of the process */
+    uint64_t accepted;  /* messages stored since the start of the process: taken in, or made here */
+    uint64_t taken;     /* of these, from clients */
+    uint64_t refused;   /* senders, recipients, messages, connections answered 5xx at the door */
+    uint64_t put_off;   /* the same with 4xx */
     uint64_t delivered; /* groups finished */
     uint64_t bytes_in;
     uint64_t syncs;
@@ -495,6 +498,7 @@ struct ipc_heartbeat {
     uint32_t jobs;
     uint32_t longest_turn_us;
     uint64_t sessions;   /* inbound connections accepted since the start */
+    uint64_t cpu_ms;     /* all its threads, since the start */
     uint32_t disk_hangs; /* 1: a disk sync takes very long: not the worker is stuck */
     uint32_t rss_kib;
     uint32_t listeners_left; /* since the start: LISTENER_CLOSE obeyed, nothing came any more */

@@ -14,6 +14,7 @@
 #include "master/group.h"
 #include "master/registry.h"
 #include "master/route.h"
+#include "master/stats.h"
 
 #define SLICE      20000U /* groups that one look walks past */
 #define DAY_S      86400
@@ -138,15 +139,23 @@ static bool is_on_its_way(enum queue_state state)
            state == QUEUE_CHECKING;
 }
 
-static void look_at_length(struct alert_watch *watch)
+static uint64_t length_of(const struct queue *queue)
 {
-    const uint64_t limit = watch->settings.queue_length;
     uint64_t length = 0;
 
     for (unsigned state = 0; state < QUEUE_STATE_COUNT; state++) {
         if (is_on_its_way((enum queue_state)state))
-            length += queue_state_count(watch->parts.queue, (enum queue_state)state);
+            length += queue_state_count(queue, (enum queue_state)state);
     }
+    return length;
+}
+
+static void look_at_length(struct alert_watch *watch)
+{
+    const uint64_t limit = watch->settings.queue_length, length = length_of(watch->parts.queue);
+
+    if (watch->parts.stats != NULL)
+        stats_queue_length(watch->parts.stats, length, clock_wall_ms());
     watch->is_too_long =
         limit > 0 && (length >= limit || (watch->is_too_long && length > limit - limit / 4));
     if (watch->is_too_long)
@@ -191,6 +200,17 @@ static void look_at_age(struct alert_watch *watch)
     stands(watch, ALERT_QUEUE_AGE, "queue", 0,
            "the oldest message (%s) waits since %u s: the threshold is %u s",
            id_text(watch->age.found_id, id), now_s - found_s, watch->settings.queue_age);
+}
+
+void alert_watch_queue(const struct alert_watch *watch, struct alert_queue *ret_queue)
+{
+    const uint64_t length = length_of(watch->parts.queue);
+    const bool is_any = length > 0 && watch->age.is_known && watch->age.found_s != UINT32_MAX;
+
+    *ret_queue = (struct alert_queue){ .length = length,
+                                       .is_known = watch->age.is_known,
+                                       .oldest_id = is_any ? watch->age.found_id : 0,
+                                       .received_s = is_any ? watch->age.found_s : 0 };
 }
 
 /* ---- files ---- */

@@ -15,6 +15,9 @@
 #ifndef MASTER_ALERT_WATCH_H
 #define MASTER_ALERT_WATCH_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "common/conf.h"
 
 struct alert_file;
@@ -26,6 +29,7 @@ struct group;
 struct loop;
 struct queue;
 struct registry;
+struct stats;
 
 #define ALERT_WATCH_MS 1000
 #define ALERT_FAILURES 5U
@@ -39,6 +43,15 @@ struct alert_watch_parts {
     struct alert_files *files;
     struct alert_post *post; /* looked after as well, as the next; NULL: there is none */
     struct alert_file *file;
+    struct stats *stats; /* hears how long the queue is; NULL: nobody asks */
+};
+
+/* What waits for its delivery or is under way. */
+struct alert_queue {
+    uint64_t length;     /* groups, now */
+    bool is_known;       /* the whole queue was walked at least once: the rest was true then */
+    uint64_t oldest_id;  /* 0: nothing waits. Mail of the appliance's own aside */
+    uint32_t received_s; /* of that one, since CLOCK_EPOCH_S */
 };
 
 /* All borrowed. The first look comes a second later. NULL: no memory. */
@@ -50,6 +63,8 @@ void alert_watch_configure(struct alert_watch *watch, const struct conf *conf);
 
 /* A message that killed workers is held. */
 void alert_watch_held(struct alert_watch *watch, const struct group *group);
+
+void alert_watch_queue(const struct alert_watch *watch, struct alert_queue *ret_queue);
 
 /* The look that is due every ALERT_WATCH_MS. For tests. */
 void alert_watch_look(struct alert_watch *watch);

@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/id.h"
 #include "common/loop.h"
 #include "common/process.h"
 #include "master/alert_post.h"
+#include "master/alert_watch.h"
 #include "master/alerts.h"
 #include "master/console_host.h"
 #include "master/dispatch.h"
@@ -12,6 +14,7 @@
 #include "master/ledger.h"
 #include "master/master_parts.h"
 #include "master/pool_shown.h"
+#include "master/stats.h"
 #include "master/supervisor.h"
 
 static size_t find(void *self, uint64_t id, struct queue_view *ret_views, size_t max)
@@ -133,6 +136,34 @@ static json_t *alerts(void *self)
     return alerts_shown(master->alerts);
 }
 
+/* Nobody waits for less than no time, whatever becomes of the clock. */
+static json_t *queue_now(const struct master *master, int64_t now_ms)
+{
+    struct alert_queue queue = { 0 };
+    char id[ID_TEXT_SIZE];
+    int64_t age_ms;
+
+    if (master->alert_watch != NULL) /* the last answers leave when it is gone already */
+        alert_watch_queue(master->alert_watch, &queue);
+    if (queue.oldest_id == 0)
+        return json_pack("{s:I, s:n, s:n}", "length", (json_int_t)queue.length, "oldest_age_s",
+                         "oldest");
+    age_ms = now_ms - clock_from_epoch_s(queue.received_s);
+    return json_pack("{s:I, s:I, s:s}", "length", (json_int_t)queue.length, "oldest_age_s",
+                     (json_int_t)(age_ms > 0 ? age_ms / 1000 : 0), "oldest",
+                     id_text(queue.oldest_id, id));
+}
+
+static json_t *stats(void *self, unsigned minutes, unsigned step)
+{
+    const struct master *master = self;
+    const int64_t now_ms = clock_wall_ms();
+    json_t *shown = stats_shown(master->stats, minutes, step, now_ms);
+
+    (void)json_object_set_new(shown, "queue", queue_now(master, now_ms));
+    return shown;
+}
+
 static int alert_test(void *self, composer_done_cb *done, void *arg)
 {
     struct master *master = self;
@@ -181,6 +212,7 @@ struct control_backend master_backend(struct master *master)
                                      .workers = workers,
                                      .workers_count = count_workers,
                                      .alerts = alerts,
+                                     .stats = stats,
                                      .alert_test = alert_test,
                                      .ambiguous = ambiguous,
                                      .status = status };

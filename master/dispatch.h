@@ -51,7 +51,9 @@ struct dispatch_hooks {
     /* A message is held because workers died while they had it (MQ09); also one that is found so.
      */
     void (*on_held)(const struct group *group, void *arg);
-    void *overrun_arg, *cursor_arg, *copy_arg, *recalled_arg, *held_arg;
+    /* A delivery came to this; also one that its worker did not live to tell of. */
+    void (*on_outcome)(enum ipc_outcome outcome, void *arg);
+    void *overrun_arg, *cursor_arg, *copy_arg, *recalled_arg, *held_arg, *outcome_arg;
 };
 
 /* Works at the end of each turn of the loop: make it before the channels. NULL: no memory. */

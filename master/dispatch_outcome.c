@@ -39,6 +39,12 @@ static void tell_held(const struct dispatch *dispatch, const struct group *group
         dispatch->hooks.on_held(group, dispatch->hooks.held_arg);
 }
 
+static void tell_outcome(const struct dispatch *dispatch, enum ipc_outcome outcome)
+{
+    if (dispatch->hooks.on_outcome != NULL)
+        dispatch->hooks.on_outcome(outcome, dispatch->hooks.outcome_arg);
+}
+
 int dispatch_queued(struct dispatch *dispatch, struct worker *worker,
                     const struct ipc_mail_queued *queued)
 {
@@ -143,6 +149,7 @@ static void settle(struct dispatch *dispatch, struct group *group, const struct 
                    const struct ipc_mail_outcome *outcome)
 {
     count_misfires(group->lane, outcome);
+    tell_outcome(dispatch, (enum ipc_outcome)outcome->outcome);
     switch ((enum ipc_outcome)outcome->outcome) {
     case IPC_OUTCOME_DONE: queue_drop(dispatch->queue, group); return;
     case IPC_OUTCOME_FAILED:
@@ -256,6 +263,20 @@ int dispatch_outcome(struct dispatch *dispatch, struct worker *worker,
 
 /* ---- the end of a worker ---- */
 
+/* Its worker wrote down what it came to, and died before it told. */
+static void tell_unheard(const struct dispatch *dispatch, const struct group *group,
+                         const struct cell *cell)
+{
+    if (cell->stage == CELL_DONE)
+        tell_outcome(dispatch, IPC_OUTCOME_DONE);
+    else if (cell->stage == CELL_FAILED)
+        tell_outcome(dispatch, IPC_OUTCOME_FAILED);
+    else if (cell->stage == CELL_OPEN && (cell->flags & CELL_QUARANTINED) != 0)
+        tell_outcome(dispatch, IPC_OUTCOME_QUARANTINED);
+    else if (cell->stage == CELL_OPEN && cell->attempts > group->attempts)
+        tell_outcome(dispatch, IPC_OUTCOME_DEFERRED);
+}
+
 static void settle_lost(struct dispatch *dispatch, struct group *group,
                         const struct cell_item *item)
 {
@@ -270,6 +291,7 @@ static void settle_lost(struct dispatch *dispatch, struct group *group,
         log_alert("dispatch", "a message is held: workers died while they had it",
                   LOG_ID(group->place.id), LOG_INT("group", group->place.group),
                   LOG_INT("deaths", item->change.crashes));
+    tell_unheard(dispatch, group, &item->cell);
     settle_by_cell(dispatch->queue, group, &item->cell);
     tell_held(dispatch, queue_group(dispatch->queue, item->place.id, item->place.group));
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "master/alerts.h"
@@ -17,6 +18,7 @@
 #include "master/scans.h"
 #include "master/segments.h"
 #include "master/slots.h"
+#include "master/stats.h"
 #include "master/supervisor_parts.h"
 #include "master/tokens.h"
 #include "master/worker.h"
@@ -344,12 +346,14 @@ static void on_drained(void *owner, const void *payload, int fd)
 static void on_heartbeat(void *owner, const void *payload, int fd)
 {
     struct worker *worker = owner;
+    struct supervisor *s = worker->supervisor;
 
     (void)fd;
     if (!is_believed(worker))
         return;
-    worker->figures = *(const struct ipc_heartbeat *)payload;
-    worker->heartbeat_ms = loop_now_ms(worker->supervisor->loop);
+    if (s->parts.stats != NULL)
+        stats_beat(s->parts.stats, &worker->figures, payload, clock_wall_ms());
+    worker_take_figures(worker, payload, loop_now_ms(s->loop));
     supervisor_heard(worker);
 }
 

@@ -35,6 +35,7 @@
 #include "master/segments.h"
 #include "master/spawn.h"
 #include "master/startup.h"
+#include "master/stats.h"
 #include "master/supervisor.h"
 #include "master/tokens.h"
 
@@ -100,6 +101,11 @@ static void on_copy(const struct ipc_mail_queued *queued, void *arg)
     compactor_found_copy(arg, queued);
 }
 
+static void on_outcome(enum ipc_outcome outcome, void *arg)
+{
+    stats_outcome(arg, outcome, clock_wall_ms());
+}
+
 void master_set_health(struct master *master, const struct conf *conf)
 {
     const struct health_rules rules = { .failures = (unsigned)conf->health_failures,
@@ -147,6 +153,8 @@ static int make_memory_parts(struct master *master, struct reason *why)
     dispatch_hooks(master->dispatch)->on_overrun = on_overrun;
     dispatch_hooks(master->dispatch)->on_copy = on_copy;
     dispatch_hooks(master->dispatch)->copy_arg = master->compactor;
+    dispatch_hooks(master->dispatch)->on_outcome = on_outcome;
+    dispatch_hooks(master->dispatch)->outcome_arg = master->stats;
     return 0;
 }
 
@@ -166,7 +174,8 @@ static int make_alerts(struct master *master, struct reason *why)
     struct alert_watch_parts watch = { .loop = master->loop,
                                        .alerts = master->alerts,
                                        .registry = master->registry,
-                                       .queue = master->queue };
+                                       .queue = master->queue,
+                                       .stats = master->stats };
     char spool_dir[4096];
 
     snprintf(spool_dir, sizeof(spool_dir), "%s/spool", master->conf->top_state_dir);
@@ -248,7 +257,8 @@ static int make_supervisor(struct master *master, struct reason *why)
                                        .pusher = master->pusher,
                                        .tokens = master->tokens,
                                        .listeners = master->listeners,
-                                       .alerts = master->alerts };
+                                       .alerts = master->alerts,
+                                       .stats = master->stats };
     return supervisor_new(master->loop, master->conf, worker_path, master->log_fd, &parts,
                           &master->supervisor, why);
 }
@@ -270,8 +280,9 @@ static int make_parts(struct master *master, struct reason *why)
     if (err != 0)
         return err;
     master->alerts = alerts_new();
+    master->stats = stats_new(clock_wall_ms());
     master->loop = loop_new();
-    if (master->alerts == NULL || master->loop == NULL)
+    if (master->alerts == NULL || master->stats == NULL || master->loop == NULL)
         return reason_set(why, -ENOMEM, "no memory");
     master->workers.loop = master->loop;
     master->io = io_thread_new(master->loop);
@@ -377,6 +388,7 @@ static void free_parts(struct master *master)
     segments_free(&master->segments);
     loop_free(master->loop);
     alerts_free(&master->alerts);
+    stats_free(&master->stats);
     if (master->lock_fd >= 0) {
         startup_remove_pid(master->first_conf);
         close(master->lock_fd);

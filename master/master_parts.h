@@ -21,6 +21,7 @@ struct master {
 
     struct workers workers;
     struct alerts *alerts;
+    struct stats *stats;
     struct alert_file *alert_file;
     struct alert_files *alert_files;
     struct alert_post *alert_post;

@@ -200,6 +200,7 @@ void supervisor_spawn(struct worker *worker)
     worker->heartbeat_ms = 0;
     worker->is_stuck = false;
     worker->figures = (struct ipc_heartbeat){ 0 };
+    worker->cpu_percent = 0;
     worker->listeners_to_leave = 0;
     worker->running_count = 0;
     worker->rules_version = 0;

@@ -31,6 +31,7 @@ struct pusher;
 struct querier;
 struct queue;
 struct segments;
+struct stats;
 struct supervisor;
 struct worker;
 struct workers;
@@ -49,6 +50,7 @@ struct supervisor_parts {
     struct tokens *tokens;
     struct listeners *listeners;
     struct alerts *alerts; /* NULL: workers' alerts are in the log only */
+    struct stats *stats;   /* NULL: nobody counts */
 };
 
 typedef void supervisor_cb(void *arg);

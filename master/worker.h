@@ -52,6 +52,7 @@ struct worker {
     bool is_stuck;               /* killed because it sent no heartbeat or overran a deadline */
     bool is_recovering;          /* its own slot is being scanned before it is ready */
     struct ipc_heartbeat figures;
+    unsigned cpu_percent; /* of one core, all its threads, between the last two heartbeats */
     uint64_t rules_version;
     struct worker_running *running;
     size_t running_count;
@@ -83,6 +84,10 @@ struct worker *workers_add(struct workers *workers, unsigned slot);
 void worker_free(struct worker **worker);
 
 void worker_set_running(struct worker *worker, uint32_t profile, uint64_t version);
+/* A heartbeat. */
+void worker_take_figures(struct worker *worker, const struct ipc_heartbeat *figures,
+                         int64_t now_ms);
+
 void worker_drop_running(struct worker *worker, uint32_t profile);
 
 #endif

@@ -9,6 +9,8 @@
 #include "common/loop.h"
 #include "master/worker.h"
 
+#define LOAD_LEAST_MS 1000
+
 static const char *const state_names[WORKER_STATE_COUNT] = {
     [WORKER_DOWN] = "down",
     [WORKER_STARTING] = "starting",
@@ -88,6 +90,18 @@ void worker_drop_running(struct worker *worker, uint32_t profile)
     }
 }
 
+/* Heartbeats that lie close together (the first is sent at once) say nothing of a load. */
+void worker_take_figures(struct worker *worker, const struct ipc_heartbeat *figures, int64_t now_ms)
+{
+    const int64_t passed_ms = now_ms - worker->heartbeat_ms;
+
+    if (passed_ms >= LOAD_LEAST_MS && figures->cpu_ms >= worker->figures.cpu_ms)
+        worker->cpu_percent =
+            (unsigned)((figures->cpu_ms - worker->figures.cpu_ms) * 100 / (uint64_t)passed_ms);
+    worker->figures = *figures;
+    worker->heartbeat_ms = now_ms;
+}
+
 /* ---- shown ---- */
 
 static json_t *running_shown(const struct worker *worker)
@@ -136,6 +150,7 @@ static json_t *worker_shown(const struct worker *worker, int64_t now_ms)
                         worker->last_exit[0] != '\0' ? json_string(worker->last_exit)
                                                      : json_null());
     add_number(shown, "jobs", worker->job_count);
+    add_number(shown, "cpu_percent", worker->cpu_percent);
     add_figures(shown, &worker->figures);
     json_object_set_new(shown, "heartbeat_age_ms",
                         worker->heartbeat_ms > 0 ? json_integer(now_ms - worker->heartbeat_ms)

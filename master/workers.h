@@ -22,10 +22,10 @@ enum worker_state {
 const char *worker_state_name(enum worker_state state);
 
 /* An array, one object per slot:
- * {"slot", "pid", "state", "since", "restarts", "last_exit": text or null, "jobs", "accepted",
- *  "delivered", "bytes_in", "syncs", "sessions", "connections_in", "connections_out",
- *  "longest_turn_us", "rss_kib", "heartbeat_age_ms": or null,
- *  "running": {"rules": version, "profiles": {"<id>": version, ...}}} */
+ * {"slot", "pid", "state", "since", "restarts", "last_exit": text or null, "jobs",
+ *  "cpu_percent", "accepted", "delivered", "bytes_in", "syncs", "sessions", "connections_in",
+ * "connections_out", "longest_turn_us", "rss_kib", "heartbeat_age_ms": or null, "running":
+ * {"rules": version, "profiles": {"<id>": version, ...}}} */
 json_t *workers_shown(const struct workers *workers);
 
 /* How many run, and how many there should be. */

@@ -148,17 +148,13 @@ static int make_parts(struct worker *worker, struct reason *why)
     return 0;
 }
 
-static void on_drained_part(struct worker *worker)
+static uint64_t ms_of(struct timeval time)
 {
-    static const struct ipc_empty nothing;
-
-    if (worker->is_draining && worker->is_ingress_empty && worker->is_delivery_empty)
-        channel_send(worker->channel, IPC_DRAINED, &nothing);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_usec / 1000;
 }
 
-static void on_heartbeat(void *arg)
+static void send_heartbeat(struct worker *worker)
 {
-    struct worker *worker = arg;
     struct ipc_heartbeat beat = { 0 };
     struct spooler_figures spooled;
     struct ingress_figures in;
@@ -170,6 +166,9 @@ static void on_heartbeat(void *arg)
     delivery_figures(worker->delivery, &out);
     (void)getrusage(RUSAGE_SELF, &usage);
     beat.accepted = spooled.messages;
+    beat.taken = in.messages;
+    beat.refused = in.refused;
+    beat.put_off = in.put_off;
     beat.bytes_in = spooled.bytes;
     beat.syncs = spooled.syncs;
     beat.disk_hangs = spooled.disk_hangs;
@@ -180,9 +179,28 @@ static void on_heartbeat(void *arg)
     beat.jobs = out.jobs;
     beat.connections_out = out.connections;
     beat.longest_turn_us = (uint32_t)loop_take_longest_turn_us(worker->loop);
+    beat.cpu_ms = ms_of(usage.ru_utime) + ms_of(usage.ru_stime);
     beat.rss_kib = (uint32_t)usage.ru_maxrss;
     channel_send(worker->channel, IPC_HEARTBEAT, &beat);
+}
+
+static void on_heartbeat(void *arg)
+{
+    struct worker *worker = arg;
+
+    send_heartbeat(worker);
     loop_timer_set_ms(worker->heartbeat, WORKER_HEARTBEAT_MS);
+}
+
+/* What was counted since the last heartbeat is told before the end. */
+static void on_drained_part(struct worker *worker)
+{
+    static const struct ipc_empty nothing;
+
+    if (!worker->is_draining || !worker->is_ingress_empty || !worker->is_delivery_empty)
+        return;
+    send_heartbeat(worker);
+    channel_send(worker->channel, IPC_DRAINED, &nothing);
 }
 
 /* A reload: what the doors and the log go by changes at once; the rest was made for good. */

@@ -36,9 +36,9 @@ struct registry;
 enum control_door { DOOR_CONTROL, DOOR_CONSOLE, CONTROL_DOOR_COUNT };
 
 /* What the API needs of the master beside the registry. Each does what the function of the same
- * name in master/queue.h, queue_order.h, querier.h, prober.h, dispatch.h, health_shown.h, workers.h
- * or alerts.h does; master/backend.c binds it to those. Every callback comes exactly once and has
- * its deadline there.
+ * name in master/queue.h, queue_order.h, querier.h, prober.h, dispatch.h, health_shown.h,
+ * workers.h, alerts.h or stats.h does; master/backend.c binds it to those. Every callback comes
+ * exactly once and has its deadline there.
  */
 struct control_backend {
     void *self;
@@ -65,6 +65,9 @@ struct control_backend {
     json_t *(*workers)(void *self);
     void (*workers_count)(void *self, unsigned *ret_running, unsigned *ret_wanted);
     json_t *(*alerts)(void *self);
+    /* stats_shown() with "queue" {"length", "oldest_age_s", "oldest": id}; the two are null while
+     * nothing waits, or before the queue was walked once. */
+    json_t *(*stats)(void *self, unsigned minutes, unsigned step);
     int (*alert_test)(void *self, composer_done_cb *done, void *arg); /* alert_post_test() */
     json_t *(*ambiguous)(void *self, size_t limit);                   /* ledger_shown() */
     /* More members for `status`: what only the master's main knows (longest turn, limits). May be

@@ -1,4 +1,5 @@
-/* master/control/operation.c: status, workers, losses, audit, the key, settings, export. */
+/* master/control/operation.c: status, figures, workers, losses, audit, the key, settings, export.
+ */
 #include "master/control/access.h"
 #include "master/control/call.h"
 #include "master/control/control_private.h"
@@ -11,9 +12,11 @@
 #include "common/auto.h"
 #include "common/clock.h"
 #include "master/ledger.h"
+#include "master/stats.h"
 
-#define LIST_DEFAULT 100
-#define AUDIT_MAX    1000
+#define LIST_DEFAULT  100
+#define AUDIT_MAX     1000
+#define STATS_DEFAULT 60 /* minutes */
 
 /* ---- status ---- */
 
@@ -62,6 +65,27 @@ void serve_status_get(struct call *call)
     json_decref(more);
     if (status)
         call_answer(call, 200, status);
+    else
+        call_refuse_memory(call);
+}
+
+void serve_stats_get(struct call *call)
+{
+    const struct control_backend *backend = &call->control->backend;
+    uint64_t minutes, step;
+    json_t *stats;
+
+    if (!call_query_number(call, "minutes", 1, STATS_MINUTES, STATS_DEFAULT, &minutes) ||
+        !call_query_number(call, "step", 1, STATS_STEP_MAX, 1, &step))
+        return;
+    if (STATS_STEP_MAX % step != 0) {
+        call_refuse(call, 422, "invalid", "step: %u minutes must be a multiple of it",
+                    STATS_STEP_MAX);
+        return;
+    }
+    stats = backend->stats(backend->self, (unsigned)minutes, (unsigned)step);
+    if (stats)
+        call_answer(call, 200, stats);
     else
         call_refuse_memory(call);
 }

@@ -85,6 +85,7 @@ static const struct route routes[] = {
     { POST,   "/first",               OPEN,   true,  serve_first_post,      { NULL } },
 
     { GET,    "/status",              VIEWER, false, serve_status_get,      { NULL } },
+    { GET,    "/stats",               VIEWER, false, serve_stats_get,       { "minutes", "step" } },
     { GET,    "/workers",             VIEWER, false, serve_workers_get,     { NULL } },
     { GET,    "/alerts",              VIEWER, false, serve_alerts_get,      { NULL } },
     { POST,   "/alerts/test",         ADMIN,  false, serve_alert_test,      { NULL } },

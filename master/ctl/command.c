@@ -25,6 +25,7 @@ struct command {
 static const struct command commands[] = {
     /* clang-format off */
     { "status",   NULL,      "",               0, 0,    0,           status_show,     "what runs, what waits, what somebody should look at" },
+    { "stats",    NULL,      "",               0, 0,    CTL_LIMIT,   stats_show,      "what went in and out, minute by minute; --limit: how many of them" },
     { "profile",  "list",    "",               0, 0,    0,           profile_list,    "all server profiles" },
     { "profile",  "show",    "NAME",           1, 1,    0,           profile_show,    "one of them; with --json as `put` takes it" },
     { "profile",  "put",     "FILE",           1, 1,    CTL_NO_TEST, profile_put,     "create, or update by id or name; tests the connection first" },

@@ -7,6 +7,7 @@ struct ctl;
 /* `arguments` are those behind noun and verb, NULL behind the last. Returns enum ctl_exit. */
 typedef int ctl_run(struct ctl *ctl, char **arguments);
 
+ctl_run stats_show;
 ctl_run status_show, worker_list, audit_list, ambiguous_list, key_rotate, settings_show,
     settings_put;
 ctl_run alert_list, alert_test;

@@ -284,6 +284,12 @@ static void run_alert_test(void *arg)
     fake.alert_done(fake.alert_late_err, 77, fake.alert_arg);
 }
 
+static json_t *fake_stats(void *self, unsigned minutes, unsigned step)
+{
+    (void)self;
+    return json_pack("{s:i, s:i}", "minutes", (int)minutes, "step_s", (int)step * 60);
+}
+
 static int fake_alert_test(void *self, composer_done_cb *done, void *arg)
 {
     (void)self;
@@ -330,6 +336,7 @@ static void open_all(void)
                                        .workers = fake_workers,
                                        .workers_count = fake_workers_count,
                                        .alerts = fake_alerts,
+                                       .stats = fake_stats,
                                        .alert_test = fake_alert_test,
                                        .ambiguous = fake_ambiguous,
                                        .status = fake_status };

@@ -385,6 +385,32 @@ Test(ctl, profile_delete_finds_the_id_first)
     api_stop();
 }
 
+Test(ctl, OP04_stats_is_a_line_for_each_minute_and_the_sums)
+{
+    struct api_answer answer = {
+        .status = 200,
+        .body =
+            "{\"since\":\"2026-11-26T10:00:00Z\",\"step_s\":60,\"time\":[1800000000,1800000060],"
+            "\"series\":{\"in\":[11,12],\"out\":[13,14],\"deferred\":[15,16],"
+            "\"failed\":[17,18],\"quarantined\":[19,20],\"refused\":[21,22],"
+            "\"put_off\":[23,24],\"queue_length\":[25,26]},"
+            "\"totals\":{\"in\":31,\"out\":32,\"deferred\":33,\"failed\":34,"
+            "\"quarantined\":35,\"refused\":36,\"put_off\":37},"
+            "\"queue\":{\"length\":38,\"oldest_age_s\":null,\"oldest\":null}}"
+    };
+
+    api_start(1, &answer);
+    RUN(api.path, "stats", "--limit", "2");
+    cr_assert_eq(ran.code, CTL_DONE, "%s", ran.err);
+    ASSERT_HAS(api.requests[0], "GET /api/v1/stats?minutes=2 ");
+    ASSERT_HAS(ran.out, "2027-01-15T08:00:00.000Z");
+    ASSERT_HAS(ran.out, "11   13        15      17           19       21       23     25\n");
+    ASSERT_HAS(ran.out, "12   14        16      18           20       22       24     26\n");
+    ASSERT_HAS(ran.out, "since 2026-11-26T10:00:00Z");
+    ASSERT_HAS(ran.out, "31   32        33      34           35       36       37     38\n");
+    api_stop();
+}
+
 /* ---- rules, queue, settings ---- */
 
 Test(ctl, rule_which_escapes_addresses)

@@ -8,6 +8,7 @@
 #include "master/group.h"
 #include "master/route.h"
 #include "master/segments.h"
+#include "master/stats.h"
 #include "master/worker.h"
 
 static struct workers workers;
@@ -15,6 +16,7 @@ static struct segments *segments;
 static struct queue *queue;
 static struct dispatch *dispatch;
 static struct alerts *alerts;
+static struct stats *stats;
 static struct alert_files *files;
 static struct alert_watch *watch;
 static struct alert_file_facts facts; /* for whoever looks */
@@ -40,8 +42,14 @@ static void setup(void)
     dispatch = dispatch_new(loop, queue, &workers, NULL);
     alerts = alerts_new();
     files = alert_files_new(io, directory);
+    stats = stats_new(clock_wall_ms());
     parts = (struct alert_watch_parts){
-        .loop = loop, .alerts = alerts, .registry = registry, .queue = queue, .files = files
+        .loop = loop,
+        .alerts = alerts,
+        .registry = registry,
+        .queue = queue,
+        .files = files,
+        .stats = stats,
     };
     watch = alert_watch_new(&parts, conf);
     cr_assert(dispatch != NULL && files != NULL && watch != NULL);
@@ -54,6 +62,7 @@ static void teardown(void)
     queue_free(&queue);
     segments_free(&segments);
     alerts_free(&alerts);
+    stats_free(&stats);
     stop_registry();
     alert_files_free(&files);
 }
@@ -166,6 +175,38 @@ Test(alert_watch, OP08_mail_waits_too_long)
     cr_assert(is_so(ALERT_QUEUE_AGE, "queue"));
     queue_drop(queue, queue_group(queue, last_id, 0));
     cr_assert(!is_so(ALERT_QUEUE_AGE, "queue"));
+}
+
+Test(alert_watch, OP04_how_long_the_queue_is_and_how_old)
+{
+    struct alert_queue now;
+    struct group *group;
+    json_t *shown;
+    int64_t wall_ms;
+
+    alert_watch_queue(watch, &now);
+    cr_assert(!now.is_known && now.length == 0 && now.oldest_id == 0);
+    add(IPC_QUEUED_FAILED, 100000);
+    add(0, 50);
+    group = add(0, 700);
+    add(IPC_QUEUED_OWN, 800);
+    alert_watch_look(watch);
+    wall_ms = clock_wall_ms();
+    alert_watch_queue(watch, &now);
+    cr_assert(now.is_known);
+    cr_assert_eq(now.length, 3);
+    cr_assert_eq(now.oldest_id, group->place.id);
+    cr_assert_eq(now.received_s, group->received_s);
+    shown = stats_shown(stats, 1, 1, wall_ms);
+    cr_assert_eq(json_integer_value(json_array_get(
+                     json_object_get(json_object_get(shown, "series"), "queue_length"), 0)),
+                 3);
+    json_decref(shown);
+    for (uint64_t id = 2; id <= 4; id++)
+        queue_drop(queue, queue_group(queue, id, 0));
+    alert_watch_queue(watch, &now);
+    cr_assert_eq(now.length, 0);
+    cr_assert_eq(now.oldest_id, 0, "at once, whatever the last walk found");
 }
 
 Test(alert_watch, OP08_a_long_queue_is_walked_in_slices)

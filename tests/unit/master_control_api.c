@@ -477,6 +477,21 @@ Test(control_api, SP54_workers_show_what_they_do_not_run_yet)
     ASSERT_AT("alerts.0.text", "disk");
 }
 
+Test(control_api, OP04_figures_of_the_last_hour_or_day)
+{
+    ASSERT_STATUS(ask("GET", "/stats", NULL), 200);
+    cr_assert_eq(number_at("minutes"), 60);
+    cr_assert_eq(number_at("step_s"), 60);
+    ASSERT_STATUS(ask("GET", "/stats?minutes=1440&step=15", NULL), 200);
+    cr_assert_eq(number_at("minutes"), 1440);
+    cr_assert_eq(number_at("step_s"), 900);
+    ASSERT_STATUS(ask("GET", "/stats?minutes=0", NULL), 400);
+    ASSERT_STATUS(ask("GET", "/stats?minutes=1441", NULL), 400);
+    ASSERT_STATUS(ask("GET", "/stats?step=0", NULL), 400);
+    ASSERT_STATUS(ask("GET", "/stats?step=61", NULL), 400);
+    ASSERT_STATUS(ask("GET", "/stats?step=7", NULL), 422);
+}
+
 Test(control_api, SP22_what_may_have_arrived_twice_is_listed)
 {
     ASSERT_STATUS(ask("GET", "/ambiguous", NULL), 200);

@@ -18,15 +18,42 @@ static const struct {
     struct cell cell;
     int err;
     int state;
+    int told; /* enum ipc_outcome that counts, -1: it came to nothing */
 } cells_after[] = {
-    { "untouched", { .stage = CELL_OPEN }, 0, QUEUE_READY },
-    { "recorded as done before the outcome was heard", { .stage = CELL_DONE }, 0, -1 },
-    { "deleted", { .stage = CELL_DELETED }, 0, -1 },
-    { "failed", { .stage = CELL_FAILED, .attempts = 1 }, 0, QUEUE_FAILED },
-    { "held", { .flags = CELL_HELD }, 0, QUEUE_HELD },
-    { "deferred", { .attempts = 1, .next_attempt_s = UINT32_MAX }, 0, QUEUE_WAITING },
-    { "unreadable", { .stage = CELL_OPEN }, -EIO, QUEUE_WAITING },
+    { "untouched", { .stage = CELL_OPEN }, 0, QUEUE_READY, -1 },
+    { "recorded as done before the outcome was heard",
+      { .stage = CELL_DONE },
+      0,
+      -1,
+      IPC_OUTCOME_DONE },
+    { "deleted", { .stage = CELL_DELETED }, 0, -1, -1 },
+    { "failed", { .stage = CELL_FAILED, .attempts = 1 }, 0, QUEUE_FAILED, IPC_OUTCOME_FAILED },
+    { "held", { .flags = CELL_HELD }, 0, QUEUE_HELD, -1 },
+    { "quarantined", { .flags = CELL_QUARANTINED }, 0, QUEUE_QUARANTINED, IPC_OUTCOME_QUARANTINED },
+    { "deferred",
+      { .attempts = 1, .next_attempt_s = UINT32_MAX },
+      0,
+      QUEUE_WAITING,
+      IPC_OUTCOME_DEFERRED },
+    { "unreadable", { .stage = CELL_DONE }, -EIO, QUEUE_WAITING, -1 },
 };
+
+static unsigned told[IPC_OUTCOME_COUNT];
+
+static void count_told(enum ipc_outcome outcome, void *arg)
+{
+    (void)arg;
+    told[outcome]++;
+}
+
+static unsigned told_in_all(void)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < IPC_OUTCOME_COUNT; i++)
+        sum += told[i];
+    return sum;
+}
 
 Test(dispatch_deaths, MQ03_what_a_dead_worker_had_goes_where_its_cell_says)
 {
@@ -34,6 +61,8 @@ Test(dispatch_deaths, MQ03_what_a_dead_worker_had_goes_where_its_cell_says)
     for (size_t i = 0; i < sizeof(cells_after) / sizeof(cells_after[0]); i++) {
         const struct group *group;
 
+        memset(told, 0, sizeof(told));
+        dispatch_hooks(dispatch)->on_outcome = count_told;
         keep_workers(1);
         workers.slots[0]->state = WORKER_RUNNING;
         queue_mail(1, 0, 1, 0);
@@ -50,6 +79,9 @@ Test(dispatch_deaths, MQ03_what_a_dead_worker_had_goes_where_its_cell_says)
         answer_cells();
         cr_assert_not(segments_is_held(segments));
         group = queue_group(queue, last_id, 0);
+        cr_assert_eq(told_in_all(), cells_after[i].told >= 0 ? 1 : 0, "%s", cells_after[i].what);
+        if (cells_after[i].told >= 0)
+            cr_assert_eq(told[cells_after[i].told], 1, "%s", cells_after[i].what);
         if (cells_after[i].state < 0)
             cr_assert_null(group, "%s", cells_after[i].what);
         else
@@ -199,6 +231,23 @@ Test(dispatch_deaths, MQ09_a_suspect_that_lives_long_stops_the_others_no_longer)
     dispatch->alone.since_ms -= 1000;
     turns();
     cr_assert_eq(fakes[1].count, 4, "after 10 s, though it is still out");
+}
+
+Test(dispatch_deaths, OP04_what_each_delivery_came_to_is_told_once)
+{
+    memset(told, 0, sizeof(told));
+    dispatch_hooks(dispatch)->on_outcome = count_told;
+    set_profile(1, PREFERENCE_FAILOVER, 100);
+    keep_workers(1);
+    queue_mail(1, 0, 2, 0);
+    turns();
+    answer(0, &fakes[0].jobs[0], IPC_OUTCOME_DONE, 0);
+    cr_assert_eq(told[IPC_OUTCOME_DONE], 1);
+    answer(0, &fakes[0].jobs[0], IPC_OUTCOME_DONE, 0); /* nobody has that job any more */
+    cr_assert_eq(told[IPC_OUTCOME_DONE], 1);
+    answer(0, &fakes[0].jobs[1], IPC_OUTCOME_DEFERRED, 0);
+    cr_assert_eq(told[IPC_OUTCOME_DEFERRED], 1);
+    cr_assert_eq(told_in_all(), 2);
 }
 
 /* ---- deadlines ---- */

@@ -465,6 +465,87 @@ Test(limits, freed_while_a_message_is_being_stored)
     /* the spooler's word comes in stage_down() */
 }
 
+/* ---- what is counted ---- */
+
+static void expect_counted(unsigned messages, unsigned refused, unsigned put_off)
+{
+    struct ingress_figures figures;
+
+    ingress_figures(ingress, &figures);
+    cr_assert_eq(figures.messages, messages, "%u taken", (unsigned)figures.messages);
+    cr_assert_eq(figures.refused, refused, "%u refused", (unsigned)figures.refused);
+    cr_assert_eq(figures.put_off, put_off, "%u put off", (unsigned)figures.put_off);
+}
+
+Test(limits, OP04_senders_recipients_and_messages_that_are_refused_are_counted)
+{
+    client_start(&c);
+    say(&c, "NONSENSE", "500 ");
+    say(&c, "RCPT TO:<a@one.example>", "503 ");
+    expect_counted(0, 0, 0); /* that is no mail */
+    say(&c, "MAIL FROM:<nobody>", "501 ");
+    say(&c, "MAIL FROM:<s@client.example> SIZE=9999999999", "552 ");
+    expect_counted(0, 2, 0);
+    say(&c, "MAIL FROM:<s@client.example>", "250 ");
+    say(&c, "RCPT TO:<c@off.example>", "550 ");
+    say(&c, "DATA", "554 ");
+    expect_counted(0, 3, 0); /* it is the recipient's refusal again */
+    say(&c, "RCPT TO:<a@one.example>", "250 ");
+    fake.reserve_err = -ENOSPC;
+    say(&c, "DATA", "452 ");
+    expect_counted(0, 3, 1);
+    fake.reserve_err = 0;
+    client_close(&c);
+    client_start(&c);
+    client_data(&c);
+    client_send(&c, HEADER "bare \n LF\r\n.\r\n");
+    client_expect(&c, "550 ");
+    expect_counted(0, 4, 1);
+    client_data(&c);
+    fake.done_err = -EIO;
+    client_send(&c, HEADER ".\r\n");
+    client_expect(&c, "451 ");
+    expect_counted(0, 4, 2);
+    fake.done_err = 0;
+    client_data(&c);
+    client_send(&c, HEADER ".\r\n");
+    client_expect(&c, "250 ");
+    expect_counted(1, 4, 2);
+    client_close(&c);
+}
+
+Test(limits, OP04_what_is_stored_counts_though_its_client_has_left)
+{
+    fake.is_holding = true;
+    client_start(&c);
+    client_data(&c);
+    client_send(&c, HEADER ".\r\n");
+    UNTIL(fake.waiting_count == 1);
+    client_close(&c);
+    UNTIL(connections() == 0);
+    expect_counted(0, 0, 0);
+    fake.is_holding = false;
+    turn();
+    expect_counted(1, 0, 0);
+}
+
+Test(limits, OP04_connections_that_are_sent_away_are_counted)
+{
+    conf->smtp_max_connections_per_client = 1;
+    client_start(&c);
+    client_connect(&d);
+    client_expect(&d, "421 4.7.0");
+    expect_counted(0, 0, 1);
+    client_close(&c);
+    client_close(&d);
+    UNTIL(connections() == 0);
+    client_connect(&c);
+    client_send(&c, "EHLO client.example\r\n");
+    client_expect(&c, "554 5.5.1 Protocol error: spoke before the greeting");
+    expect_counted(0, 1, 1);
+    client_close(&c);
+}
+
 Test(limits, OP01_a_listener_is_emptied_before_it_is_closed)
 {
     struct client waiting[8];

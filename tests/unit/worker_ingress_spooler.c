@@ -93,6 +93,8 @@ Test(ingress_spooler, MQ02_what_was_answered_250_can_be_read_again)
     ingress_figures(ingress, &figures);
     cr_assert_eq(figures.messages, 1);
     cr_assert_eq(figures.bytes, sizeof(content) - 1);
+    cr_assert_eq(figures.refused, 1, "a recipient");
+    cr_assert_eq(figures.put_off, 0);
     client_close(&c);
 }
 

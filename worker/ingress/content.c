@@ -147,7 +147,7 @@ bool session_begin_content(struct session *s)
     }
     if (err < 0) {
         session_drop_content(s);
-        session_refuse(s, NULL, refusal_of_reserve(err));
+        session_refuse_mail(s, NULL, refusal_of_reserve(err));
         return false;
     }
     s->content->id = spooler_next_id(s->ingress->spooler);
@@ -274,7 +274,7 @@ static enum session_state end_content(struct session *s)
     if (c->fault == COLLECTOR_FINE && content->large == NULL && make_envelope(s, &envelope) < 0)
         collector_refuse(c, COLLECTOR_NO_ROOM);
     if (c->fault != COLLECTOR_FINE) {
-        session_refuse(s, NULL, refusal_of_fault(c->fault));
+        session_refuse_mail(s, NULL, refusal_of_fault(c->fault));
         return SESSION_READY;
     }
     hook_message("receive", c->out, c->out_bytes);
@@ -357,8 +357,10 @@ static void on_done(int err, uint64_t id, void *arg)
         log_accepted(s, id);
         session_replyf(s, "250 2.0.0 Ok: queued as %s", id_text(id, text));
     } else if (s->state == SESSION_STORING) {
-        session_refuse(s, id_text(id, text), refusal_of_store(err));
+        session_refuse_mail(s, id_text(id, text), refusal_of_store(err));
     } else if (err == 0) {
+        if (s->ingress != NULL)
+            s->ingress->figures.messages++;
         log_info("ingress", "accepted, but the client left before it was told", LOG_ID(id),
                  LOG_STR("client", s->client_text));
     }

@@ -70,6 +70,7 @@ void ingress_adopt(struct ingress *ingress, int fd)
     if (ingress->conf->smtp_max_connections_per_client > 0 &&
         !clients_enter(ingress->clients, stream_peer(s->stream),
                        (unsigned)ingress->conf->smtp_max_connections_per_client, &s->client)) {
+        ingress->figures.put_off++;
         session_dismiss(s, "421 4.7.0 Too many connections from your address");
         return;
     }

@@ -51,8 +51,10 @@ void ingress_master_gone(struct ingress *ingress);
 /* For the heartbeat. */
 struct ingress_figures {
     uint64_t sessions; /* accepted since the start */
-    uint64_t messages; /* answered 250 since the start */
-    uint64_t bytes;    /* of them */
+    uint64_t messages; /* taken in since the start: answered 250, or the client left before it */
+    uint64_t bytes;    /* of those answered */
+    uint64_t refused;  /* senders, recipients, messages, connections answered 5xx, as the next */
+    uint64_t put_off;  /* with 4xx: they may come again */
     uint32_t connections;
     uint32_t listeners_left; /* closed by order, and empty */
 };

@@ -62,3 +62,12 @@ void session_refuse(struct session *s, const char *subject, const char *line)
             LOG_STR("about", subject), LOG_STR("reply", line));
     session_reply(s, line);
 }
+
+void session_refuse_mail(struct session *s, const char *subject, const char *line)
+{
+    if (s->ingress != NULL) {
+        s->ingress->figures.refused += line[0] == '5';
+        s->ingress->figures.put_off += line[0] == '4';
+    }
+    session_refuse(s, subject, line);
+}

@@ -121,7 +121,7 @@ static bool refuse_early_talker(struct session *s, enum session_state *ret_next)
 {
     if (evbuffer_get_length(stream_input(s->stream)) == 0)
         return false;
-    session_refuse(s, NULL, "554 5.5.1 Protocol error: spoke before the greeting");
+    session_refuse_mail(s, NULL, "554 5.5.1 Protocol error: spoke before the greeting");
     *ret_next = SESSION_CLOSED;
     return true;
 }

@@ -91,6 +91,10 @@ void session_replyf(struct session *session, const char *format, ...)
  * what it was about (an address, a line), NULL: nothing. */
 void session_refuse(struct session *session, const char *subject, const char *line);
 
+/* The same for what is, or would have been, mail: a sender, a recipient, a message, a connection
+ * that is sent away. It is counted. */
+void session_refuse_mail(struct session *session, const char *subject, const char *line);
+
 /* ---- verbs.c ---- */
 
 /* Takes one command off the input; returns whether there was one, and where it leads. */

@@ -9,7 +9,8 @@ enum session_state do_data(struct session *s, const char *argument)
     /* DATA ends a group of pipelined commands (RFC 2920, 3.1). What stands behind it was written
      * without knowing whether it would be read as content or as commands: nobody shall choose. */
     if (evbuffer_get_length(stream_input(s->stream)) > 0) {
-        session_refuse(s, NULL, "554 5.5.1 Protocol error: did not wait for the reply to DATA");
+        session_refuse_mail(s, NULL,
+                            "554 5.5.1 Protocol error: did not wait for the reply to DATA");
         return SESSION_CLOSED;
     }
     if (*argument != '\0') {

@@ -98,7 +98,7 @@ enum session_state do_mail(struct session *s, const char *argument)
     if (refusal == NULL && transaction_set_sender(&s->transaction, path.mailbox, path.bytes) < 0)
         refusal = "452 4.3.1 No memory for another message now, try later";
     if (refusal != NULL) {
-        session_refuse(s, argument, refusal);
+        session_refuse_mail(s, argument, refusal);
         return SESSION_READY;
     }
     s->transaction.declared_bytes = bytes;

@@ -89,7 +89,7 @@ enum session_state do_rcpt(struct session *s, const char *argument)
     const char *refusal = take_recipient(s, argument);
 
     if (refusal != NULL) {
-        session_refuse(s, argument, refusal);
+        session_refuse_mail(s, argument, refusal);
         return s->state;
     }
     session_reply(s, "250 2.1.5 Ok");
