@@ -85,10 +85,14 @@ static int seal(const struct composer_mail *mail)
 
     for (size_t i = 0; i < mail->recipient_count; i++)
         (void)json_array_append_new(recipients, json_string(mail->recipients[i]));
-    json = json_pack("{ss ss so sI ss ss}", "sender", mail->sender, "from", mail->from,
-                     "recipients", recipients, "profile", (json_int_t)mail->profile, "subject",
-                     mail->subject, "text", mail->text);
+    json = json_pack("{ss ss so sI sI ss ss}", "sender", mail->sender, "from", mail->from,
+                     "recipients", recipients, "profile", (json_int_t)mail->profile, "rule",
+                     (json_int_t)mail->rule, "subject", mail->subject, "text", mail->text);
     if (json == NULL)
+        return -EINVAL;
+    if (mail->file_text != NULL && json_object_set_new(json, "file",
+                                                       json_pack("{ss ss}", "name", mail->file_name,
+                                                                 "text", mail->file_text)) != 0)
         return -EINVAL;
     text = json_dumps(json, JSON_COMPACT);
     return text != NULL ? memfd_seal("mail", text, strlen(text)) : -ENOMEM;

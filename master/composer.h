@@ -1,8 +1,10 @@
-/* master/composer.h: has a worker make mail of the appliance's own: alerts, reports, forwards.
+/* master/composer.h: has a worker make mail of the appliance's own: alerts, reports, forwards,
+ * tests.
  *
  * The master writes no message: it says what is to be in one, a worker builds and stores it
- * (worker/composer.h), and it is in the queue before this is answered. It is relayed under rule 0
- * by the profile that is given, in front of what that profile has waiting (MQ0A). */
+ * (worker/composer.h), and it is in the queue before this is answered. It is relayed by the profile
+ * that is given, in front of what that profile has waiting (MQ0A): under no rule, or under one that
+ * is given, and then it goes through its scan and upload as that rule's mail does. */
 #ifndef MASTER_COMPOSER_H
 #define MASTER_COMPOSER_H
 
@@ -25,8 +27,10 @@ struct composer_mail {
     const char *const *recipients; /* visible ASCII, at most 100 of them */
     size_t recipient_count;
     uint32_t profile;
-    const char *subject, *text;       /* UTF-8; lines end with \n */
-    const struct ipc_place *attached; /* a stored group whose message goes with it; NULL: none */
+    uint32_t rule;                     /* 0: none */
+    const char *subject, *text;        /* UTF-8; lines end with \n */
+    const struct ipc_place *attached;  /* a stored group whose message goes with it; NULL: none */
+    const char *file_name, *file_text; /* a text that is attached, if no message is; NULL: none */
 };
 
 /* Exactly once, never from inside the call. 0 and the new message's id; -EINVAL (an address is

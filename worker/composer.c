@@ -173,7 +173,8 @@ static void submit_large(struct compose *c, const struct envelope *envelope)
 static void submit(struct compose *c)
 {
     struct envelope_recipient recipients[COMPOSITION_MAX_RECIPIENTS] = { 0 };
-    struct envelope_group group = { .profile = c->mail.profile,
+    struct envelope_group group = { .rule = c->mail.rule,
+                                    .profile = c->mail.profile,
                                     .count = (uint32_t)c->mail.recipient_count };
     const struct envelope envelope = { .sender = c->mail.sender,
                                        .client = "",

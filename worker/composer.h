@@ -2,8 +2,9 @@
  *
  * The message is built (worker/composition.h), stored as any other is, and reported as MAIL_QUEUED;
  * only then COMPOSED says so: it is as durable as mail that was answered 250 (MQ02). It is relayed
- * under rule 0 by the profile that the order names. It has room of its own
- * (spooler_reserve_own()), so that a gateway that is full can say so.
+ * by the profile that the order names, under the rule that it names, with all stages of that, or
+ * under none (0). It has room of its own (spooler_reserve_own()), so that a gateway that is full
+ * can say so.
  *
  * A stored message that goes with it is copied from where it lies, in pieces as large as the
  * spooler takes them: memory does not grow with it. */

@@ -54,15 +54,41 @@ static int read_recipients(const json_t *list, struct composition *mail, struct 
     return 0;
 }
 
+/* It stands between quotes in two fields of the header. */
+static bool is_file_name(const char *text)
+{
+    const size_t bytes = strlen(text);
+
+    return bytes > 0 && bytes <= COMPOSITION_MAX_FILE_NAME &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+               bytes;
+}
+
+static int read_file(const json_t *file, struct composition *mail, struct reason *why)
+{
+    if (file == NULL)
+        return 0;
+    mail->file_name = text_of(json_object_get(file, "name"));
+    mail->file_text = text_of(json_object_get(file, "text"));
+    if (mail->file_name == NULL || !is_file_name(mail->file_name))
+        return reason_set(why, -EINVAL, "the file's name is none");
+    if (mail->file_text == NULL || strlen(mail->file_text) > COMPOSITION_MAX_TEXT)
+        return reason_set(why, -EINVAL, "the file's text is missing or too long");
+    return 0;
+}
+
 int composition_read(const json_t *json, struct composition *ret_mail, struct reason *reterr_why)
 {
     const json_t *profile = json_object_get(json, "profile");
+    const json_t *rule = json_object_get(json, "rule");
+    int err;
 
     *ret_mail = (struct composition){ .sender = text_of(json_object_get(json, "sender")),
                                       .from = text_of(json_object_get(json, "from")),
                                       .subject = text_of(json_object_get(json, "subject")),
                                       .text = text_of(json_object_get(json, "text")),
-                                      .profile = (uint32_t)json_integer_value(profile) };
+                                      .profile = (uint32_t)json_integer_value(profile),
+                                      .rule = (uint32_t)json_integer_value(rule) };
     if (ret_mail->sender == NULL || (ret_mail->sender[0] != '\0' && !is_address(ret_mail->sender)))
         return reason_set(reterr_why, -EINVAL, "the sender is no address");
     if (ret_mail->from == NULL || !is_address(ret_mail->from))
@@ -72,7 +98,8 @@ int composition_read(const json_t *json, struct composition *ret_mail, struct re
         return reason_set(reterr_why, -EINVAL, "subject or text is missing or too long");
     if (ret_mail->profile == 0)
         return reason_set(reterr_why, -EINVAL, "there is no profile");
-    return read_recipients(json_object_get(json, "recipients"), ret_mail, reterr_why);
+    err = read_recipients(json_object_get(json, "recipients"), ret_mail, reterr_why);
+    return err < 0 ? err : read_file(json_object_get(json, "file"), ret_mail, reterr_why);
 }
 
 /* ---- what becomes of it ---- */
@@ -100,18 +127,32 @@ static void put_header(FILE *out, const struct composition *mail,
           out);
 }
 
-static void put_text_part(FILE *out, const char *text)
+/* The last fields of its header, and the text. */
+static void put_encoded(FILE *out, const char *text)
 {
     const bool is_plain = composition_is_plain(text);
 
-    fprintf(out,
-            "Content-Type: text/plain; charset=utf-8\r\n"
-            "Content-Transfer-Encoding: %s\r\n\r\n",
-            is_plain ? "7bit" : "quoted-printable");
+    fprintf(out, "Content-Transfer-Encoding: %s\r\n\r\n", is_plain ? "7bit" : "quoted-printable");
     if (is_plain)
         composition_put_plain(out, text);
     else
         composition_put_quoted(out, text);
+}
+
+static void put_text_part(FILE *out, const char *text)
+{
+    fputs("Content-Type: text/plain; charset=utf-8\r\n", out);
+    put_encoded(out, text);
+}
+
+static void put_file(FILE *out, const struct composition *mail, const char *boundary)
+{
+    fprintf(out,
+            "\r\n--%s\r\nContent-Type: text/plain; charset=utf-8; name=\"%s\"\r\n"
+            "Content-Disposition: attachment; filename=\"%s\"\r\n",
+            boundary, mail->file_name, mail->file_name);
+    put_encoded(out, mail->file_text);
+    fprintf(out, "\r\n--%s--\r\n", boundary);
 }
 
 /* The id is newer than any message that could be attached. */
@@ -129,7 +170,7 @@ static void put_head(FILE *out, const struct composition *mail,
     char boundary[BOUNDARY_SIZE];
 
     put_header(out, mail, stamp);
-    if (attached == COMPOSITION_ALONE) {
+    if (attached == COMPOSITION_ALONE && mail->file_text == NULL) {
         put_text_part(out, mail->text);
         return;
     }
@@ -139,6 +180,10 @@ static void put_head(FILE *out, const struct composition *mail,
             "Content-Transfer-Encoding: %s\r\n\r\n--%s\r\n",
             boundary, encoding, boundary);
     put_text_part(out, mail->text);
+    if (attached == COMPOSITION_ALONE) {
+        put_file(out, mail, boundary);
+        return;
+    }
     fprintf(out,
             "\r\n--%s\r\nContent-Type: message/rfc822\r\n"
             "Content-Transfer-Encoding: %s\r\nContent-Disposition: attachment\r\n\r\n",

@@ -58,6 +58,8 @@ static const struct route routes[] = {
     { POST,   "/quarantine/{id}/forward",  ADMIN,  true,  serve_quarantine_forward, { NULL } },
     { DELETE, "/quarantine/{id}",          ADMIN,  false, serve_quarantine_delete,  { "group" } },
 
+    { POST,   "/test-message",        ADMIN,  true,  serve_test_message,    { NULL } },
+
     { GET,    "/pool",                VIEWER, false, serve_pool_get,        { "profile" } },
     { GET,    "/servers",             VIEWER, false, serve_servers_get,     { "profile" } },
     { POST,   "/servers/drain",       ADMIN,  true,  serve_server_drain,    { NULL } },

@@ -42,6 +42,7 @@ route_handler serve_quarantine_get, serve_quarantine_release, serve_quarantine_r
     serve_quarantine_forward, serve_quarantine_delete;
 route_handler serve_status_get, serve_stats_get, serve_workers_get, serve_alerts_get,
     serve_alert_test, serve_ambiguous_get, serve_audit_get, serve_key_rotate;
+route_handler serve_test_message;
 route_handler serve_pool_get, serve_servers_get, serve_server_drain, serve_server_enable;
 route_handler serve_accounts_get, serve_account_get, serve_account_post, serve_account_put,
     serve_account_delete, serve_account_password;

@@ -2,6 +2,7 @@
  *
  * The answer is the match that workers run at RCPT. Why the rules before it were passed over is
  * found by asking that same match again with one condition at a time. */
+#include "master/control/which.h"
 #include "master/control/call.h"
 #include "master/control/control_private.h"
 #include "master/control/routes.h"
@@ -10,12 +11,6 @@
 
 #include "common/address.h"
 #include "common/auto.h"
-
-struct which {
-    const struct sockaddr *client;
-    const char *sender;
-    const char *recipient;
-};
 
 /* Addresses may come with the angle brackets of SMTP. */
 static const char *strip_brackets(const char *text, char *out, size_t room)
@@ -93,7 +88,7 @@ static void add_way(json_t *answer, const struct control *control, uint32_t id)
         json_object_set_new(answer, "server", json_string(profile->servers[start].text));
 }
 
-static json_t *make_answer(struct control *control, const struct which *which)
+json_t *which_answer(const struct control *control, const struct which *which)
 {
     const struct rule_set *set = registry_rules(control->registry);
     const struct rule *rule = NULL;
@@ -151,5 +146,5 @@ void serve_rule_which(struct call *call)
     which = (struct which){ .client = &address.sa,
                             .sender = strip_brackets(from, sender, sizeof(sender)),
                             .recipient = strip_brackets(to, recipient, sizeof(recipient)) };
-    call_answer(call, 200, make_answer(call->control, &which));
+    call_answer(call, 200, which_answer(call->control, &which));
 }

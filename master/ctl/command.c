@@ -37,6 +37,7 @@ static const struct command commands[] = {
     { "rule",     "delete",  "NAME",           1, 1,    0,           rule_delete,     "mail that it accepted is still delivered" },
     { "rule",     "move",    "NAME POSITION",  2, 2,    0,           rule_move,       "to this place in the order, 1 is the first" },
     { "rule",     "which",   "",               0, 0,    CTL_WHICH,   rule_which,      "which rule would take this mail, and why" },
+    { "test-message", NULL,  "",               0, 0,    CTL_WHICH,   test_message,    "send one the way that mail to --to would take, to see it go through" },
     { "settings", "show",    "",               0, 0,    0,           settings_show,   "what belongs to no profile and no rule" },
     { "settings", "put",     "FILE",           1, 1,    0,           settings_put,    "replace them" },
     { "queue",    "list",    "",               0, 0,    CTL_FILTER | CTL_LIMIT, queue_list, "what waits, oldest first" },
@@ -132,8 +133,8 @@ static void print_usage(FILE *out, const char *noun)
             "\n  -s, --socket SOCKET         the daemon's control socket (also: POSTERN_SOCKET)\n"
             "  --json                      answers as the API gives them\n"
             "  --no-test                   profile put, import: store without a connection test\n"
-            "  --client --from --to        rule which: an address each; --from \"\" is the null "
-            "sender\n"
+            "  --client --from --to        rule which, test-message: an address each\n"
+            "                              (--from \"\" is the null sender)\n"
             "  --state --profile --rule    queue list: only these\n"
             "  --limit N --after ID        queue list, audit list: how many, and from where\n"
             "  --group N                   queue orders: only this group of the message\n"

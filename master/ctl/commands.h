@@ -11,6 +11,7 @@ ctl_run stats_show;
 ctl_run status_show, worker_list, audit_list, ambiguous_list, key_rotate, settings_show,
     settings_put;
 ctl_run alert_list, alert_test;
+ctl_run test_message;
 ctl_run profile_list, profile_show, profile_put, profile_delete, profile_test;
 ctl_run rule_list, rule_show, rule_put, rule_delete, rule_move, rule_which;
 ctl_run queue_list, queue_show, queue_retry, queue_hold, queue_release, queue_reroute, queue_delete;

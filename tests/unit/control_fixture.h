@@ -56,6 +56,14 @@ static struct {
     composer_done_cb *alert_done;
     void *alert_arg;
 
+    struct { /* the last mail that was to be composed */
+        int err, late_err;
+        char sender[128], from[128], to[128], subject[128], text[1024], file[64];
+        uint32_t profile, rule;
+        composer_done_cb *done;
+        void *arg;
+    } mail;
+
     int query_err, rows_err;
     bool detail;
     json_t *rows;
@@ -298,6 +306,30 @@ static int fake_alert_test(void *self, composer_done_cb *done, void *arg)
     return fake.alert_err < 0 ? fake.alert_err : loop_post(loop, run_alert_test, NULL);
 }
 
+static void run_compose(void *arg)
+{
+    (void)arg;
+    fake.mail.done(fake.mail.late_err, fake.mail.late_err == 0 ? 77 : 0, fake.mail.arg);
+}
+
+static int fake_compose(void *self, const struct composer_mail *mail, composer_done_cb *done,
+                        void *arg)
+{
+    (void)self;
+    cr_assert_eq(mail->recipient_count, 1);
+    snprintf(fake.mail.sender, sizeof(fake.mail.sender), "%s", mail->sender);
+    snprintf(fake.mail.from, sizeof(fake.mail.from), "%s", mail->from);
+    snprintf(fake.mail.to, sizeof(fake.mail.to), "%s", mail->recipients[0]);
+    snprintf(fake.mail.subject, sizeof(fake.mail.subject), "%s", mail->subject);
+    snprintf(fake.mail.text, sizeof(fake.mail.text), "%s", mail->text);
+    snprintf(fake.mail.file, sizeof(fake.mail.file), "%s", mail->file_name ? mail->file_name : "");
+    fake.mail.profile = mail->profile;
+    fake.mail.rule = mail->rule;
+    fake.mail.done = done;
+    fake.mail.arg = arg;
+    return fake.mail.err < 0 ? fake.mail.err : loop_post(loop, run_compose, NULL);
+}
+
 static json_t *fake_alerts(void *self)
 {
     (void)self;
@@ -325,6 +357,7 @@ static void open_all(void)
                                        .queue_list = fake_list,
                                        .queue_state_count = fake_count,
                                        .queue_order = fake_order,
+                                       .compose = fake_compose,
                                        .query = fake_query,
                                        .probe = fake_probe,
                                        .probe_forget = fake_forget,

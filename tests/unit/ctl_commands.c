@@ -411,6 +411,26 @@ Test(ctl, OP04_stats_is_a_line_for_each_minute_and_the_sums)
     api_stop();
 }
 
+Test(ctl, test_message_says_where_it_goes_and_how_to_follow_it)
+{
+    struct api_answer answer = { .status = 202,
+                                 .body = "{\"id\":\"06AB\",\"to\":\"a@b.test\","
+                                         "\"rule\":\"Inbound\",\"profile\":\"Exchange\"}" };
+
+    RUN("/nowhere", "test-message");
+    cr_assert_eq(ran.code, CTL_USAGE);
+    api_start(1, &answer);
+    RUN(api.path, "test-message", "--to", "a@b.test", "--from", "");
+    cr_assert_eq(ran.code, CTL_DONE, "%s", ran.err);
+    ASSERT_HAS(api.requests[0], "POST /api/v1/test-message HTTP/1.1");
+    ASSERT_HAS(api.requests[0], "\"to\":\"a@b.test\"");
+    ASSERT_HAS(api.requests[0], "\"from\":\"\"");
+    ASSERT_LACKS(api.requests[0], "client");
+    ASSERT_HAS(ran.out, "06AB");
+    ASSERT_HAS(ran.out, "to a@b.test by rule \"Inbound\", profile \"Exchange\"");
+    api_stop();
+}
+
 /* ---- rules, queue, settings ---- */
 
 Test(ctl, rule_which_escapes_addresses)

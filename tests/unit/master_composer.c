@@ -121,6 +121,30 @@ Test(composer, an_order_says_all_and_is_answered_once)
     cr_assert_eq(last_id, 77u);
 }
 
+Test(composer, a_rule_and_a_file_are_said_as_well)
+{
+    json_t *json, *file;
+
+    cr_assert_eq(ask(), 0);
+    mail.rule = 8;
+    mail.file_name = "f.txt";
+    mail.file_text = "inside\n";
+    cr_assert_eq(ask(), 0);
+    cr_assert_eq(order_count, 2u);
+    json = json_loads(texts[0], 0, NULL);
+    cr_assert_eq(json_integer_value(json_object_get(json, "rule")), 0);
+    cr_assert_null(json_object_get(json, "file"));
+    json_decref(json);
+    json = json_loads(texts[1], 0, NULL);
+    file = json_object_get(json, "file");
+    cr_assert_eq(json_integer_value(json_object_get(json, "rule")), 8);
+    cr_assert_str_eq(json_string_value(json_object_get(file, "name")), "f.txt");
+    cr_assert_str_eq(json_string_value(json_object_get(file, "text")), "inside\n");
+    json_decref(json);
+    mail.file_text = "\xff";
+    cr_assert_eq(ask(), -EINVAL);
+}
+
 Test(composer, the_end_of_its_worker_is_an_answer)
 {
     cr_assert_eq(ask(), 0);

@@ -110,6 +110,18 @@ Test(composer, MQ02_stored_and_reported_before_it_is_answered)
     message_free(&message);
 }
 
+Test(composer, it_may_be_the_mail_of_a_rule)
+{
+    order_text("{\"sender\": \"s@x.example\", \"from\": \"s@x.example\", \"profile\": 3, "
+               "\"rule\": 8, \"recipients\": [\"a@x.example\"], \"subject\": \"s\", "
+               "\"text\": \"t\", \"file\": {\"name\": \"f.txt\", \"text\": \"inside\"}}",
+               NULL);
+    cr_assert_eq(answer()->err, 0);
+    cr_assert_eq(world->queued[0].rule, 8u);
+    cr_assert_eq(world->queued[0].profile, 3u);
+    cr_assert((world->queued[0].flags & IPC_QUEUED_OWN) != 0);
+}
+
 Test(composer, mail_from_outside_is_not_its_own)
 {
     world_submit(world, 1, 100, 1);

@@ -224,6 +224,49 @@ Test(composition, a_message_stands_between_head_and_tail)
     cr_assert_null(strstr(composed("Fwd", "x", COMPOSITION_WITH_7BIT), "8bit"));
 }
 
+#define WITH_FILE(name, text)                                                                      \
+    "{\"sender\": \"s@x.example\", \"from\": \"s@x.example\", \"recipients\": [\"a@x.example\"], " \
+    "\"profile\": 3, \"rule\": 8, \"subject\": \"s\", \"text\": \"See the file.\\n\", "            \
+    "\"file\": {\"name\": " name ", \"text\": " text "}}"
+
+Test(composition, a_file_is_attached)
+{
+    cr_assert_eq(read_mail(WITH_FILE("\"a-test.txt\"", "\"caf\\u00e9\\n\"")), 0);
+    cr_assert_eq(mail.rule, 8u);
+    cr_assert_eq(composition_write(&mail, &stamp, COMPOSITION_ALONE, &bytes), 0);
+    check_lines(bytes.head);
+    cr_assert_null(bytes.tail);
+    cr_assert_str_eq(strstr(bytes.head, "Content-Type: multipart"),
+                     "Content-Type: multipart/mixed; boundary=\"=_postern_000000000002D\"\r\n"
+                     "Content-Transfer-Encoding: 7bit\r\n\r\n"
+                     "--=_postern_000000000002D\r\n"
+                     "Content-Type: text/plain; charset=utf-8\r\n"
+                     "Content-Transfer-Encoding: 7bit\r\n\r\n"
+                     "See the file.\r\n"
+                     "\r\n--=_postern_000000000002D\r\n"
+                     "Content-Type: text/plain; charset=utf-8; name=\"a-test.txt\"\r\n"
+                     "Content-Disposition: attachment; filename=\"a-test.txt\"\r\n"
+                     "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                     "caf=C3=A9\r\n"
+                     "\r\n--=_postern_000000000002D--\r\n");
+}
+
+Test(composition, what_is_no_file_is_refused)
+{
+    static const char *const bad[] = {
+        WITH_FILE("\"\"", "\"t\""),
+        WITH_FILE("\"a\\\"b\"", "\"t\""),
+        WITH_FILE("\"a\\r\\nBcc: v@x.example\"", "\"t\""),
+        WITH_FILE("\"a/b\"", "\"t\""),
+        WITH_FILE("\"\\u00e4\"", "\"t\""),
+        WITH_FILE("7", "\"t\""),
+        WITH_FILE("\"a\"", "null"),
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_assert_eq(read_mail(bad[i]), -EINVAL, "%s", bad[i]);
+}
+
 Test(composition, what_is_no_address_is_refused)
 {
     static const char *const bad[] = {
