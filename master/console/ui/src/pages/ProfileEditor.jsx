@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { sentence } from '../app/format.js';
 import { useLoad, usePoll } from '../app/poll.js';
+import { afterPress } from '../app/press.js';
 import { navigate, useLeaveGuard } from '../app/router.jsx';
 import { useCanChange } from '../app/session.js';
 import { Button } from '../parts/Button.jsx';
@@ -93,7 +94,7 @@ function Form({ editor, isNew, health, onOrder, disabled, form }) {
     const touched = (event) => {
         const place = event.target.closest?.('[data-path]');
 
-        if (place) editor.touch(place.dataset.path);
+        if (place) afterPress(() => editor.touch(place.dataset.path));
     };
 
     return (

@@ -68,18 +68,22 @@ function useKeys({ items, keyOf, nameOf, onMove, list }) {
         if (held !== null) list.current.children[held.at]?.querySelector('.sort-handle')?.focus();
     }, [held]);
 
+    function letGo() {
+        const { key } = held;
+
+        setHeld(null);
+        requestAnimationFrame(() => list.current?.querySelector(`[data-key="${CSS.escape(key)}"] .sort-handle`)?.focus());
+    }
+
     function drop() {
         setNews(`${nameOf(items[held.from])} dropped, ${placeOf(held.at)}.`);
         if (held.at !== held.from) onMove(held.from, held.at);
-        setHeld(null);
-        const key = held.key;
-
-        requestAnimationFrame(() => list.current?.querySelector(`[data-key="${CSS.escape(key)}"] .sort-handle`)?.focus());
+        letGo();
     }
 
     function cancel() {
         setNews(`${nameOf(items[held.from])} put back, ${placeOf(held.from)}.`);
-        setHeld(null);
+        letGo();
     }
 
     function keyPressed(event, index) {
