@@ -183,8 +183,8 @@ static json_t *status(void *self)
     const struct master *master = self;
     char since[CLOCK_TEXT_SIZE];
 
-    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i, s:I, s:o}", "version", POSTERN_VERSION, "pid",
-                     (int)getpid(), "since", clock_text(master->started_wall_ms, since),
+    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i, s:I, s:o}", "version", POSTERN_VERSION,
+                     "pid", (int)getpid(), "since", clock_text(master->started_wall_ms, since),
                      "longest_turn_us", (json_int_t)loop_take_longest_turn_us(master->loop),
                      "max_descriptors", (json_int_t)process_nofile(), "stopping",
                      master->is_stopping ? 1 : 0, "slots_to_scan",

@@ -92,7 +92,8 @@ static void on_reload(int number, void *arg)
     if (master->is_stopping)
         return;
     if (conf_load(master->conf_path, &conf, &why) != 0 || listeners_check(conf, &why) != 0 ||
-        console_identity_check(conf, &why) != 0 || master_open_log(conf, &master->log_fd, &why) != 0) {
+        console_identity_check(conf, &why) != 0 ||
+        master_open_log(conf, &master->log_fd, &why) != 0) {
         conf_free(&conf);
         log_error("master", "reload: nothing changed", LOG_STR("reason", why.text));
         return;

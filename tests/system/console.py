@@ -85,7 +85,8 @@ def test_OP04_the_api_is_closed_without_a_session(t):
     _, browser, _ = start(t)
     for method, path in (("GET", "/status"), ("GET", "/export"), ("GET", "/audit"), ("POST", "/import"),
                          ("PUT", "/settings"), ("DELETE", "/profiles/1"), ("POST", "/key/rotate")):
-        reply = browser.ask(method, f"/api/v1{path}", b"{}" if method in ("POST", "PUT") else None)
+        reply = browser.send_json(method, f"/api/v1{path}", {}) if method in ("POST", "PUT") else \
+            browser.ask(method, f"/api/v1{path}")
         assert reply.status in (401, 403), (method, path, reply.status, reply.text)
         assert reply.json["code"] in ("session", "csrf", "origin"), reply.text
 
