@@ -1,4 +1,5 @@
-/* Send a message to see it go through, and watch it go. */
+/* Send a message to see it go through, and watch it go. `initial`: { to, from, client } to begin with;
+ * `client` is the address that it would come from. */
 import { useState } from 'preact/hooks';
 
 import { request } from '../app/api.js';
@@ -70,9 +71,9 @@ function findingOf(problem) {
     return match && { name: match[1], text: match[2] };
 }
 
-export function TestMessage({ onClose, onSent }) {
-    const [to, setTo] = useState('');
-    const [from, setFrom] = useState('');
+export function TestMessage({ initial = {}, onClose, onSent }) {
+    const [to, setTo] = useState(initial.to ?? '');
+    const [from, setFrom] = useState(initial.from ?? '');
     const [isBusy, setBusy] = useState(false);
     const [problem, setProblem] = useState(null);
     const [sent, setSent] = useState(null);
@@ -86,7 +87,7 @@ export function TestMessage({ onClose, onSent }) {
         if (to.trim() === '') return;
         setBusy(true);
         try {
-            const body = from.trim() === '' ? { to: to.trim() } : { to: to.trim(), from: from.trim() };
+            const body = { to: to.trim(), from: from.trim() || undefined, client: initial.client };
 
             setSent((await request('POST', '/test-message', { body })).data);
             onSent?.();

@@ -12,12 +12,12 @@ import { ChoiceField, TextField } from '../parts/Field.jsx';
 import { SearchIcon, TrashIcon } from '../parts/icons.jsx';
 import { Menu } from '../parts/Menu.jsx';
 import { Banner, Empty, LiveState, Page, Skeleton } from '../parts/Page.jsx';
-import { Conflict } from '../profiles/Conflict.jsx';
 import { DeleteDialog } from '../profiles/DeleteDialog.jsx';
 import { withType } from '../profiles/draft.js';
 import { ProfileField, Section } from '../profiles/EditorFields.jsx';
 import { fieldsOf, labelOf, preference, sections, typeNames, types } from '../profiles/fields.js';
 import { LoginFields } from '../profiles/LoginFields.jsx';
+import { ProfileConflict } from '../profiles/ProfileConflict.jsx';
 import { ServerList } from '../profiles/ServerList.jsx';
 import { TestPanel } from '../profiles/TestPanel.jsx';
 import { useEditor } from '../profiles/use_editor.js';
@@ -214,7 +214,7 @@ function Editor({ initial, canChange }) {
                 )}
             </div>
             {canChange && <Bar editor={editor} isNew={isNew} onDelete={() => setDeleting(true)} />}
-            {conflict && <Conflict editor={editor} onSave={(merged, theirs) => editor.resolve(merged, theirs)} />}
+            {conflict && <ProfileConflict editor={editor} onSave={(merged, theirs) => editor.resolve(merged, theirs)} />}
             {isDeleting && <DeleteDialog profile={stored} onClose={() => setDeleting(false)} onDeleted={() => navigate('/profiles', { force: true })} />}
         </Page>
     );

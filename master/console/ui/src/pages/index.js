@@ -8,10 +8,12 @@
  *   role    "admin": only for these; without it everybody's
  *
  * The first one is where "/" leads. */
-import { DashboardIcon, ServersIcon } from '../parts/icons.jsx';
+import { DashboardIcon, RulesIcon, ServersIcon } from '../parts/icons.jsx';
 import { Dashboard } from './Dashboard.jsx';
 import { ProfileEdit, ProfileNew } from './ProfileEditor.jsx';
 import { Profiles } from './Profiles.jsx';
+import { RuleEdit, RuleNew } from './RuleEditor.jsx';
+import { Rules } from './Rules.jsx';
 
 export const groups = [
     ['mail', ''],
@@ -24,4 +26,7 @@ export const pages = [
     { path: '/profiles', page: Profiles, title: 'Server profiles', icon: ServersIcon, group: 'setup', inBar: true },
     { path: '/profiles/new', page: ProfileNew, under: '/profiles', role: 'admin' },
     { path: '/profiles/:id', page: ProfileEdit, under: '/profiles' },
+    { path: '/rules', page: Rules, title: 'Security rules', icon: RulesIcon, group: 'setup', inBar: true },
+    { path: '/rules/new', page: RuleNew, under: '/rules', role: 'admin' },
+    { path: '/rules/:id', page: RuleEdit, under: '/rules' },
 ];

@@ -1,7 +1,9 @@
 /* Fields of the editor, made from the table of properties. */
+import { valueAt } from '../app/members.js';
+import { Card } from '../parts/Card.jsx';
 import { ChoiceField, NumberField, SwitchField, TextAreaField, TextField } from '../parts/Field.jsx';
 import { SecretField } from '../parts/SecretField.jsx';
-import { fallbackOf, valueAt } from './fields.js';
+import { fallbackOf } from './fields.js';
 
 function placeholderOf(field, draft) {
     const fallback = fallbackOf(field, draft);
@@ -86,20 +88,9 @@ export function Section({ editor, section, disabled, children }) {
     );
 
     if (!children && fields.length === 0) return null;
-    if (!section.isFolded)
-        return (
-            <section class="card section" aria-labelledby={`section-${section.key}`}>
-                <h2 id={`section-${section.key}`}>{section.title}</h2>
-                {body}
-            </section>
-        );
     return (
-        <details class="card section" open={hasError || undefined}>
-            <summary>
-                <h2>{section.title}</h2>
-                <span class="soft">{changed === 0 ? 'defaults' : `${changed} changed`}</span>
-            </summary>
-            <div class="section-body">{body}</div>
-        </details>
+        <Card name={section.key} title={section.title} isFolded={section.isFolded} isOpen={hasError} hint={changed === 0 ? 'defaults' : `${changed} changed`}>
+            {body}
+        </Card>
     );
 }

@@ -3,7 +3,8 @@
  *   { type, name, servers: [{ key, text }], values: { path: text or boolean }, login, grant,
  *     secrets: { path: undefined (kept) | null (removed) | text } }
  */
-import { fallbackOf, fieldsOf, oauthFields, putAt, secretPaths, valueAt } from './fields.js';
+import { putAt, valueAt } from '../app/members.js';
+import { fallbackOf, fieldsOf, oauthFields, secretPaths } from './fields.js';
 
 let lastKey = 0;
 

@@ -292,16 +292,3 @@ export function labelOf(path) {
     if (server) return `Server ${Number(server[1]) + 1}`;
     return extraLabels[path] ?? labels[path] ?? path;
 }
-
-export function valueAt(object, path) {
-    return path.split('.').reduce((at, name) => at?.[name], object);
-}
-
-export function putAt(object, path, value) {
-    const names = path.split('.');
-    const last = names.pop();
-    let at = object;
-
-    for (const name of names) at = at[name] ??= {};
-    at[last] = value;
-}

@@ -2,8 +2,9 @@
  *
  * `base` is what both began with, `mine` what is in the editor, `theirs` what is stored now; all three as
  * the API shows a profile. */
+import { putAt, valueAt } from '../app/members.js';
 import { inputOf, draftOf } from './draft.js';
-import { fieldOf, fieldsOf, oauthFields, putAt, valueAt } from './fields.js';
+import { fieldOf, fieldsOf, oauthFields } from './fields.js';
 
 const whole = ['name', 'servers', 'username', 'oauth.grant'];
 

@@ -1,46 +1,42 @@
-/* Somebody else saved the profile meanwhile: both versions side by side, and a choice. Nothing is merged
- * by itself. */
+/* Somebody else saved meanwhile: both versions side by side, and a choice. Nothing is merged by itself.
+ *
+ * rows: [{ path, title, mine, theirs, isBoth, pick }], mine and theirs as they are shown. `audit`: the
+ * entry of who saved, if it is known. onSave gets the rows with what was picked. */
 import { useState } from 'preact/hooks';
 
-import { Button } from '../parts/Button.jsx';
-import { Dialog } from '../parts/Dialog.jsx';
-import { Time } from '../parts/Time.jsx';
-import { inputOf } from './draft.js';
-import { labelOf } from './fields.js';
-import { differences, mergedDraft, shown } from './merge.js';
+import { Button } from './Button.jsx';
+import { Dialog } from './Dialog.jsx';
+import { Time } from './Time.jsx';
 
-function Side({ name, row, value, onPick }) {
+function Side({ name, row, onPick }) {
     return (
         <label class="conflict-side">
             <input type="radio" name={`pick-${row.path}`} checked={row.pick === name} onChange={onPick} />
-            <span>{shown(row.path, value)}</span>
+            <span>{row[name]}</span>
         </label>
     );
 }
 
-export function Conflict({ editor, onSave }) {
-    const { conflict, stored, draft, discard, setConflict } = editor;
-    const { theirs, audit } = conflict;
-    const [rows, setRows] = useState(() => differences(stored, inputOf(draft, null), theirs));
-
+export function Conflict({ what, began, now, audit, rows: found, same, saveText, onSave, onDiscard, onClose }) {
+    const [rows, setRows] = useState(found);
     const pick = (path, side) => setRows(rows.map((r) => (r.path === path ? { ...r, pick: side } : r)));
 
     return (
         <Dialog
             size="wide"
-            title="Somebody saved this profile meanwhile"
-            onClose={() => setConflict(null)}
+            title={`Somebody saved this ${what} meanwhile`}
+            onClose={onClose}
             actions={
                 <>
-                    <Button onClick={() => discard(theirs)}>Take all of theirs</Button>
-                    <Button kind="primary" onClick={() => onSave(mergedDraft(draft, theirs, rows), theirs)}>
-                        Test and save what is chosen
+                    <Button onClick={onDiscard}>Take all of theirs</Button>
+                    <Button kind="primary" onClick={() => onSave(rows)}>
+                        {saveText}
                     </Button>
                 </>
             }
         >
             <p>
-                You began with version {stored.version}; version {theirs.version} is stored now
+                You began with version {began}; version {now} is stored now
                 {audit && (
                     <>
                         {' '}
@@ -50,7 +46,7 @@ export function Conflict({ editor, onSave }) {
                 . Nothing of yours is saved yet. Choose for each difference which one shall count.
             </p>
             {rows.length === 0 ? (
-                <p>Both say the same, except perhaps for secrets, which cannot be compared.</p>
+                <p>{same}</p>
             ) : (
                 <table class="conflict">
                     <thead>
@@ -64,14 +60,14 @@ export function Conflict({ editor, onSave }) {
                         {rows.map((row) => (
                             <tr key={row.path}>
                                 <th scope="row">
-                                    {labelOf(row.path)}
+                                    {row.title}
                                     {row.isBoth && <span class="tag tag-warn">changed by both</span>}
                                 </th>
                                 <td data-title="Stored now">
-                                    <Side name="theirs" row={row} value={row.theirs} onPick={() => pick(row.path, 'theirs')} />
+                                    <Side name="theirs" row={row} onPick={() => pick(row.path, 'theirs')} />
                                 </td>
                                 <td data-title="Yours">
-                                    <Side name="mine" row={row} value={row.mine} onPick={() => pick(row.path, 'mine')} />
+                                    <Side name="mine" row={row} onPick={() => pick(row.path, 'mine')} />
                                 </td>
                             </tr>
                         ))}
