@@ -87,7 +87,14 @@ export class Visit {
     }
 
     isAt(heading) {
-        return this.page.getByRole('heading', { level: 1, name: heading }).waitFor();
+        return this.page.getByRole('heading', { level: 1, name: heading }).filter({ visible: true }).waitFor();
+    }
+
+    /* What the page shows has come. */
+    async isSettled() {
+        const loading = this.page.getByRole('status', { name: 'Loading' });
+
+        await until('nothing is awaited any more', async () => (await loading.count()) === 0);
     }
 
     path() {

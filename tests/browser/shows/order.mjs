@@ -1,10 +1,10 @@
 /* shows/order.mjs: rows that are put in order by their handles, with the mouse and by keys. */
 import { same, until } from '../until.mjs';
 
-const handles = (visit, list) => visit.page.getByRole('list', { name: list }).getByRole('button', { name: /^Move / });
+export const handlesOf = (visit, list) => visit.page.getByRole('list', { name: list }).getByRole('button', { name: /^Move / });
 
 /* As a hand does it: in small steps, to the middle of another row's handle and a little further. */
-async function drag(visit, from, to) {
+export async function drag(visit, from, to) {
     const [a, b] = [await from.boundingBox(), await to.boundingBox()];
     const middle = (box) => [box.x + box.width / 2, box.y + box.height / 2];
     const [x, y] = middle(b);
@@ -33,7 +33,7 @@ async function saveAndReload(visit, wanted) {
 export async function servers_by_mouse(stage) {
     const [a, b, c] = stage.given.servers;
     const visit = await stage.visit({ as: 'admin', path: `/profiles/${stage.given.id}` });
-    const handle = handles(visit, 'Servers in their order');
+    const handle = handlesOf(visit, 'Servers in their order');
 
     await handle.nth(2).waitFor();
     same(await typed(visit), [a, b, c], 'the order before');
@@ -45,7 +45,7 @@ export async function servers_by_mouse(stage) {
 export async function servers_by_keys(stage) {
     const [a, b, c] = stage.given.servers;
     const visit = await stage.visit({ as: 'admin', path: `/profiles/${stage.given.id}` });
-    const handle = handles(visit, 'Servers in their order');
+    const handle = handlesOf(visit, 'Servers in their order');
     const { keyboard } = visit.page;
     const says = (text) => visit.page.getByText(text).waitFor({ state: 'attached' });
 

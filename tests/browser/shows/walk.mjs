@@ -1,0 +1,73 @@
+/* shows/walk.mjs: through every page: axe-core in light and dark, nothing wider than a phone, and the
+ * pictures of them all. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const ROUTES = new URL('../../../master/console/ui/src/pages/index.js', import.meta.url);
+const THEMES = ['light', 'dark'];
+const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } };
+const WIDE = { width: 2560, height: 1440 };
+
+/* No page of the table is left out. */
+async function checkAllWalked(paths) {
+    const routes = [...(await readFile(ROUTES, 'utf8')).matchAll(/\bpath: '([^']+)'/g)].map((m) => m[1]);
+    const isWalked = (route) => paths.some((p) => new RegExp(`^${route.replace(/:id/g, '[0-9A-Za-z]+')}(\\?.*)?$`).test(p) && (route.includes(':id') || !routes.includes(p) || route === p));
+    const missing = routes.filter((route) => !isWalked(route));
+
+    if (routes.length === 0 || missing.length > 0) throw new Error(`pages that nobody looked at: ${missing}`);
+}
+
+async function checkFits(visit, size, where) {
+    await visit.page.setViewportSize(size);
+    const over = await visit.page.evaluate(() => document.scrollingElement.scrollWidth - window.innerWidth);
+
+    if (over > 0) throw new Error(`${where} is ${over} px wider than ${size.width} px`);
+}
+
+async function walk(stage, options, pages, look) {
+    const visit = await stage.visit(options);
+
+    for (const page of pages) {
+        await visit.go(page.path);
+        await visit.isAt(page.heading ? new RegExp(page.heading) : undefined);
+        await visit.isSettled();
+        await look(visit, page);
+    }
+    return visit;
+}
+
+/* Findings of axe-core that are not serious are returned, each once. */
+export async function every_page(stage) {
+    const { pages, isAll, as } = stage.given;
+    const nobodyYet = '401 GET /api/v1/sessions/current';
+    const found = new Set();
+
+    if (isAll) await checkAllWalked(pages.map((p) => p.path));
+    const visit = await walk(stage, { as }, pages, async (visit, { name }) => {
+        for (const scheme of THEMES) {
+            await visit.page.emulateMedia({ colorScheme: scheme });
+            for (const less of await visit.checkAccess(`${name}, ${scheme}`)) found.add(less);
+        }
+        for (const size of [WIDE, SIZES.phone]) await checkFits(visit, size, name);
+        await visit.page.setViewportSize(SIZES.desktop);
+    });
+    const refused = visit.refusals.filter((text) => text !== nobodyYet);
+
+    if (refused.length > 0) throw new Error(`the gateway refused what the page asked by itself: ${refused}`);
+    return [...found];
+}
+
+/* build/screenshots/NAME-desktop-light.png and so on. */
+export async function pictures(stage) {
+    const { pages, as } = stage.given;
+
+    await mkdir(stage.shots, { recursive: true });
+    for (const [kind, size] of Object.entries(SIZES))
+        await walk(stage, { as, size }, pages, async (visit, { name }) => {
+            for (const scheme of THEMES) {
+                await visit.page.emulateMedia({ colorScheme: scheme });
+                await visit.page.screenshot({ path: join(stage.shots, `${name}-${kind}-${scheme}.png`), fullPage: true });
+            }
+        });
+    return pages.length * Object.keys(SIZES).length * THEMES.length;
+}
