@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { isStanding, itemsOf, upper } from '../../master/console/ui/src/dashboard/attention.js';
+import { isStanding, itemsOf, asSentence } from '../../master/console/ui/src/dashboard/attention.js';
 import { mailSummary, queueSummary, wholeMinutes } from '../../master/console/ui/src/dashboard/series.js';
 
 const T = Date.parse('2026-11-26T10:00:00') / 1000;
@@ -68,6 +68,6 @@ test('a profile that takes no mail is told once, with the reason', () => {
 });
 
 test('an address at the beginning of a sentence stays as it is', () => {
-    assert.equal(upper('smtp://a is down'), 'smtp://a is down');
-    assert.equal(upper('no rule'), 'No rule');
+    assert.equal(asSentence('smtp://a is down'), 'smtp://a is down');
+    assert.equal(asSentence('no rule'), 'No rule');
 });

@@ -22,6 +22,7 @@ export class Problem extends Error {
         this.errors = members.errors ?? [];
         this.warnings = members.warnings ?? [];
         this.test = members.test ?? null;
+        this.tests = members.tests ?? null; // of an import, by profile
         this.retryAfter = members.retryAfter ?? 0; // seconds
     }
 }

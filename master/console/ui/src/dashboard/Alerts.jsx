@@ -5,7 +5,7 @@ import { Button } from '../parts/Button.jsx';
 import { Dot } from '../parts/Health.jsx';
 import { Skeleton } from '../parts/Page.jsx';
 import { Time } from '../parts/Time.jsx';
-import { isStanding, upper } from './attention.js';
+import { isStanding, asSentence } from './attention.js';
 
 const SHOWN = 10;
 const SHOWN_MAX = 100;
@@ -26,7 +26,7 @@ function Alert({ alert }) {
                     <Time at={alert.last ?? alert.time} />
                 </span>
             </span>
-            <span class="alert-text">{upper(alert.text)}</span>
+            <span class="alert-text">{asSentence(alert.text)}</span>
         </li>
     );
 }

@@ -2,7 +2,7 @@
 import { Link } from '../app/router.jsx';
 import { CheckIcon, WarningIcon } from '../parts/icons.jsx';
 import { Time } from '../parts/Time.jsx';
-import { itemsOf, upper } from './attention.js';
+import { itemsOf, asSentence } from './attention.js';
 
 const SHOWN = 20;
 
@@ -27,7 +27,7 @@ export function Attention({ status, alerts }) {
                     <li key={item.key}>
                         <WarningIcon size={18} />
                         <span class="attention-text">
-                            {upper(item.text)}
+                            {asSentence(item.text)}
                             {item.since && (
                                 <span class="soft">
                                     {' '}

@@ -1,5 +1,7 @@
 /* What stands and should be looked at: warnings of `status` and alerts that are not over, each with the
  * place where one acts. */
+import { upper } from '../app/format.js';
+
 /* Where to act, by what a warning begins with. */
 const places = [
     [/^(no )?server |^profile /, '/profiles', 'Server profiles'],
@@ -25,8 +27,8 @@ export function isStanding(alert) {
 }
 
 /* As a sentence, unless it begins with an address. */
-export function upper(text) {
-    return /^[a-z]+:/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
+export function asSentence(text) {
+    return /^[a-z]+:/.test(text) ? text : upper(text);
 }
 
 /* A time within a text as people read it. */

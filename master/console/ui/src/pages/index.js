@@ -8,12 +8,16 @@
  *   role    "admin": only for these; without it everybody's
  *
  * The first one is where "/" leads. */
-import { DashboardIcon, RulesIcon, ServersIcon } from '../parts/icons.jsx';
+import { AccountsIcon, AuditIcon, DashboardIcon, HelpIcon, RulesIcon, ServersIcon, SettingsIcon } from '../parts/icons.jsx';
+import { Accounts } from './Accounts.jsx';
+import { Audit } from './Audit.jsx';
 import { Dashboard } from './Dashboard.jsx';
+import { Help } from './Help.jsx';
 import { ProfileEdit, ProfileNew } from './ProfileEditor.jsx';
 import { Profiles } from './Profiles.jsx';
 import { RuleEdit, RuleNew } from './RuleEditor.jsx';
 import { Rules } from './Rules.jsx';
+import { Settings } from './Settings.jsx';
 
 export const groups = [
     ['mail', ''],
@@ -29,4 +33,8 @@ export const pages = [
     { path: '/rules', page: Rules, title: 'Security rules', icon: RulesIcon, group: 'setup', inBar: true },
     { path: '/rules/new', page: RuleNew, under: '/rules', role: 'admin' },
     { path: '/rules/:id', page: RuleEdit, under: '/rules' },
+    { path: '/settings', page: Settings, title: 'Settings', icon: SettingsIcon, group: 'system' },
+    { path: '/accounts', page: Accounts, title: 'Accounts', icon: AccountsIcon, group: 'system', role: 'admin' },
+    { path: '/audit', page: Audit, title: 'Audit log', icon: AuditIcon, group: 'system' },
+    { path: '/help', page: Help, title: 'Help', icon: HelpIcon, group: 'system' },
 ];

@@ -1,18 +1,7 @@
 /* How the gateway logs in at the servers. */
 import { ChoiceField, SelectField, TextField } from '../parts/Field.jsx';
 import { ProfileField, ProfileSecret } from './EditorFields.jsx';
-import { oauthFields } from './fields.js';
-
-const logins = [
-    ['none', 'Not at all', 'The servers know us by our address.'],
-    ['password', 'Name and password', 'By the strongest way that the server offers.'],
-    ['oauth', 'OAuth 2', 'As Microsoft 365 and Google ask for.'],
-];
-
-const grants = [
-    ['client_credentials', 'Client credentials'],
-    ['refresh_token', 'Refresh token'],
-];
+import { grants, login, oauthFields } from './fields.js';
 
 function Password({ editor, disabled }) {
     const { draft, setValue, errorsOf } = editor;
@@ -74,7 +63,7 @@ export function LoginFields({ editor, disabled }) {
         );
     return (
         <>
-            <ChoiceField label="We log in" options={logins} columns value={draft.login} onInput={(login) => change({ login })} error={errorsOf('oauth')} disabled={disabled} />
+            <ChoiceField label={login.label} options={login.options} columns value={draft.login} onInput={(login) => change({ login })} error={errorsOf('oauth')} disabled={disabled} />
             {draft.login === 'password' && <Password editor={editor} disabled={disabled} />}
             {draft.login === 'oauth' && <OAuth editor={editor} disabled={disabled} />}
         </>

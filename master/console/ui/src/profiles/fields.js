@@ -248,11 +248,26 @@ export const sections = [
 ];
 
 /* Logging in at mail servers: either name and password, or OAuth. */
+export const login = {
+    label: 'We log in',
+    types: SMTP,
+    options: [
+        ['none', 'Not at all', 'The servers know us by our address.'],
+        ['password', 'Name and password', 'By the strongest way that the server offers.'],
+        ['oauth', 'OAuth 2', 'As Microsoft 365 and Google ask for.'],
+    ],
+};
+
+export const grants = [
+    ['client_credentials', 'Client credentials'],
+    ['refresh_token', 'Refresh token'],
+];
+
 export const oauthFields = [
     { path: 'oauth.user', kind: 'text', label: 'Mailbox', help: 'The user whose mailbox is used.' },
-    { path: 'oauth.client_id', kind: 'text', label: 'Client id' },
-    { path: 'oauth.token_url', kind: 'text', label: 'Token URL', help: 'https only.' },
-    { path: 'oauth.scope', kind: 'text', label: 'Scope', help: 'Optional.' },
+    { path: 'oauth.client_id', kind: 'text', label: 'Client id', help: 'As the provider shows it for the application that was registered there.' },
+    { path: 'oauth.token_url', kind: 'text', label: 'Token URL', help: 'Where access tokens are got; https only.' },
+    { path: 'oauth.scope', kind: 'text', label: 'Scope', help: 'What is asked for; left empty where the provider knows.' },
 ];
 
 export const secretPaths = ['password', 'api_key', 'oauth.client_secret', 'oauth.refresh_token'];

@@ -1,0 +1,48 @@
+/* What the help page explains: the very texts that stand beside the fields in the editors. */
+import { seriesHelp } from '../dashboard/series.js';
+import { login, oauthFields, preference, sections as profileSections, typeNames } from '../profiles/fields.js';
+import { sections as ruleSections } from '../rules/fields.js';
+import { groups } from '../settings/fields.js';
+
+const TYPES = Object.keys(typeNames);
+
+function defaultOf(field) {
+    const fallback = typeof field.fallback === 'function' ? undefined : field.fallback;
+
+    // A placeholder says what an empty field means, unless the field may not be empty.
+    if (Array.isArray(fallback) || (fallback === undefined && field.kind === 'text')) return field.placeholder ? `Left empty: ${field.placeholder}.` : '';
+    if (fallback === undefined) return '';
+    if (typeof fallback === 'boolean') return `Default: ${fallback ? 'on' : 'off'}.`;
+    const option = field.options?.find(([name]) => name === fallback);
+
+    return `Default: ${option ? option[1] : `${fallback}${field.unit ? ` ${field.unit}` : ''}`}.`;
+}
+
+/* { name, types, lines }: what is said of one field. */
+function entryOf(field) {
+    const types = field.types && field.types.length < TYPES.length ? field.types.map((type) => typeNames[type]) : [];
+    const range = field.range ? `From ${field.range}.` : '';
+
+    return {
+        name: field.label,
+        types,
+        text: [field.help, range, defaultOf(field)].filter(Boolean).join(' '),
+        options: (field.options ?? []).map(([, name, help]) => ({ name, help })),
+    };
+}
+
+/* What all fields of a part have in common is said once. */
+function partOf({ title, text, fields }) {
+    const entries = fields.map(entryOf);
+    const types = entries[0].types;
+    const isCommon = entries.every((entry) => String(entry.types) === String(types));
+
+    return { title, text, types: isCommon ? types : [], entries: isCommon ? entries.map((entry) => ({ ...entry, types: [] })) : entries };
+}
+
+export const topics = [
+    { title: 'Server profiles', to: '/profiles', parts: [{ title: 'Servers', fields: [preference] }, ...profileSections, { title: 'Logging in', fields: [login, ...oauthFields].map((f) => ({ ...f, types: login.types })) }].map(partOf) },
+    { title: 'Security rules', to: '/rules', parts: ruleSections.map(partOf) },
+    { title: 'Settings', to: '/settings', parts: groups.map(partOf) },
+    { title: 'Figures of the dashboard', to: '/', parts: [{ title: 'Per minute', fields: seriesHelp.map(([, label, help]) => ({ label, help })) }].map(partOf) },
+];
