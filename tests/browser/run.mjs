@@ -3,7 +3,7 @@
  * Lines of JSON, one thing after another. In: {"show": "profiles.made_by_mouse", "given": {...}}, a
  * function of shows/. Out: {"call": "mend", "with": [...]} for what only the test can do, which is
  * answered by {"answer": ...}; and last {"done": ...}, or {"failed": text}. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -36,10 +36,8 @@ class Stage {
     }
 
     /* `as`: one of the accounts that were given; without it nobody is logged in. */
-    async visit(options = {}) {
-        const visit = await Visit.open(this, options);
-
-        return visit;
+    visit(options = {}) {
+        return Visit.open(this, options);
     }
 
     async call(name, ...args) {
@@ -73,6 +71,13 @@ async function lookAt(stage, show) {
     return text.join('\n');
 }
 
+/* Those of the run before. */
+async function dropFailures() {
+    const files = await readdir(SHOTS).catch(() => []);
+
+    for (const file of files.filter((f) => f.startsWith('failed-'))) await rm(join(SHOTS, file));
+}
+
 async function play(browser, { show, given }, keys) {
     const [subject, name] = show.split('.');
     const stage = new Stage(browser, given, keys);
@@ -89,6 +94,7 @@ async function play(browser, { show, given }, keys) {
     await stage.close();
 }
 
+await dropFailures();
 const browser = await chromium.launch({
     executablePath: process.env.POSTERN_CHROMIUM ?? '/usr/bin/chromium',
     chromiumSandbox: process.getuid() !== 0, // Chromium's own sandbox is not to be had as root

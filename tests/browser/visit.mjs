@@ -11,12 +11,15 @@ const SIZE = { width: 1280, height: 800 };
 const isRefusal = (message) => message.text().startsWith('Failed to load resource') && message.location().url.includes('/api/v1/');
 
 export class Visit {
-    static async open(stage, { as, path = '/', size = SIZE, scheme = 'light', isFresh = false } = {}) {
+    static async open(stage, { as, path = '/', size = SIZE, isPhone = false, isFresh = false } = {}) {
         const key = `${stage.given.url} ${as}`;
         const context = await stage.browser.newContext({
             ignoreHTTPSErrors: true,
             viewport: size,
-            colorScheme: scheme,
+            isMobile: isPhone,
+            hasTouch: isPhone,
+            deviceScaleFactor: isPhone ? 2 : 1,
+            colorScheme: 'light',
             reducedMotion: 'reduce',
             storageState: as && !isFresh ? stage.keys.get(key) : undefined,
         });
