@@ -191,22 +191,29 @@ def walked(site):
         {"name": "rules", "path": "/rules", "heading": "Security rules"},
         {"name": "rule-new", "path": "/rules/new", "heading": "New security rule"},
         {"name": "rule", "path": f"/rules/{rule_id}", "heading": "Inbound", "fields": True},
+        {"name": "settings", "path": "/settings", "heading": "Settings", "fields": True},
+        {"name": "accounts", "path": "/accounts", "heading": "Accounts"},
+        {"name": "audit", "path": "/audit", "heading": "Audit log"},
+        {"name": "help", "path": "/help", "heading": "Help"},
         {"name": "not-found", "path": "/nowhere", "heading": "Not found"},
     ]
 
 
 EMPTY = [{"name": "profiles-empty", "path": "/profiles", "heading": "Server profiles"},
-         {"name": "rules-empty", "path": "/rules", "heading": "Security rules"}]
+         {"name": "rules-empty", "path": "/rules", "heading": "Security rules"},
+         {"name": "dashboard-empty", "path": "/", "heading": "Dashboard"},
+         {"name": "settings-empty", "path": "/settings", "heading": "Settings"}]
 LOG_IN = [{"name": "log-in", "path": "/", "heading": "Log in"}]
 FIRST = [{"name": "first-account", "path": "/", "heading": "Welcome to Postern"}]
-CHANGED = ("/profiles", "/rules")
+CHANGED = ("/", "/profiles", "/rules")
+HIDDEN = ("/profiles/new", "/rules/new", "/accounts")
 
 
 def test_OP03_viewers_find_nothing_to_press_and_are_refused(t):
     site = Furnished(t)
     pages = [p for p in walked(site) if p.get("fields") or p["path"] in CHANGED]
     before, queue = site.gateway.ctl("export"), site.gateway.queue()
-    chromium.show("guards.viewer_sees_no_buttons", site, pages=pages, hidden=["/profiles/new", "/rules/new"])
+    chromium.show("guards.viewer_sees_no_buttons", site, pages=pages, hidden=HIDDEN)
     held = site.ids["held"]
     chromium.show("guards.viewer_is_refused", site, changes=[
         ["POST", "/profiles?test=skip", PROFILE], ["PUT", "/profiles/1?test=skip", PROFILE],
