@@ -22,12 +22,13 @@ struct hasher {
     struct io_thread *thread;
     unsigned waiting;
     atomic_bool is_stopping;
-    char nobody[CRYPT_GENSALT_OUTPUT_SIZE]; /* the setting for a name that there is not */
+    /* For a name that there is not: a setting alone, which no hash is equal to. */
+    char nobody[CRYPT_GENSALT_OUTPUT_SIZE];
 };
 
 struct job {
     struct hasher *hasher;
-    bool is_check, is_nobody, matches;
+    bool is_check, matches;
     char password[HASHER_MAX_PASSWORD + 1];
     char setting[HASHER_TEXT_SIZE]; /* of a check: the hash */
     char hash[HASHER_TEXT_SIZE];
@@ -74,7 +75,7 @@ static int work(void *arg)
     int err = atomic_load(&job->hasher->is_stopping) ? -ECANCELED : hash_password(job);
 
     if (err == 0 && job->is_check)
-        job->matches = text_equal_constant_time(job->hash, job->setting) && !job->is_nobody;
+        job->matches = text_equal_constant_time(job->hash, job->setting);
     secret_wipe(job->password, sizeof(job->password));
     return err;
 }
@@ -147,7 +148,6 @@ int hasher_check(struct hasher *hasher, const char *password, const char *hash, 
     if (err < 0)
         return err;
     job->is_check = true;
-    job->is_nobody = hash == NULL;
     (void)snprintf(job->setting, sizeof(job->setting), "%s", hash != NULL ? hash : hasher->nobody);
     return run(job, 0, done, arg);
 }

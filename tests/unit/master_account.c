@@ -76,7 +76,7 @@ Test(account, OP04_a_password_is_not_one_that_everybody_tries_first)
     for (size_t i = 0; i < sizeof(obvious) / sizeof(obvious[0]); i++)
         cr_assert_not(takes_password("Alice", obvious[i]), "%s", obvious[i]);
     cr_assert(takes_password("bob", "alice-and-carol"), "another's name is a word like any");
-    cr_assert(takes_password("a", "banana-cabana-9"), "a name of one letter is in every password");
+    cr_assert(takes_password("a", "aabacadaeaxa"), "a name of one letter is in every password");
     cr_assert(takes_password(NULL, "correct horse battery"));
 }
 

@@ -382,24 +382,70 @@ Test(console_api, OP04_a_deleted_account_has_no_session)
     log_in(&bob, "vera");
     snprintf(target, sizeof(target), "/accounts/%lld", vera);
     ASSERT_STATUS(ask("DELETE", target, NULL), 204);
+    cr_assert_eq(sessions_count(control->access->sessions), 0);
     ASSERT_STATUS(browse(&bob, "GET", "/status", NULL), 401);
     ASSERT_STATUS(try_log_in(&bob, "vera", PASSWORD), 401);
 }
 
-/* A log-in that is being checked while its password changes: what it proved counts no longer. */
+static void on_checked(const struct hasher_answer *answer, void *arg)
+{
+    (void)answer;
+    (void)arg;
+}
+
+static void on_stored(struct registry_answer *answer, void *arg)
+{
+    cr_assert_eq(answer->result, REGISTRY_OK);
+    *(bool *)arg = true;
+}
+
+/* A log-in whose password is still to be checked, behind enough others. */
+static void begin_log_in(void)
+{
+    for (unsigned i = 0; i < 8; i++)
+        cr_assert_eq(hasher_check(control->access->hasher, "x", NULL, on_checked, NULL), 0);
+    client_ask(&bob.client, "POST", "/api/v1/sessions",
+               "Content-Type: application/json\r\nX-Postern-Client: 10.0.0.9\r\n",
+               "{\"name\":\"alice\",\"password\":\"" PASSWORD "\"}");
+    TURN_UNTIL(!LIST_EMPTY(&control->calls));
+}
+
 Test(console_api, OP04_a_password_that_changes_while_it_is_checked_opens_nothing)
+{
+    const struct registry_actor actor = { "test" };
+    bool is_stored = false;
+    long long id = have_account("alice", "admin");
+
+    begin_log_in();
+    registry_account_password(registry, (uint32_t)id, "$y$another", NULL, &actor, on_stored,
+                              &is_stored);
+    TURN_UNTIL(is_stored);
+    cr_assert(!LIST_EMPTY(&control->calls), "the check is still to come");
+    take_reply(&bob.client);
+    expect_refused(401, "login");
+}
+
+Test(console_api, OP04_an_account_that_goes_while_its_password_is_checked_opens_nothing)
 {
     long long id = have_account("alice", "admin");
     char target[64];
 
-    /* Both are with the helper at the same time: the check first, then the new hash. */
-    client_ask(&bob.client, "POST", "/api/v1/sessions",
-               "Content-Type: application/json\r\nX-Postern-Client: 10.0.0.9\r\n",
-               "{\"name\":\"alice\",\"password\":\"" PASSWORD "\"}");
+    begin_log_in();
     snprintf(target, sizeof(target), "/accounts/%lld", id);
     ASSERT_STATUS(ask("DELETE", target, NULL), 204);
     take_reply(&bob.client);
     expect_refused(401, "login");
+}
+
+/* Whoever logs in while the daemon ends is answered, and nothing is left over. */
+Test(console_api, OP02_the_end_answers_log_ins_under_way)
+{
+    have_account("alice", "admin");
+    begin_log_in();
+    control_stop(control);
+    take_reply(&bob.client);
+    ASSERT_STATUS(last.status, 503);
+    cr_assert_eq(sessions_count(control->access->sessions), 0);
 }
 
 Test(console_api, OP04_an_administrator_sees_and_ends_sessions)
@@ -557,6 +603,32 @@ Test(console_api, OP04_codes_cannot_be_tried_without_end)
         ASSERT_STATUS(enter("x", "alice", PASSWORD), 401);
     ASSERT_STATUS(enter(code, "alice", PASSWORD), 429);
     cr_assert_eq(registry_account_count(registry), 0);
+}
+
+Test(console_api, OP04_a_right_code_is_no_failure_whatever_comes_with_it)
+{
+    char code[FIRST_CODE_TEXT_SIZE];
+
+    take_code(code);
+    for (unsigned i = 0; i < 12; i++)
+        ASSERT_STATUS(enter(code, "alice", "short"), 422);
+    ASSERT_STATUS(enter(code, "alice", PASSWORD), 201);
+}
+
+Test(console_api, OP04_the_code_makes_one_account_also_when_two_enter_it_at_once)
+{
+    char code[FIRST_CODE_TEXT_SIZE], body[256];
+    int first;
+
+    take_code(code);
+    snprintf(body, sizeof(body),
+             "{\"code\":\"%s\",\"name\":\"mallory\",\"password\":\"" PASSWORD "\"}", code);
+    client_ask(&bob.client, "POST", "/api/v1/first", "Content-Type: application/json\r\n", body);
+    first = enter(code, "alice", PASSWORD);
+    take_reply(&bob.client);
+    cr_assert((first == 201 && last.status == 409) || (first == 409 && last.status == 201),
+              "%d and %d", first, last.status);
+    cr_assert_eq(registry_account_count(registry), 1);
 }
 
 Test(console_api, OP04_when_the_last_account_is_deleted_there_is_a_new_code)

@@ -51,6 +51,8 @@ Test(first_code, OP04_none_is_none)
     char text[FIRST_CODE_TEXT_SIZE];
 
     cr_assert_eq(first_code_make(&code, text), 0);
+    code.is_set = false;
+    cr_assert_not(first_code_is(&code, text));
     first_code_clear(&code);
     cr_assert_not(first_code_is(&code, text));
     cr_assert_not(first_code_is(&code, ""));
