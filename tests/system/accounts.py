@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
-from peer.console import Browser
+from peer.console_door import Browser
 from peer.gateway import Gateway
 from peer.net import free_port
 from secret_memory import PIECES, copies
