@@ -118,25 +118,27 @@ static int allow_calls(scmp_filter_ctx filter)
     return err;
 }
 
-/* Memory, but none that runs; a descriptor's facts, but no path's; how much waits in a socket; a
- * signal to itself, when it aborts. */
-static int allow_some_of(scmp_filter_ctx filter)
+/* Calls that are allowed with some arguments only. */
+static int allow_some(scmp_filter_ctx filter)
 {
-    int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                               SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    const struct {
+        int call;
+        struct scmp_arg_cmp only;
+    } some[] = {
+        /* memory, but none that runs */
+        { SCMP_SYS(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+        { SCMP_SYS(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+        /* a descriptor's facts, but no path's */
+        { SCMP_SYS(newfstatat), { 3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH } },
+        /* how much waits in a socket */
+        { SCMP_SYS(ioctl), { 1, SCMP_CMP_EQ, FIONREAD, 0 } },
+        /* a signal to itself, when it aborts */
+        { SCMP_SYS(tgkill), { 0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0 } },
+    };
+    int err = 0;
 
-    if (err == 0)
-        err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                               SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (err == 0)
-        err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-                               SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
-    if (err == 0)
-        err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                               SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-    if (err == 0)
-        err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                               SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    for (size_t i = 0; err == 0 && i < ARRAY_LEN(some); i++)
+        err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, some[i].call, 1, &some[i].only);
     return err;
 }
 
@@ -149,7 +151,7 @@ static int forbid_calls(void)
         return -ENOMEM;
     err = allow_calls(filter);
     if (err == 0)
-        err = allow_some_of(filter);
+        err = allow_some(filter);
     if (err == 0)
         err = seccomp_load(filter);
     seccomp_release(filter);
