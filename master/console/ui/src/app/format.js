@@ -108,3 +108,9 @@ export function sentence(problem) {
 
     return upper(text) + (/[.!?…]$/.test(text) ? '' : '.');
 }
+
+/* What came from afar, with everything in it that is not plain visible text written out: it must not turn
+ * the direction of writing, or look like something else. */
+export function visible(text) {
+    return String(text ?? '').replace(/[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+}

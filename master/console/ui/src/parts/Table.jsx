@@ -8,11 +8,11 @@
  *
  * to(row): where a click on the row leads (put a <Link> into the main cell as well: that is what
  * keyboards and readers use). selection: { keys: Set, onChange(Set), labelOf(row) } gives each row a
- * check box. `width`: of a column, as CSS has it. */
+ * check box, but those that canChoose(row), if there is one, is not true for. `width`: of a column, as CSS has it. */
 import { navigate } from '../app/router.jsx';
 
 function AllBox({ rows, rowKey, selection }) {
-    const keys = rows.map(rowKey);
+    const keys = rows.filter((row) => selection.canChoose?.(row) ?? true).map(rowKey);
     const chosen = keys.filter((key) => selection.keys.has(key)).length;
 
     return (
@@ -37,7 +37,11 @@ function RowBox({ row, name, selection }) {
         selection.onChange(keys);
     }
 
-    return <input type="checkbox" aria-label={`Choose ${selection.labelOf(row)}`} checked={selection.keys.has(name)} onChange={change} />;
+    return (
+        <label class="row-box">
+            <input type="checkbox" aria-label={`Choose ${selection.labelOf(row)}`} checked={selection.keys.has(name)} onChange={change} />
+        </label>
+    );
 }
 
 function classOf(column) {
@@ -84,7 +88,7 @@ export function Table({ label, columns, rows, rowKey, to, selection, rowClass })
                             >
                                 {selection && (
                                     <td role="cell" class="cell-box">
-                                        <RowBox row={row} name={name} selection={selection} />
+                                        {(selection.canChoose?.(row) ?? true) && <RowBox row={row} name={name} selection={selection} />}
                                     </td>
                                 )}
                                 {columns.map((column) => (

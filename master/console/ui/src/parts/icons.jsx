@@ -59,6 +59,7 @@ export const KeyIcon = icon('M8 16.5a4 4 0 1 0 0-8 4 4 0 0 0 0 8z', 'M12 12.5h8.
 export const LogOutIcon = icon('M10 4.5H5v15h5', 'M10 12h10', 'M16.5 8.5L20 12l-3.5 3.5');
 export const CopyIcon = icon('M9 9h10.5v10.5H9z', 'M15 9V4.5H4.5V15H9');
 export const SendIcon = icon('M20.5 3.5L3.5 10l7 3.5 3.5 7z', 'M20.5 3.5l-10 10');
+export const RouteIcon = icon('M4 18h4.5c2 0 3-1 3.8-3l1.4-5c.8-2 1.8-3 3.8-3H20', 'M17 3.5L20.5 7 17 10.5', 'M4 7h4');
 export const MenuIcon = icon('M4 7h16', 'M4 12h16', 'M4 17h16');
 
 /* The mark: the small gate beside the large one. */
