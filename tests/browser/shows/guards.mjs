@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 
 import { same, until } from '../until.mjs';
 
-const CHANGES = /^(New|Make|Save|Test|Send|Add|Remove|Delete|Move|Replace|Orders|Hold|Release|Retry|Scan again|Forward|Choose|All on this page|Drain|End)\b/;
+const CHANGES = /^(New|Make|Save|Test|Send|Add|Remove|Delete|Move|Replace|Orders|Actions|Hold|Release|Retry|Scan again|Forward|Choose|All on this page|Drain|End)\b/;
 
 /* What there is to press in the page itself, and what can be filled in. */
 function controls(visit) {
