@@ -5,9 +5,11 @@
 #include "common/id.h"
 #include "common/loop.h"
 #include "common/process.h"
+#include "master/alert_files.h"
 #include "master/alert_post.h"
 #include "master/alert_watch.h"
 #include "master/alerts.h"
+#include "master/conf_shown.h"
 #include "master/console_host.h"
 #include "master/dispatch.h"
 #include "master/health_shown.h"
@@ -183,14 +185,16 @@ static json_t *status(void *self)
     const struct master *master = self;
     char since[CLOCK_TEXT_SIZE];
 
-    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i, s:I, s:o}", "version", POSTERN_VERSION,
-                     "pid", (int)getpid(), "since", clock_text(master->started_wall_ms, since),
-                     "longest_turn_us", (json_int_t)loop_take_longest_turn_us(master->loop),
-                     "max_descriptors", (json_int_t)process_nofile(), "stopping",
-                     master->is_stopping ? 1 : 0, "slots_to_scan",
-                     (int)supervisor_open_scans(master->supervisor), "ambiguous",
+    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:b, s:i, s:I, s:o, s:o}", "version",
+                     POSTERN_VERSION, "pid", (int)getpid(), "since",
+                     clock_text(master->started_wall_ms, since), "longest_turn_us",
+                     (json_int_t)loop_take_longest_turn_us(master->loop), "max_descriptors",
+                     (json_int_t)process_nofile(), "stopping", master->is_stopping ? 1 : 0,
+                     "slots_to_scan", (int)supervisor_open_scans(master->supervisor), "ambiguous",
                      (json_int_t)ledger_count(dispatch_ledger(master->dispatch)), "console",
-                     console_host_shown(master->console));
+                     console_host_shown(master->console), "configuration",
+                     conf_shown(master->conf, master->conf_path,
+                                alert_files_look(master->alert_files, loop_now_ms(master->loop))));
 }
 
 struct control_backend master_backend(struct master *master)

@@ -432,15 +432,17 @@ void console_host_free(struct console_host **host)
 json_t *console_host_shown(const struct console_host *host)
 {
     static const char *const names[HOST_STATE_COUNT] = { "off", "down", "starting", "running" };
-    char since[CLOCK_TEXT_SIZE];
+    char since[CLOCK_TEXT_SIZE], ends[CLOCK_TEXT_SIZE];
 
     if (host->state == HOST_OFF)
         return json_null();
-    return json_pack("{s:s, s:I, s:s, s:b, s:s?, s:s, s:I, s:I, s:s?}", "state", names[host->state],
-                     "pid", (json_int_t)host->pid, "address", host->listening, "tls",
-                     !host->conf->console_plain_http, "fingerprint",
-                     *host->identity.fingerprint ? host->identity.fingerprint : NULL, "since",
-                     clock_text(host->since_wall_ms, since), "restarts", (json_int_t)host->restarts,
-                     "longest_turn_us", (json_int_t)host->longest_turn_us, "why",
-                     host->state == HOST_DOWN ? host->why.text : NULL);
+    return json_pack(
+        "{s:s, s:I, s:s, s:b, s:s?, s:s?, s:s, s:I, s:I, s:s?}", "state", names[host->state], "pid",
+        (json_int_t)host->pid, "address", host->listening, "tls", !host->conf->console_plain_http,
+        "fingerprint", *host->identity.fingerprint ? host->identity.fingerprint : NULL,
+        "certificate_ends",
+        host->identity.end_s ? clock_text(host->identity.end_s * 1000, ends) : NULL, "since",
+        clock_text(host->since_wall_ms, since), "restarts", (json_int_t)host->restarts,
+        "longest_turn_us", (json_int_t)host->longest_turn_us, "why",
+        host->state == HOST_DOWN ? host->why.text : NULL);
 }

@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/auto.h"
+#include "common/certificate.h"
 #include "common/log.h"
 #include "common/secret.h"
 
@@ -215,6 +216,8 @@ int console_identity_load(const struct conf *conf, struct console_identity *iden
     if (err == 0 && take_fingerprint(identity->certificate, identity->fingerprint,
                                      sizeof(identity->fingerprint)) < 0)
         err = reason_set(reterr_why, -EBADMSG, "%s: there is no certificate in it", certificate);
+    if (err == 0 && certificate_end(certificate, &identity->end_s) < 0)
+        identity->end_s = 0; /* not to be read just now: it is only shown */
     if (err < 0)
         console_identity_clear(identity);
     return err;

@@ -8,6 +8,7 @@
 #define MASTER_CONSOLE_IDENTITY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/conf.h"
 #include "common/reason.h"
@@ -15,6 +16,7 @@
 struct console_identity {
     char *certificate, *key; /* PEM */
     char fingerprint[100];   /* SHA-256 of the certificate, as browsers show it */
+    int64_t end_s;           /* Unix time: until when it is good */
     bool is_own;             /* the operator's */
 };
 

@@ -69,6 +69,7 @@ Test(console_identity, SP62_made_at_the_first_start_and_kept)
     cr_assert_eq(info.st_mode & 0777, 0600);
     cr_assert_eq(certificate_end(own_file(), &end_s), 0);
     cr_assert_gt(end_s, time(NULL) + 9 * 365 * 86400LL);
+    cr_assert_eq(identity.end_s, end_s);
     strcpy(first, identity.fingerprint);
     console_identity_clear(&identity);
     cr_assert_eq(console_identity_load(&conf, &identity, &why), 0, "%s", why.text);
