@@ -26,6 +26,7 @@ export function Sessions({ sessions, onDone }) {
         {
             title: 'Account',
             isMain: true,
+            class: 'cell-words',
             cell: (s) => (
                 <div class="two-lines">
                     <span>{s.account}</span>
@@ -35,7 +36,7 @@ export function Sessions({ sessions, onDone }) {
         },
         { title: 'From', cell: (s) => <span class="mono">{s.client}</span> },
         { title: 'Logged in', cell: (s) => <Time at={s.since} /> },
-        { title: 'Last used', cell: (s) => <Time at={s.last_used} /> },
+        { title: 'Last used', class: 'cell-roomy', cell: (s) => <Time at={s.last_used} /> },
         { title: 'Ends at the latest', cell: (s) => <Time at={s.ends} /> },
         {
             title: 'Actions',

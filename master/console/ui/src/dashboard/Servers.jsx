@@ -53,10 +53,10 @@ export function Servers({ servers, pools, profiles }) {
     const rows = servers && chosen(servers);
     const columns = [
         { title: 'Server', isMain: true, cell: (s) => <Where server={s} profile={profiles.find((p) => p.name === s.profile)} /> },
-        { title: 'State', width: '9.5rem', cell: (s) => <Health server={s} /> },
-        { title: 'Under way', width: '6rem', isFigure: true, cell: (s) => number(s.in_flight) },
-        { title: 'Connections', width: '14rem', class: 'num', cell: (s) => <Occupancy pool={poolOf(s)} /> },
-        { title: 'Reused', width: '5.5rem', isFigure: true, cell: (s) => <HitRate pool={poolOf(s)} /> },
+        { title: 'State', width: '9rem', cell: (s) => <Health server={s} /> },
+        { title: 'Under way', width: '6rem', isFigure: true, class: 'cell-roomy', cell: (s) => number(s.in_flight) },
+        { title: 'Connections', width: '20%', class: 'num', cell: (s) => <Occupancy pool={poolOf(s)} /> },
+        { title: 'Reused', width: '5rem', isFigure: true, cell: (s) => <HitRate pool={poolOf(s)} /> },
     ];
 
     return (

@@ -31,6 +31,7 @@ const nothingYet = { time: [], series: Object.fromEntries([...seriesHelp.map(([n
 
 export function Traffic({ stats }) {
     const [isTable, setTable] = useState(false);
+    const none = stats && stats.time.length < 2 ? 'The first minute is not over yet.' : null;
     const whole = useMemo(() => (stats ? wholeMinutes(stats) : nothingYet), [stats]);
 
     return (
@@ -42,14 +43,14 @@ export function Traffic({ stats }) {
                         {isTable ? 'Hide the table' : 'As a table'}
                     </Button>
                 </div>
-                <Chart label="Mail per minute" summary={mailSummary(whole)} time={whole.time} lines={withValues(mailLines, whole.series)} />
+                <Chart label="Mail per minute" summary={mailSummary(whole)} none={none} time={whole.time} lines={withValues(mailLines, whole.series)} />
             </section>
             {isTable && <Minutes whole={whole} />}
             <section class="card dash-card dash-queue" aria-labelledby="dash-queue">
                 <div class="dash-head">
                     <h2 id="dash-queue">Length of the queue</h2>
                 </div>
-                <Chart class="chart-low" label="Length of the queue" summary={queueSummary(whole)} time={whole.time} lines={withValues(queueLines, whole.series)} />
+                <Chart class="chart-low" label="Length of the queue" summary={queueSummary(whole)} none={none} time={whole.time} lines={withValues(queueLines, whole.series)} />
             </section>
         </>
     );

@@ -43,9 +43,9 @@ function Generation({ worker }) {
 }
 
 const columns = [
-    { title: 'Worker', isMain: true, cell: (w) => <span class="num">{`Worker ${w.slot}`}</span> },
+    { title: 'Worker', isMain: true, cell: (w) => <span class="num worker-name">{`Worker ${w.slot}`}</span> },
     { title: 'State', cell: (w) => <State worker={w} /> },
-    { title: 'Process', isFigure: true, cell: (w) => w.pid ?? '–' },
+    { title: 'Process', isFigure: true, class: 'cell-roomy', cell: (w) => w.pid ?? '–' },
     { title: 'Load', class: 'num', cell: (w) => <Load worker={w} /> },
     { title: 'Restarts', isFigure: true, cell: (w) => number(w.restarts ?? null) },
     { title: 'Configuration', cell: (w) => <Generation worker={w} /> },

@@ -74,10 +74,10 @@ export function Accounts() {
     ];
     const columns = [
         { title: 'Name', isMain: true, cell: (a) => <Name account={a} isOwn={isSame(a.name, own)} /> },
-        { title: 'Role', cell: (a) => roleNames[a.role] ?? a.role },
+        { title: 'Role', class: 'cell-words', cell: (a) => roleNames[a.role] ?? a.role },
         { title: 'Last log-in', cell: (a) => <Time at={a.last_login} none="Never" /> },
-        { title: 'Sessions', cell: (a) => <span class="num">{sessions.data ? count(loggedIn(a), 'session') : '–'}</span> },
-        { title: 'Made', cell: (a) => <Time at={a.created} exact /> },
+        { title: 'Sessions', class: 'cell-words', cell: (a) => <span class="num">{sessions.data ? count(loggedIn(a), 'session') : '–'}</span> },
+        { title: 'Made', class: 'cell-roomy', cell: (a) => <Time at={a.created} exact /> },
         { title: 'Actions', hideTitle: true, class: 'cell-actions', cell: (a) => <Menu label={`Actions for ${a.name}`} size="small" items={itemsOf(a)} /> },
     ];
 

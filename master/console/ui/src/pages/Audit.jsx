@@ -20,17 +20,17 @@ function Who({ entry }) {
     return (
         <div class="two-lines">
             <span>{name}</span>
-            {kind && <span class="soft">{kind}</span>}
+            {kind && <span class="soft cell-roomy">{kind}</span>}
         </div>
     );
 }
 
 const columns = [
-    { title: 'What', isMain: true, width: '18%', cell: (e) => <strong>{upper(e.what)}</strong> },
-    { title: 'Of what', width: '20%', cell: (e) => e.object || <span class="soft">–</span> },
+    { title: 'What', isMain: true, class: 'audit-what', cell: (e) => <strong>{upper(e.what)}</strong> },
+    { title: 'Of what', class: 'audit-object', cell: (e) => e.object || <span class="soft">–</span> },
     { title: 'Details', cell: (e) => e.detail || <span class="soft">–</span> },
-    { title: 'Who', width: '10rem', cell: (e) => <Who entry={e} /> },
-    { title: 'When', width: '12.5rem', cell: (e) => <Time at={e.time} exact /> },
+    { title: 'Who', class: 'audit-who', cell: (e) => <Who entry={e} /> },
+    { title: 'When', class: 'audit-when', cell: (e) => <Time at={e.time} exact /> },
 ];
 
 /* How far back it was looked, and the way further. */

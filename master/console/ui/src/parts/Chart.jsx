@@ -5,7 +5,8 @@
  * time: ascending, in seconds since 1970; values: as many, null where nothing is known. Each line has a
  * colour (class "line-NAME" in chart.css) and a stroke of its own (`dash`), and the legend shows both with
  * its value: where one points at, or else the last. `children` stand below it. New data is drawn into the
- * same canvas. What a chart says is also said in words: `summary`. */
+ * same canvas. What a chart says is also said in words: `summary`; `none`
+ * stands in one that is empty. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
@@ -15,6 +16,7 @@ import { theme } from '../app/theme.js';
 const Y_FIRST = 5; // the least that the upper end of the scale is
 const TICK_PX = 70;
 const SPAN_S = 3600;
+const DOTS_BELOW = 3; // so few make no line to be seen
 
 /* 1, 2, 5, 10, 20, ...: the scale changes seldom. */
 function ceiling(value) {
@@ -58,7 +60,7 @@ function optionsOf(frame, lines, onPoint) {
                 stroke: () => colourOf(frame.parentElement.querySelector(`.line-${line.name}`), 'color'),
                 width: line.width ?? 2,
                 dash: line.dash,
-                points: { show: false },
+                points: { show: (chart) => chart.data[0].length < DOTS_BELOW, size: 6 },
             })),
         ],
         hooks: { setCursor: [(chart) => onPoint(chart.cursor.idx ?? null)] },
@@ -88,7 +90,7 @@ function Legend({ lines, at, when }) {
     );
 }
 
-export function Chart({ label, summary, time, lines, class: extra = '' }) {
+export function Chart({ label, summary, none, time, lines, class: extra = '' }) {
     const frame = useRef(null);
     const chart = useRef(null);
     const [pointed, setPointed] = useState(null);
@@ -120,6 +122,7 @@ export function Chart({ label, summary, time, lines, class: extra = '' }) {
             <div ref={frame} class="chart-frame" role="img" aria-label={`${label}. ${summary}`}>
                 <span class="chart-axis" />
                 <span class="chart-grid" />
+                {none && <p class="chart-none">{none}</p>}
             </div>
         </figure>
     );
