@@ -8,7 +8,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from peer import suite
 from peer.chromium import PASSWORDS, Chromium, Site
 from peer.furnished import Furnished
+from peer.servers import smtp_source
 
+LONG = bool(os.environ.get("POSTERN_LONG"))
 PROFILE = {"name": "Forged", "type": "smtp", "servers": ["192.0.2.1"]}
 
 chromium = Chromium()
@@ -25,6 +27,12 @@ def walked(site):
         {"name": "rules", "path": "/rules", "heading": "Security rules"},
         {"name": "rule-new", "path": "/rules/new", "heading": "New security rule"},
         {"name": "rule", "path": f"/rules/{rule_id}", "heading": "Inbound", "fields": True},
+        {"name": "queue", "path": "/queue", "heading": "Queue"},
+        {"name": "message", "path": f"/queue/{site.ids['deferred']}", "heading": "Message"},
+        {"name": "quarantine", "path": "/quarantine", "heading": "Quarantine"},
+        {"name": "blocked-message", "path": f"/quarantine/{site.ids['quarantined']}", "heading": "Message"},
+        {"name": "failed", "path": "/failed", "heading": "Failed"},
+        {"name": "failed-message", "path": f"/failed/{site.ids['failed']}", "heading": "Message"},
         {"name": "settings", "path": "/settings", "heading": "Settings", "fields": True},
         {"name": "accounts", "path": "/accounts", "heading": "Accounts"},
         {"name": "audit", "path": "/audit", "heading": "Audit log"},
@@ -35,11 +43,14 @@ def walked(site):
 
 EMPTY = [{"name": "profiles-empty", "path": "/profiles", "heading": "Server profiles"},
          {"name": "rules-empty", "path": "/rules", "heading": "Security rules"},
+         {"name": "queue-empty", "path": "/queue", "heading": "Queue"},
+         {"name": "quarantine-empty", "path": "/quarantine", "heading": "Quarantine"},
+         {"name": "failed-empty", "path": "/failed", "heading": "Failed"},
          {"name": "dashboard-empty", "path": "/", "heading": "Dashboard"},
          {"name": "settings-empty", "path": "/settings", "heading": "Settings"}]
 LOG_IN = [{"name": "log-in", "path": "/", "heading": "Log in"}]
 FIRST = [{"name": "first-account", "path": "/", "heading": "Welcome to Postern"}]
-CHANGED = ("/", "/profiles", "/rules")
+CHANGED = ("/", "/profiles", "/rules", "/queue", "/quarantine", "/failed")
 HIDDEN = ("/profiles/new", "/rules/new", "/accounts")
 
 
@@ -101,6 +112,18 @@ def test_OP04_the_first_load(t):
     found = chromium.show("speed.first_load", site)
     return f"{found['bytes'] / 1024:.1f} KiB packed, painted after {found['paint_ms']:.0f} ms, " \
            f"readable after {found['ms']:.0f} ms"
+
+
+@suite.deadline(3600 if LONG else suite.DEADLINE_S)
+def test_OP04_a_long_queue(t):
+    site, count = Site(t, accounts=["admin"], segment_size="64M"), 1_000_000 if LONG else 20_000
+    site.gateway.put_profile("later", ["smtp://127.0.0.1:1"], retry={"first": 3600, "max": 14400})
+    site.gateway.put_rule("later", "later")
+    site.gateway.wait_rules()
+    for first in range(0, count, 50_000):
+        smtp_source(site.gateway.port, min(50_000, count - first), size=300, seconds=600)
+    found = chromium.show("speed.long_list", site, table="Queue", link="Queue")
+    return f"{count} messages: the list opens in {found['open_ms']:.0f} ms, its next page in {found['next_ms']:.0f} ms"
 
 
 if __name__ == "__main__":

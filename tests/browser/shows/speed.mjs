@@ -16,3 +16,22 @@ export async function first_load(stage) {
         };
     });
 }
+
+/* From the press on its link until its rows are there; then the next page of it. */
+export async function long_list(stage) {
+    const visit = await stage.visit({ as: 'admin', path: '/profiles' });
+    const rows = visit.page.getByRole('table', { name: stage.given.table }).getByRole('row');
+    const times = {};
+    const began = performance.now();
+
+    await visit.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: stage.given.link }).first().click();
+    await rows.nth(100).waitFor();
+    times.open_ms = performance.now() - began;
+    const first = await rows.nth(1).innerText();
+    const next = performance.now();
+
+    await visit.button('Next page').click();
+    await rows.nth(1).filter({ hasNotText: first }).waitFor();
+    times.next_ms = performance.now() - next;
+    return times;
+}
