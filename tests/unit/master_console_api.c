@@ -692,6 +692,29 @@ Test(console_api, SP62_status_warns_of_a_console_in_clear_beyond_this_machine)
     cr_assert_not(status_warns_of("no account"), "there is no console to log in at");
 }
 
+Test(console_api, OP02_a_reload_changes_the_limits_of_sessions_and_log_ins)
+{
+    have_account("alice", "admin");
+    log_in(&alice, "alice");
+    reload_with("session_idle = 90s\nsession_max = 1h\nlogin_tries = 2\nlogin_window = 1m");
+    ASSERT_STATUS(browse(&alice, "GET", "/sessions/current", NULL), 200);
+    cr_assert_eq(number_at("idle_seconds"), 90);
+    ASSERT_STATUS(try_log_in(&bob, "alice", "x"), 401);
+    ASSERT_STATUS(try_log_in(&bob, "alice", "x"), 401);
+    ASSERT_STATUS(try_log_in(&bob, "alice", "x"), 429);
+}
+
+/* A console that is switched on later needs its first account, too. */
+Test(console_api, OP04_a_reload_that_brings_a_console_brings_the_code)
+{
+    reload_with("listen = \"\"");
+    first_code_clear(&control->access->first);
+    reload_with("listen = \"\"");
+    cr_assert_not(control->access->first.is_set);
+    reload_with("listen = \"127.0.0.1:1\"");
+    cr_assert(control->access->first.is_set);
+}
+
 Test(console_api, SP62_in_clear_the_cookie_has_another_name)
 {
     have_account("alice", "admin");
