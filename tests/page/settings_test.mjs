@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { matching, whoOf, withNewest } from '../../master/console/ui/src/audit/entries.js';
 import { topics } from '../../master/console/ui/src/help/topics.js';
 import { draftOf, errorsOf, inputOf, isSame } from '../../master/console/ui/src/settings/draft.js';
+import { differences, mergedDraft } from '../../master/console/ui/src/settings/merge.js';
 import { addImportLine, endedLadders, readFile } from '../../master/console/ui/src/settings/import.js';
 
 const alerts = { profile: 'Hub', to: ['a@example.net', 'b@example.net'], from: 'gw@example.net', queue_length: 1000, queue_age: 60, disk_free_percent: 10, certificate_days: 30 };
@@ -49,6 +50,40 @@ test('what is wrong with an entry of a list stands beside the list, with the ent
     assert.deepEqual(errorsOf(problem, 'alerts.to').map((e) => e.problem), ['“x” has no @']);
     assert.deepEqual(errorsOf(problem, 'alerts.from').map((e) => e.problem), ['is missing']);
     assert.deepEqual(errorsOf(problem, 'alerts'), []);
+});
+
+test('SP54: of two versions each difference is chosen by itself', () => {
+    const stored = { version: 1, postmaster: null, alerts };
+    const draft = draftOf(stored);
+    const theirs = { version: 2, postmaster: null, alerts: { ...alerts, queue_age: 99, from: 'theirs@example.net', to: ['c@example.net'] } };
+
+    draft.values['alerts.queue_length'] = '5';
+    draft.values['alerts.from'] = 'mine@example.net';
+    const rows = differences(stored, draft, theirs);
+    const of = (path) => rows.find((row) => row.path === path);
+
+    assert.deepEqual(rows.map((row) => [row.path, row.pick, row.isBoth]), [
+        ['alerts.to', 'theirs', false],
+        ['alerts.from', 'mine', true],
+        ['alerts.queue_length', 'mine', false],
+        ['alerts.queue_age', 'theirs', false],
+    ]);
+    assert.equal(of('alerts.queue_length').title, 'Alerts by mail: Queue longer than');
+    of('alerts.from').pick = 'theirs';
+    assert.deepEqual(inputOf(mergedDraft(draft, theirs, rows)).alerts, { ...theirs.alerts, queue_length: 5 });
+});
+
+test('SP54: so is whether a group is on at all', () => {
+    const stored = { version: 1, postmaster: { mailbox: 'a@example.net', profile: 'Hub' }, alerts: null };
+    const draft = draftOf(stored);
+
+    draft.on.postmaster = false;
+    const theirs = { ...stored, version: 2, alerts };
+    const rows = differences(stored, draft, theirs);
+
+    assert.equal(rows.find((row) => row.path === 'on.postmaster').mine, 'Off');
+    assert.equal(mergedDraft(draft, theirs, rows).on.postmaster, false);
+    assert.equal(mergedDraft(draft, theirs, rows).on.alerts, true);
 });
 
 const entries = (...numbers) => numbers.map((number) => ({ number, time: '2026-11-26T10:00:00Z', who: 'uid=0', what: 'rule changed', object: `Rule ${number}` }));

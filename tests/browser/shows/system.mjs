@@ -37,9 +37,12 @@ export async function settings_conflict(stage) {
     await visit.field('Mailbox').fill('mine@example.test');
     await stage.call('change');
     await visit.button('Save').click();
-    await visit.text('Somebody else saved the settings meanwhile').waitFor();
+    const dialog = visit.dialog('Somebody saved this page meanwhile');
+
+    for (const text of ['mine@example.test', 'theirs@example.test', 'changed by both']) await visit.text(text, dialog).waitFor();
+    await visit.checkAccess('two versions of the settings');
     same(await stage.call('mailbox'), 'theirs@example.test', 'what is stored');
-    await visit.button('Save mine over theirs').click();
+    await visit.button('Save what is chosen', dialog).click();
     await visit.text('The settings are saved.').waitFor();
     same(await stage.call('mailbox'), 'mine@example.test', 'what is stored then');
 }

@@ -5,6 +5,7 @@ import { Bar } from '../parts/Bar.jsx';
 import { Health, healthOf, reasonOf } from '../parts/Health.jsx';
 import { Skeleton } from '../parts/Page.jsx';
 import { Table } from '../parts/Table.jsx';
+import { titleOf } from './series.js';
 
 const SHOWN = 12;
 const RANK = { bad: 0, warn: 1, off: 2, good: 3 };
@@ -54,9 +55,9 @@ export function Servers({ servers, pools, profiles }) {
     const columns = [
         { title: 'Server', isMain: true, cell: (s) => <Where server={s} profile={profiles.find((p) => p.name === s.profile)} /> },
         { title: 'State', width: '9rem', cell: (s) => <Health server={s} /> },
-        { title: 'Under way', width: '6rem', isFigure: true, class: 'cell-roomy', cell: (s) => number(s.in_flight) },
-        { title: 'Connections', width: '20%', class: 'num', cell: (s) => <Occupancy pool={poolOf(s)} /> },
-        { title: 'Reused', width: '5rem', isFigure: true, cell: (s) => <HitRate pool={poolOf(s)} /> },
+        { title: titleOf.in_flight, width: '6rem', isFigure: true, class: 'cell-roomy', cell: (s) => number(s.in_flight) },
+        { title: titleOf.connections, width: '20%', class: 'num', cell: (s) => <Occupancy pool={poolOf(s)} /> },
+        { title: titleOf.reused, width: '5rem', isFigure: true, cell: (s) => <HitRate pool={poolOf(s)} /> },
     ];
 
     return (

@@ -22,6 +22,15 @@ export const seriesHelp = [
     ['put_off', 'Put off', 'The same, answered 4xx: they may come again.'],
 ];
 
+/* The columns of the servers' table. */
+export const serverHelp = [
+    ['in_flight', 'Under way', 'Deliveries that have begun at the server and not ended.'],
+    ['connections', 'Connections', 'Open ones, of those that may be; idle ones wait in the pool for the next message.'],
+    ['reused', 'Reused', 'Share of deliveries since the start that needed no new connection. Off: the profile keeps none open.'],
+];
+
+export const titleOf = Object.fromEntries(serverHelp.map(([name, title]) => [name, title]));
+
 export function wholeMinutes(stats) {
     const time = stats.time.slice(0, -1);
     const series = Object.fromEntries(Object.entries(stats.series).map(([name, values]) => [name, values.slice(0, -1)]));

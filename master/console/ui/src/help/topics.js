@@ -1,5 +1,5 @@
 /* What the help page explains: the very texts that stand beside the fields in the editors. */
-import { seriesHelp } from '../dashboard/series.js';
+import { seriesHelp, serverHelp } from '../dashboard/series.js';
 import { login, oauthFields, preference, sections as profileSections, typeNames } from '../profiles/fields.js';
 import { sections as ruleSections } from '../rules/fields.js';
 import { groups } from '../settings/fields.js';
@@ -44,5 +44,8 @@ export const topics = [
     { title: 'Server profiles', to: '/profiles', parts: [{ title: 'Servers', fields: [preference] }, ...profileSections, { title: 'Logging in', fields: [login, ...oauthFields].map((f) => ({ ...f, types: login.types })) }].map(partOf) },
     { title: 'Security rules', to: '/rules', parts: ruleSections.map(partOf) },
     { title: 'Settings', to: '/settings', parts: groups.map(partOf) },
-    { title: 'Figures of the dashboard', to: '/', parts: [{ title: 'Per minute', fields: seriesHelp.map(([, label, help]) => ({ label, help })) }].map(partOf) },
+    { title: 'Figures of the dashboard', to: '/', parts: [
+            { title: 'Per minute', fields: seriesHelp },
+            { title: 'Servers', fields: serverHelp },
+        ].map(({ title, fields }) => partOf({ title, fields: fields.map(([, label, help]) => ({ label, help })) })) },
 ];

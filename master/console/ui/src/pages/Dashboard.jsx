@@ -1,5 +1,5 @@
 /* What goes on now: mail, queue, servers, workers, and what needs a look. All of it is live. */
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
 import { useLoad, usePoll } from '../app/poll.js';
 import { useCanChange } from '../app/session.js';
@@ -15,11 +15,17 @@ import { Button } from '../parts/Button.jsx';
 import { SendIcon } from '../parts/icons.jsx';
 import { LiveState, Page } from '../parts/Page.jsx';
 
+// So many servers are some hundred kilobytes each time: they are asked for less often.
+const MANY = 200;
+const LONG_EVERY_MS = 10000;
+
 export function Dashboard() {
     const stats = usePoll('/stats?minutes=61');
     const status = usePoll('/status');
-    const servers = usePoll('/servers');
-    const pool = usePoll('/pool');
+    const [isLong, setLong] = useState(false);
+    const pace = { every: isLong ? LONG_EVERY_MS : undefined };
+    const servers = usePoll('/servers', pace);
+    const pool = usePoll('/pool', pace);
     const workers = usePoll('/workers');
     const profiles = useLoad('/profiles');
     const rules = useLoad('/rules');
@@ -27,6 +33,9 @@ export function Dashboard() {
     const [isTesting, setTesting] = useState(false);
     const steps = useFirstSteps(profiles.data?.profiles ?? null, rules.data?.rules ?? null);
     const alerts = status.data?.alerts ?? null;
+    const count = servers.data?.servers.length ?? 0;
+
+    useEffect(() => setLong(count > MANY), [count]);
     const hasServers = servers.data === null || servers.data.servers.length > 0;
 
     return (

@@ -7,6 +7,7 @@ import { useLoad, usePoll } from '../app/poll.js';
 import { useLeaveGuard } from '../app/router.jsx';
 import { useCanChange } from '../app/session.js';
 import { Button } from '../parts/Button.jsx';
+import { Conflict } from '../parts/Conflict.jsx';
 import { ask } from '../parts/Dialog.jsx';
 import { SendIcon } from '../parts/icons.jsx';
 import { Banner, LiveState, Page, Skeleton } from '../parts/Page.jsx';
@@ -16,6 +17,7 @@ import { Facts } from '../settings/Facts.jsx';
 import { groups } from '../settings/fields.js';
 import { Group } from '../settings/Group.jsx';
 import { Maintenance } from '../settings/Maintenance.jsx';
+import { differences, mergedDraft } from '../settings/merge.js';
 
 function TestAlert({ isStored }) {
     const [isBusy, setBusy] = useState(false);
@@ -41,35 +43,20 @@ function TestAlert({ isStored }) {
     );
 }
 
-function Refusal({ problem, onTheirs, onMine }) {
-    if (problem === null || problem.errors.length > 0) return null;
-    if (problem.code === 'stale')
-        return (
-            <Banner
-                tone="warn"
-                title="Somebody else saved the settings meanwhile"
-                role="alert"
-                actions={
-                    <>
-                        <Button onClick={onTheirs}>Show theirs</Button>
-                        <Button onClick={onMine}>Save mine over theirs</Button>
-                    </>
-                }
-            >
-                <p>Nothing of yours is saved yet. The audit log says who it was.</p>
-            </Banner>
-        );
-    return (
-        <Banner tone="bad" title="The settings were not saved">
-            <p>{sentence(problem)}</p>
-        </Banner>
-    );
+/* Who saved them, if the audit log still says so. */
+async function lastChange() {
+    try {
+        return (await get('/audit?limit=100')).entries.find((e) => e.what?.startsWith('settings')) ?? null;
+    } catch {
+        return null;
+    }
 }
 
 function Form({ initial, profiles, canChange, children }) {
     const [stored, setStored] = useState(initial);
     const [draft, setDraft] = useState(() => draftOf(initial));
     const [problem, setProblem] = useState(null);
+    const [conflict, setConflict] = useState(null);
     const [isBusy, setBusy] = useState(false);
     const isDirty = !isSame(draft, draftOf(stored));
 
@@ -84,30 +71,58 @@ function Form({ initial, profiles, canChange, children }) {
         setStored(settings);
         setDraft(draftOf(settings));
         setProblem(null);
+        setConflict(null);
     }
 
-    async function save(version) {
+    async function save(chosen, version) {
         setBusy(true);
+        setConflict(null);
         try {
-            show((await request('PUT', '/settings', { body: inputOf(draft), version })).data);
+            show((await request('PUT', '/settings', { body: inputOf(chosen), version })).data);
             toast('The settings are saved.');
         } catch (error) {
             setProblem(error);
+            if (error.code === 'stale') await meetConflict(chosen).catch(setProblem);
         }
         setBusy(false);
     }
 
-    async function withTheirs(use) {
-        try {
-            use(await get('/settings'));
-        } catch (error) {
-            setProblem(error);
-        }
+    async function meetConflict(mine) {
+        const theirs = await get('/settings');
+
+        setProblem(null);
+        setConflict({ theirs, mine, rows: differences(stored, mine, theirs), audit: await lastChange() });
+    }
+
+    function resolve(rows) {
+        const merged = mergedDraft(conflict.mine, conflict.theirs, rows);
+
+        setStored(conflict.theirs);
+        setDraft(merged);
+        save(merged, conflict.theirs.version);
     }
 
     return (
         <>
-            <Refusal problem={problem} onTheirs={() => withTheirs(show)} onMine={() => withTheirs((theirs) => save(theirs.version))} />
+            {problem && problem.errors.length === 0 && (
+                <Banner tone="bad" title="The settings were not saved">
+                    <p>{sentence(problem)}</p>
+                </Banner>
+            )}
+            {conflict && (
+                <Conflict
+                    what="page"
+                    began={stored.version}
+                    now={conflict.theirs.version}
+                    audit={conflict.audit}
+                    rows={conflict.rows}
+                    same="Both say the same."
+                    saveText="Save what is chosen"
+                    onSave={resolve}
+                    onDiscard={() => show(conflict.theirs)}
+                    onClose={() => setConflict(null)}
+                />
+            )}
             {groups.map((group) => (
                 <Group key={group.key} group={group} draft={draft} onDraft={setDraft} problem={problem} profiles={profiles} disabled={!canChange || isBusy}>
                     {group.key === 'alerts' && canChange && draft.on.alerts && <TestAlert isStored={!isDirty} />}
@@ -120,7 +135,7 @@ function Form({ initial, profiles, canChange, children }) {
                     <Button disabled={isBusy || !isDirty} onClick={() => show(stored)}>
                         Discard
                     </Button>
-                    <Button kind="primary" busy={isBusy} disabled={!isDirty} onClick={() => save(stored.version)}>
+                    <Button kind="primary" busy={isBusy} disabled={!isDirty} onClick={() => save(draft, stored.version)}>
                         Save
                     </Button>
                 </div>
