@@ -11,7 +11,7 @@ const SHOWN = 12;
 const RANK = { bad: 0, warn: 1, off: 2, good: 3 };
 
 /* Those that are not well come first, when there is not room for all; else in their own order. */
-function chosen(servers) {
+export function chosen(servers) {
     if (servers.length <= SHOWN) return servers;
     return [...servers].sort((a, b) => RANK[healthOf(a).tone] - RANK[healthOf(b).tone]).slice(0, SHOWN);
 }

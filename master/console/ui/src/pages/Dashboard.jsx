@@ -7,9 +7,10 @@ import { Alerts } from '../dashboard/Alerts.jsx';
 import { Attention } from '../dashboard/Attention.jsx';
 import { Figures } from '../dashboard/Figures.jsx';
 import { FirstSteps, useFirstSteps } from '../dashboard/FirstSteps.jsx';
-import { Servers } from '../dashboard/Servers.jsx';
+import { chosen, Servers } from '../dashboard/Servers.jsx';
 import { TestMessage } from '../dashboard/TestMessage.jsx';
 import { Traffic } from '../dashboard/Traffic.jsx';
+import { usePools } from '../dashboard/use_pools.js';
 import { Workers } from '../dashboard/Workers.jsx';
 import { Button } from '../parts/Button.jsx';
 import { SendIcon } from '../parts/icons.jsx';
@@ -23,9 +24,10 @@ export function Dashboard() {
     const stats = usePoll('/stats?minutes=61');
     const status = usePoll('/status');
     const [isLong, setLong] = useState(false);
-    const pace = { every: isLong ? LONG_EVERY_MS : undefined };
-    const servers = usePoll('/servers', pace);
-    const pool = usePoll('/pool', pace);
+    const servers = usePoll('/servers', { every: isLong ? LONG_EVERY_MS : undefined });
+    const list = servers.data?.servers ?? [];
+    // While it is not known how many there are nobody is asked.
+    const pools = usePools(servers.data && list.length <= MANY ? null : [...new Set(chosen(list).map((s) => s.profile))]);
     const workers = usePoll('/workers');
     const profiles = useLoad('/profiles');
     const rules = useLoad('/rules');
@@ -33,9 +35,8 @@ export function Dashboard() {
     const [isTesting, setTesting] = useState(false);
     const steps = useFirstSteps(profiles.data?.profiles ?? null, rules.data?.rules ?? null);
     const alerts = status.data?.alerts ?? null;
-    const count = servers.data?.servers.length ?? 0;
 
-    useEffect(() => setLong(count > MANY), [count]);
+    useEffect(() => setLong(list.length > MANY), [list]);
     const hasServers = servers.data === null || servers.data.servers.length > 0;
 
     return (
@@ -58,7 +59,7 @@ export function Dashboard() {
                 <Traffic stats={stats.data} />
                 <Alerts alerts={alerts} />
             </div>
-            {hasServers && <Servers servers={servers.data?.servers ?? null} pools={pool.data?.servers ?? []} profiles={profiles.data?.profiles ?? []} />}
+            {hasServers && <Servers servers={servers.data?.servers ?? null} pools={pools} profiles={profiles.data?.profiles ?? []} />}
             <Workers workers={workers.data?.workers ?? null} />
             {isTesting && <TestMessage onClose={() => setTesting(false)} onSent={steps.end} />}
         </Page>
