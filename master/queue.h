@@ -79,7 +79,7 @@ size_t queue_find(const struct queue *queue, uint64_t id, struct queue_view *ret
 struct queue_filter {
     uint32_t profile; /* of the stage or of the relay; 0: any, as the next */
     uint32_t rule;
-    int state; /* enum queue_state, -1: any */
+    unsigned states; /* 1 << enum queue_state for each that is wanted; 0: any */
 };
 
 struct queue_page {

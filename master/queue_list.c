@@ -116,7 +116,7 @@ static bool is_wanted(const struct list_job *job, const struct group *group)
            (filter->profile == 0 || filter->profile == group->lane->profile ||
             filter->profile == group->relay->profile) &&
            (filter->rule == 0 || filter->rule == group->rule) &&
-           (filter->state < 0 || filter->state == group->state);
+           (filter->states == 0 || (filter->states >> group->state & 1) != 0);
 }
 
 static void consider(struct list_job *job, const struct group *group)

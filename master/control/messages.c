@@ -185,6 +185,28 @@ static bool parse_after(const char *text, uint64_t *ret_id, unsigned *ret_group)
     return end != text + length + 1 && *end == '\0' && *ret_group < ENVELOPE_MAX_GROUPS;
 }
 
+/* "held", or several: "held,deferred". */
+static bool read_states(struct call *call, const char *text, unsigned *ret_states)
+{
+    char name[16];
+
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        enum queue_state state;
+
+        snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name)),
+                 at);
+        if (!queue_state_parse(name, &state)) {
+            call_refuse(call, 422, "invalid", "state: %.64s: there is no such state", text);
+            return false;
+        }
+        *ret_states |= 1U << state;
+        at += length;
+        if (*at == '\0')
+            return true;
+    }
+}
+
 /* Every filter that is given must name something that there is. */
 static bool read_filter(struct call *call, struct queue_filter *ret_filter)
 {
@@ -195,16 +217,10 @@ static bool read_filter(struct call *call, struct queue_filter *ret_filter)
     const struct profile *found_profile =
         profile ? registry_profile_named(registry, profile) : NULL;
     const struct rule *found_rule = rule ? registry_rule_named(registry, rule) : NULL;
-    enum queue_state parsed;
 
-    *ret_filter = (struct queue_filter){ .state = -1 };
-    if (state) {
-        if (!queue_state_parse(state, &parsed)) {
-            call_refuse(call, 422, "invalid", "state: %.64s: there is no such state", state);
-            return false;
-        }
-        ret_filter->state = (int)parsed;
-    }
+    *ret_filter = (struct queue_filter){ 0 };
+    if (state && !read_states(call, state, &ret_filter->states))
+        return false;
     if ((profile && !found_profile) || (rule && !found_rule)) {
         call_refuse(call, 422, "invalid", "there is no %s \"%.200s\"",
                     profile && !found_profile ? "profile" : "rule",
@@ -216,8 +232,8 @@ static bool read_filter(struct call *call, struct queue_filter *ret_filter)
     return true;
 }
 
-/* `state` -1: what the query says. */
-static void serve_list(struct call *call, int state)
+/* `states` 0: what the query says. */
+static void serve_list(struct call *call, unsigned states)
 {
     struct control *control = call->control;
     const char *after = http_request_query(call->request, "after");
@@ -233,8 +249,8 @@ static void serve_list(struct call *call, int state)
     }
     if (!read_filter(call, &filter))
         return;
-    if (state >= 0)
-        filter.state = state;
+    if (states != 0)
+        filter.states = states;
     if (control->backend.queue_list(control->backend.self, &filter, after_id, after_group,
                                     (size_t)limit, on_list, call) < 0)
         call_refuse(call, 503, "busy", "too many lists are being made; try again");
@@ -242,14 +258,14 @@ static void serve_list(struct call *call, int state)
 
 void serve_queue_get(struct call *call)
 {
-    serve_list(call, -1);
+    serve_list(call, 0);
 }
 
 /* With the reasons, as that is what it is looked at for. */
 void serve_quarantine_get(struct call *call)
 {
     call->is_detail = true;
-    serve_list(call, QUEUE_QUARANTINED);
+    serve_list(call, 1U << QUEUE_QUARANTINED);
 }
 
 /* ---- one message ---- */

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { visible } from '../../master/console/ui/src/app/format.js';
 import { inParallel } from '../../master/console/ui/src/queue/parallel.js';
-import { canDo, keyOf } from '../../master/console/ui/src/queue/states.js';
+import { canDo, keyOf, stateOptions, statesOf } from '../../master/console/ui/src/queue/states.js';
 import { merge } from '../../master/console/ui/src/queue/steady.js';
 
 const entry = (id, state = 'deferred') => ({ id, group: 0, state });
@@ -96,4 +96,11 @@ test('OP04_text_from_afar_cannot_turn_the_writing', () => {
     assert.equal(visible('a\u202egpj.exe'), 'a\\u{202e}gpj.exe');
     assert.equal(visible('\u0007bell\u200b'), '\\u{7}bell\\u{200b}');
     assert.equal(visible('grüße@bücher.example'), 'grüße@bücher.example');
+});
+
+test('MQ06_the_queue_shows_what_is_to_be_delivered_unless_asked_for_more', () => {
+    assert.equal(statesOf(undefined), 'ready,delivering,deferred,held,checking');
+    assert.equal(statesOf('all'), undefined);
+    assert.equal(statesOf('failed'), 'failed');
+    assert.deepEqual(stateOptions.map(([value]) => value), ['', 'ready', 'delivering', 'deferred', 'held', 'all', 'failed', 'quarantined']);
 });

@@ -209,7 +209,7 @@ Test(control_api, MQ06_list_shows_names_states_and_what_is_in_the_message)
     ASSERT_AT("next", next);
     cr_assert_eq(number_at("total"), 1000000);
     cr_assert_eq(fake.limit, 100);
-    cr_assert_eq(fake.filter.state, -1);
+    cr_assert_eq(fake.filter.states, 0);
     cr_assert_not(fake.detail);
 }
 
@@ -246,12 +246,17 @@ Test(control_api, MQ06_list_filters)
     snprintf(target, sizeof(target), "/queue?state=held&profile=Exchange&limit=7&after=%s.3",
              shown_id());
     ASSERT_STATUS(ask("GET", target, NULL), 200);
-    cr_assert_eq(fake.filter.state, QUEUE_HELD);
+    cr_assert_eq(fake.filter.states, 1U << QUEUE_HELD);
     cr_assert_eq(fake.filter.profile, (uint32_t)profile);
     cr_assert_eq(fake.limit, 7);
     cr_assert_eq(fake.after_id, ID);
     cr_assert_eq(fake.after_group, 3);
+    ASSERT_STATUS(ask("GET", "/queue?state=deferred%2Cheld,ready", NULL), 200);
+    cr_assert_eq(fake.filter.states, 1U << QUEUE_WAITING | 1U << QUEUE_HELD | 1U << QUEUE_READY);
     ASSERT_STATUS(ask("GET", "/queue?state=sleeping", NULL), 422);
+    ASSERT_STATUS(ask("GET", "/queue?state=held,sleeping", NULL), 422);
+    ASSERT_STATUS(ask("GET", "/queue?state=held,", NULL), 422);
+    ASSERT_STATUS(ask("GET", "/queue?state=quarantinedquarantined", NULL), 422);
     ASSERT_STATUS(ask("GET", "/queue?profile=nobody", NULL), 422);
     ASSERT_STATUS(ask("GET", "/queue?rule=nobody", NULL), 422);
     ASSERT_STATUS(ask("GET", "/queue?limit=0", NULL), 400);

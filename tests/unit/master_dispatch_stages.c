@@ -130,7 +130,7 @@ static void on_list(const struct queue_page *page, void *arg)
 
 static size_t count_listed(uint32_t profile)
 {
-    const struct queue_filter filter = { .profile = profile, .state = -1 };
+    const struct queue_filter filter = { .profile = profile };
     size_t count = SIZE_MAX;
 
     cr_assert_eq(queue_list(queue, &filter, 0, 0, 10, on_list, &count), 0);

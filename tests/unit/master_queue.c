@@ -405,7 +405,7 @@ static void list(struct page *page, const struct queue_filter *filter, uint64_t 
     cr_assert(page->is_done);
 }
 
-static const struct queue_filter all = { .state = -1 };
+static const struct queue_filter all = { 0 };
 static struct page page;
 
 Test(queue, MQ06_pages_go_through_everything_in_order_once)
@@ -443,11 +443,17 @@ Test(queue, MQ06_lists_are_filtered)
     list(&page, &filter, 0, 0, 10);
     cr_assert_eq(page.count, 2);
     cr_assert_eq(page.total, 2);
-    filter.state = QUEUE_HELD;
+    filter.states = 1U << QUEUE_HELD;
     list(&page, &filter, 0, 0, 10);
     cr_assert_eq(page.count, 1);
     cr_assert_eq(page.total, 1);
     cr_assert_eq(page.views[0].place.id, 3);
+    filter.states |= 1U << QUEUE_READY;
+    list(&page, &filter, 0, 0, 10);
+    cr_assert_eq(page.count, 2);
+    filter.states = 1U << QUEUE_FAILED;
+    list(&page, &filter, 0, 0, 10);
+    cr_assert_eq(page.count, 0);
     filter = all;
     filter.rule = 10;
     list(&page, &filter, 0, 0, 10);

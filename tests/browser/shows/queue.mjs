@@ -23,7 +23,7 @@ export async function filtered(stage) {
     await visit.page.reload();
     await isIn(visit, held, 'Held');
     same(await rowOf(visit, deferred).count(), 0, 'others after a reload');
-    await visit.button('Show all').click();
+    await visit.button('Clear filters').click();
     await isIn(visit, deferred, 'Deferred');
 }
 

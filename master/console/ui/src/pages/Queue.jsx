@@ -11,10 +11,11 @@ import { Empty, Page } from '../parts/Page.jsx';
 import { Failures } from '../queue/Dialogs.jsx';
 import { Filters } from '../queue/Filters.jsx';
 import { MailList } from '../queue/MailList.jsx';
+import { statesOf } from '../queue/states.js';
 
 function NothingFits({ page }) {
     return (
-        <Empty icon={SearchIcon} title={page > 1 ? 'Nothing is left on this page' : 'Nothing fits'} actions={<Button onClick={() => setQuery({})}>{page > 1 ? 'To the first page' : 'Show all'}</Button>}>
+        <Empty icon={SearchIcon} title={page > 1 ? 'Nothing is left on this page' : 'Nothing fits'} actions={<Button onClick={() => setQuery({})}>{page > 1 ? 'To the first page' : 'Clear filters'}</Button>}>
             <p>{page > 1 ? 'What stood here has left the queue meanwhile.' : 'No message is here that fits what is chosen above.'}</p>
         </Empty>
     );
@@ -56,8 +57,8 @@ export function Queue() {
             <MailPage
                 base="/queue"
                 title="Queue"
-                text="Mail that is here, oldest first. A message whose recipients go different ways stands here once for each."
-                source={{ api: '/queue' }}
+                text="Mail on its way, oldest first. A message whose recipients go different ways stands here once for each."
+                source={{ api: '/queue', state: statesOf }}
                 verbs={['retry', 'hold', 'release', 'reroute', 'delete']}
                 hasState
                 empty={
@@ -77,7 +78,7 @@ export function Quarantine() {
             base="/quarantine"
             title="Quarantine"
             text="Mail in which a scan blocked something. Nobody gets it until you decide."
-            source={{ api: '/quarantine' }}
+            source={{ api: '/quarantine', state: () => undefined }}
             verbs={['release', 'rescan', 'forward', 'delete']}
             empty={
                 <Empty icon={QuarantineIcon} title="Nothing is in quarantine">
@@ -94,7 +95,7 @@ export function Failed() {
             base="/failed"
             title="Failed"
             text="Mail that could not be delivered for good. It is kept until you retry, reroute or delete it."
-            source={{ api: '/queue', state: 'failed' }}
+            source={{ api: '/queue', state: () => 'failed' }}
             verbs={['retry', 'reroute', 'delete']}
             empty={
                 <Empty icon={FailedIcon} title="Nothing has failed">

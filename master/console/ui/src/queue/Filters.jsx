@@ -39,7 +39,7 @@ export function Filters({ base, query, hasState }) {
             <SelectField label="Rule" hideLabel options={named(rules.data?.rules ?? [], 'Any rule', rule)} value={rule} onInput={set('rule')} />
             {(state || profile || rule) && (
                 <Button kind="quiet" onClick={() => setQuery({})}>
-                    Show all
+                    Clear filters
                 </Button>
             )}
             <FindById base={base} />

@@ -83,10 +83,10 @@ function rangeText(rows, page, total) {
     return total === undefined ? range : `${range} of ${number(total)}`;
 }
 
-/* The list at one address. `source`: { api, state } of the request; `query`: filters, after, page. */
+/* The list at one address. `source`: { api, state(filter) } of the request; `query`: filters, after, page. */
 export function MailList({ base, source, query, verbs, label, empty }) {
     const { page: at, ...asked } = query;
-    const view = usePoll(withQuery(source.api, { ...asked, state: source.state ?? asked.state, limit: PAGE }));
+    const view = usePoll(withQuery(source.api, { ...asked, state: source.state(asked.state), limit: PAGE }));
     const canChange = useCanChange();
     const [keys, setKeys] = useState(() => new Set());
     const [wanted, setWanted] = useState(null);

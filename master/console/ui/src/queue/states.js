@@ -20,7 +20,18 @@ export function stateOf(entry) {
     return [tone, (entry.state === 'delivering' && doing[entry.stage]) || text];
 }
 
-export const stateOptions = [['', 'Any state'], ...['ready', 'delivering', 'deferred', 'held', 'failed', 'quarantined'].map((s) => [s, states[s][1]])];
+/* What the queue shows unless one asks for more: what is still to be delivered. */
+export const WAITING = 'ready,delivering,deferred,held,checking';
+
+const word = (state) => [state, states[state][1]];
+
+export const stateOptions = [['', 'To be delivered'], ...['ready', 'delivering', 'deferred', 'held'].map(word), ['all', 'All, also failed'], ...['failed', 'quarantined'].map(word)];
+
+/* Of a filter, as the gateway is asked. */
+export function statesOf(filter) {
+    return filter === 'all' ? undefined : filter || WAITING;
+}
+
 
 export const isFinished = (entry) => entry.state === 'delivered' || entry.state === 'deleted';
 
