@@ -15,6 +15,7 @@ import { useOrder } from '../rules/use_order.js';
 import { WhichBox } from '../rules/WhichBox.jsx';
 
 const FILTER_FROM = 10;
+const SHOWN_RULES = 100;
 const SHOWN_ENTRIES = 3;
 
 function listed(entries) {
@@ -156,9 +157,10 @@ export function Rules() {
     const { rules, move } = useOrder(view);
     const toggles = useSwitch(view.refresh);
     const [filter, setFilter] = useState('');
+    const [most, setMost] = useState(SHOWN_RULES);
     const [isSending, setSending] = useState(false);
     const known = profiles.data?.profiles ?? [];
-    const shown = filtered(rules, filter);
+    const found = filtered(rules, filter);
     const isLoaded = view.data !== null && profiles.data !== null;
 
     return (
@@ -193,10 +195,17 @@ export function Rules() {
                         {rules.length >= FILTER_FROM && (
                             <input type="search" class="filter" aria-label="Filter by name, address or profile" placeholder="Filter by name, address or profile" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
                         )}
-                        <SortList label="Security rules, in their order" items={shown} keyOf={(r) => r.id} nameOf={(r) => r.name} onMove={move} disabled={!canChange || shown !== rules}>
+                        <SortList label="Security rules, in their order" items={found.slice(0, most)} keyOf={(r) => r.id} nameOf={(r) => r.name} onMove={move} disabled={!canChange || found !== rules}>
                             {(rule, _, handle) => <Row rule={rule} place={rules.indexOf(rule) + 1} handle={handle} profiles={known} toggles={toggles} canChange={canChange} />}
                         </SortList>
-                        {shown.length === 0 && <p class="soft">No rule has that in its name, its addresses or its profiles.</p>}
+                        {found.length > most && (
+                            <div>
+                                <Button onClick={() => setMost(most + SHOWN_RULES)}>
+                                    Show more: {most} of {found.length}
+                                </Button>
+                            </div>
+                        )}
+                        {found.length === 0 && <p class="soft">No rule has that in its name, its addresses or its profiles.</p>}
                     </div>
                     <aside class="editor-side">
                         <WhichBox rules={rules} />

@@ -60,13 +60,15 @@ function Verdict({ answer, rules }) {
     );
 }
 
+const SHOWN_PASSED = 50;
+
 function PassedOver({ list, rules }) {
     if (!list || list.length === 0) return null;
     return (
         <details class="which-passed" open={list.length <= 8}>
             <summary>{list.length === 1 ? 'One rule was passed over' : `${list.length} rules were passed over`}</summary>
             <ol>
-                {list.map((entry) => (
+                {list.slice(0, SHOWN_PASSED).map((entry) => (
                     <li key={entry.rule}>
                         <MinusIcon size={14} />
                         <span>
@@ -74,6 +76,7 @@ function PassedOver({ list, rules }) {
                         </span>
                     </li>
                 ))}
+                {list.length > SHOWN_PASSED && <li class="soft">and {list.length - SHOWN_PASSED} more</li>}
             </ol>
         </details>
     );
