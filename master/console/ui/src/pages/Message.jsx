@@ -14,6 +14,7 @@ import { BulkBar } from '../queue/BulkBar.jsx';
 import { Recipients, Scan, Upload } from '../queue/Contents.jsx';
 import { Failures, OrderDialog } from '../queue/Dialogs.jsx';
 import { Address, Rule } from '../queue/Envelope.jsx';
+import { lastList } from '../queue/last_list.js';
 import { orderOf, run } from '../queue/orders.js';
 import { Why } from '../queue/State.jsx';
 import { canDo, isFinished, stateOf } from '../queue/states.js';
@@ -74,13 +75,13 @@ function Group({ group, number, all, canChange, onOrder }) {
                 <h2 id={`part-${group.group}`}>{title}</h2>
                 <Dot tone={tone}>{text}</Dot>
                 {!isFinished(group) && (
-                    <span class="soft">
+                    <span class="part-why soft">
                         <Why entry={group} />
                     </span>
                 )}
             </div>
-            {!isFinished(group) && <Facts list={groupFacts(group)} />}
             {canChange && !isFinished(group) && <Orders group={group} onOrder={onOrder} />}
+            {!isFinished(group) && <Facts list={groupFacts(group)} />}
             {message === null && <p class="soft">What is in the message cannot be read now.</p>}
             {message && (
                 <>
@@ -158,6 +159,6 @@ function Message({ id, back }) {
     );
 }
 
-export const MessageOfQueue = ({ id }) => <Message id={id} back={['/queue', 'Queue']} />;
-export const MessageOfQuarantine = ({ id }) => <Message id={id} back={['/quarantine', 'Quarantine']} />;
-export const MessageOfFailed = ({ id }) => <Message id={id} back={['/failed', 'Failed']} />;
+export const MessageOfQueue = ({ id }) => <Message id={id} back={[lastList('/queue'), 'Queue']} />;
+export const MessageOfQuarantine = ({ id }) => <Message id={id} back={[lastList('/quarantine'), 'Quarantine']} />;
+export const MessageOfFailed = ({ id }) => <Message id={id} back={[lastList('/failed'), 'Failed']} />;

@@ -10,6 +10,7 @@ import { FailedIcon, QuarantineIcon, QueueIcon, SearchIcon, SendIcon } from '../
 import { Empty, Page } from '../parts/Page.jsx';
 import { Failures } from '../queue/Dialogs.jsx';
 import { Filters } from '../queue/Filters.jsx';
+import { keepList } from '../queue/last_list.js';
 import { MailList } from '../queue/MailList.jsx';
 import { statesOf } from '../queue/states.js';
 
@@ -25,12 +26,15 @@ function MailPage({ base, title, text, source, verbs, hasState = false, actions,
     const query = useQuery();
     const { state, profile, rule } = query;
     const hasFilter = Boolean(state || profile || rule);
+    const address = withQuery(base, query);
+
+    keepList(base, address);
 
     return (
         <Page title={title} text={text} actions={actions}>
             <Filters base={base} query={query} hasState={hasState} />
             <MailList
-                key={withQuery(base, query)}
+                key={address}
                 base={base}
                 source={source}
                 query={query}

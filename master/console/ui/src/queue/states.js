@@ -1,6 +1,6 @@
 /* The states of what is in the queue: their words, and what may be done in them (MQ06). */
 const states = {
-    ready: ['busy', 'Ready'],
+    ready: ['good', 'Ready'],
     delivering: ['busy', 'Delivering'],
     deferred: ['warn', 'Deferred'],
     held: ['off', 'Held'],
