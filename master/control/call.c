@@ -170,6 +170,7 @@ static const char *title_of(int status)
     case 405: return "Method not allowed";
     case 409: return "Conflict";
     case 412: return "Changed meanwhile";
+    case 413: return "Too large";
     case 415: return "Unsupported media type";
     case 422: return "Refused";
     case 428: return "Version needed";

@@ -28,7 +28,7 @@ static bool is_same_origin(const struct gate_facts *facts)
 
 static bool has_good_type(const struct gate_facts *facts)
 {
-    return !facts->has_body || call_is_json(facts->content_type);
+    return facts->body_bytes == 0 || call_is_json(facts->content_type);
 }
 
 static bool has_role(const struct gate_facts *facts, enum gate_who who)
@@ -45,7 +45,7 @@ enum gate_verdict gate_decide(const struct gate_facts *facts, enum gate_who who)
     if (!has_good_type(facts))
         return GATE_MEDIA_TYPE;
     if (who == GATE_OPEN)
-        return GATE_PASSED;
+        return facts->body_bytes <= GATE_OPEN_BODY_MAX ? GATE_PASSED : GATE_TOO_LARGE;
     if (facts->session == NULL)
         return GATE_NO_SESSION;
     if (!facts->is_read &&
@@ -65,6 +65,7 @@ static bool refuse(struct call *call, enum gate_verdict verdict)
         [GATE_NOT_HERE] = { 404, "not_found", "there is no such path on this socket" },
         [GATE_ORIGIN] = { 403, "origin", "the request comes from another page than the console's" },
         [GATE_MEDIA_TYPE] = { 415, "media_type", "a body is application/json" },
+        [GATE_TOO_LARGE] = { 413, "too_large", "a name and a password take less" },
         [GATE_NO_SESSION] = { 401, "session", "nobody is logged in, or the session has ended" },
         [GATE_CSRF] = { 403, "csrf", "X-Postern-CSRF is not that of the session" },
         [GATE_ROLE] = { 403, "role", "only an administrator may do that" },
@@ -111,10 +112,8 @@ bool gate_check(struct call *call, const struct route *route)
         .csrf = http_request_header(request, "X-Postern-CSRF"),
     };
     enum gate_verdict verdict;
-    size_t bytes;
 
-    (void)http_request_body(request, &bytes);
-    facts.has_body = bytes > 0;
+    (void)http_request_body(request, &facts.body_bytes);
     if (call->door == DOOR_CONSOLE) {
         note_client(call);
         note_session(call, &facts);

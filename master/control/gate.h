@@ -7,19 +7,22 @@
  *
  *   an Origin, if there is one, of the very page; and Sec-Fetch-Site, if there, "same-origin" or
  *   "none"; else 403 "origin". A page of another site gets no answer, whatever it asks.
- *   a body of application/json; else 415. No form of another site can send that.
- *   a session; else 401 "session".
- *   the session's own CSRF token in X-Postern-CSRF, for all but GET; else 403 "csrf".
- *   its account's role as the route wants it; else 403 "role".
+ *   a body of application/json; else 415. No form of another site can send that. And on a route
+ * that is open not a large one; else 413: nobody makes the loop read megabytes of JSON unasked. a
+ * session; else 401 "session". the session's own CSRF token in X-Postern-CSRF, for all but GET;
+ * else 403 "csrf". its account's role as the route wants it; else 403 "role".
  *
  * A route that is open needs the first two only. */
 #ifndef MASTER_CONTROL_GATE_H
 #define MASTER_CONTROL_GATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "master/account.h"
 #include "master/control/control.h"
+
+#define GATE_OPEN_BODY_MAX 16384U /* bytes; a name and a password, however they are escaped */
 
 struct call;
 struct route;
@@ -38,6 +41,7 @@ enum gate_verdict {
     GATE_NOT_HERE, /* 404: on control.sock nobody logs in */
     GATE_ORIGIN,
     GATE_MEDIA_TYPE,
+    GATE_TOO_LARGE,
     GATE_NO_SESSION,
     GATE_CSRF,
     GATE_ROLE,
@@ -49,7 +53,7 @@ struct gate_facts {
     enum control_door door;
     bool is_plain; /* console.plain_http */
     bool is_read;  /* GET */
-    bool has_body;
+    size_t body_bytes;
     const char *host, *origin, *fetch_site, *content_type, *csrf;
     const struct session *session; /* NULL: none */
     enum account_role role;        /* of its account, as it is now */

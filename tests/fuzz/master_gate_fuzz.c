@@ -41,7 +41,7 @@ static void try_gate(char *const *lines)
 {
     static const struct session session = { .csrf = "0123456789012345678901234567890123456789012" };
     struct gate_facts facts = { .door = DOOR_CONSOLE,
-                                .has_body = true,
+                                .body_bytes = 1,
                                 .host = lines[0],
                                 .origin = lines[1],
                                 .fetch_site = lines[2],

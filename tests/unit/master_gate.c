@@ -37,19 +37,21 @@ static const struct {
 };
 
 static const struct {
-    bool has_body;
+    size_t bytes;
     const char *type;
     bool is_good;
 } bodies[] = {
-    { false, NULL, true },
-    { false, "text/plain", true },
-    { true, "application/json", true },
-    { true, "application/json; charset=utf-8", true },
-    { true, NULL, false },
-    { true, "text/plain", false },
-    { true, "application/x-www-form-urlencoded", false },
-    { true, "multipart/form-data; boundary=x", false },
-    { true, "application/jsonx", false },
+    { 0, NULL, true },
+    { 0, "text/plain", true },
+    { 100, "application/json", true },
+    { 100, "application/json; charset=utf-8", true },
+    { GATE_OPEN_BODY_MAX, "application/json", true },
+    { GATE_OPEN_BODY_MAX + 1, "application/json", true },
+    { 100, NULL, false },
+    { 100, "text/plain", false },
+    { 100, "application/x-www-form-urlencoded", false },
+    { 100, "multipart/form-data; boundary=x", false },
+    { 100, "application/jsonx", false },
 };
 
 static const char *const csrfs[] = {
@@ -74,7 +76,7 @@ static enum gate_verdict expected(const struct route *route, enum who_asks who, 
     if (!bodies[body].is_good)
         return GATE_MEDIA_TYPE;
     if (is_open)
-        return GATE_PASSED;
+        return bodies[body].bytes > 16384 ? GATE_TOO_LARGE : GATE_PASSED;
     if (who == NOBODY)
         return GATE_NO_SESSION;
     if (!is_get && csrf != 0)
@@ -97,7 +99,7 @@ Test(gate, OP03_every_route_by_the_console_needs_all_that_it_must_bring)
                         const struct gate_facts facts = {
                             .door = DOOR_CONSOLE,
                             .is_read = route->method == HTTP_METHOD_GET,
-                            .has_body = bodies[b].has_body,
+                            .body_bytes = bodies[b].bytes,
                             .host = "gw.test:8443",
                             .origin = origins[o].origin,
                             .fetch_site = origins[o].fetch_site,
@@ -121,7 +123,7 @@ Test(gate, OP03_every_route_by_the_console_needs_all_that_it_must_bring)
 
 Test(gate, OP03_by_the_control_socket_everything_is_done_but_to_log_in)
 {
-    const struct gate_facts facts = { .door = DOOR_CONTROL, .has_body = true };
+    const struct gate_facts facts = { .door = DOOR_CONTROL, .body_bytes = 1 };
     const struct route *route;
     unsigned not_here = 0;
 
