@@ -10,9 +10,12 @@ function told({ id, impact, help, nodes }) {
     return `${impact}: ${id}: ${help}\n${nodes.map((n) => `    ${n.target.join(' ')}\n        ${n.failureSummary.replaceAll('\n', ' ')}`).join('\n')}`;
 }
 
-export async function checkAccess(page, where) {
+/* `rules`: only these, where the rest was judged before. */
+export async function checkAccess(page, where, rules) {
+    const options = { resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) };
+
     if (!(await page.evaluate('typeof axe === "object"'))) await page.evaluate(source);
-    const { violations } = await page.evaluate('axe.run(document, { resultTypes: ["violations"] })');
+    const { violations } = await page.evaluate((options) => axe.run(document, options), options);
     const bad = violations.filter((v) => BAD.includes(v.impact));
 
     if (bad.length > 0) throw new Error(`axe-core at ${where}:\n${bad.map(told).join('\n')}`);

@@ -140,8 +140,8 @@ export class Visit {
 
     // ---- judged at this moment ----
 
-    checkAccess(where) {
-        return checkAccess(this.page, where);
+    checkAccess(where, rules) {
+        return checkAccess(this.page, where, rules);
     }
 
     /* A request of the page's own making, with its cookies: { status, data }. */

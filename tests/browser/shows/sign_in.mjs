@@ -101,3 +101,27 @@ export async function session_end_while_watching(stage) {
     await visit.isAt('Server profiles');
     same(visit.path(), '/profiles', 'where one was');
 }
+
+/* One's own: other sessions end, this one goes on. */
+export async function own_password(stage) {
+    const { admin } = stage.given.accounts;
+    const visit = await stage.visit({ as: 'admin', isFresh: true });
+    const other = await stage.visit({ as: 'admin', isFresh: true });
+    const dialog = visit.dialog('Change your password');
+    const change = async (old) => {
+        await dialog.getByLabel('Present password').fill(old);
+        await dialog.getByLabel('New password').fill(stage.given.password);
+        await visit.button('Change it', dialog).click();
+    };
+
+    await visit.button('Password').click();
+    await change('not this one at all');
+    await visit.isMarked('Present password');
+    await visit.checkAccess('one’s own password');
+    await change(admin.password);
+    await visit.text('Your password is changed. Your other sessions have ended.').waitFor();
+    await other.isAt('Log in');
+    same((await visit.ask('GET', '/sessions/current')).status, 200, 'one’s own session');
+    await other.logIn({ ...admin, password: stage.given.password });
+    await other.isIn();
+}
