@@ -71,17 +71,18 @@ async function lookAt(stage, show) {
     return text.join('\n');
 }
 
-/* Those of the run before. */
-async function dropFailures() {
+/* What was kept of it when it failed before. */
+async function forget(show) {
     const files = await readdir(SHOTS).catch(() => []);
 
-    for (const file of files.filter((f) => f.startsWith('failed-'))) await rm(join(SHOTS, file));
+    for (const file of files.filter((f) => f.startsWith(`failed-${show}`))) await rm(join(SHOTS, file));
 }
 
 async function play(browser, { show, given }, keys) {
     const [subject, name] = show.split('.');
     const stage = new Stage(browser, given, keys);
 
+    await forget(show);
     try {
         const shows = await import(`./shows/${subject}.mjs`);
         const done = await shows[name](stage);
@@ -94,7 +95,6 @@ async function play(browser, { show, given }, keys) {
     await stage.close();
 }
 
-await dropFailures();
 const browser = await chromium.launch({
     executablePath: process.env.POSTERN_CHROMIUM ?? '/usr/bin/chromium',
     chromiumSandbox: process.getuid() !== 0, // Chromium's own sandbox is not to be had as root
