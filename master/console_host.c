@@ -1,28 +1,18 @@
-#include "master/console_host.h"
+#include "master/console_host_private.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/address.h"
-#include "common/auto.h"
-#include "common/channel_socket.h"
 #include "common/clock.h"
-#include "common/console.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/memfd.h"
-#include "common/secret.h"
-#include "master/console_identity.h"
 #include "master/spawn.h"
 
 #define BACKLOG          512
@@ -33,31 +23,9 @@
 #define BACKOFF_MAX_MS   60000
 #define GOOD_LIFE_MS     60000
 
-enum host_state { HOST_OFF, HOST_DOWN, HOST_STARTING, HOST_RUNNING, HOST_STATE_COUNT };
-
-struct console_host {
-    struct loop *loop;
-    const struct conf *conf;
-    console_host_path_cb *path;
-    void *arg;
-    int log_fd;
-    enum host_state state;
-    pid_t pid;
-    int listen_fd, link_fd; /* -1: none */
-    char listening[ADDRESS_TEXT_SIZE];
-    struct loop_watch *watch;
-    struct loop_timer *tick, *retry;
-    struct console_identity identity;
-    int64_t started_ms, heard_ms, backoff_ms, since_wall_ms;
-    unsigned restarts; /* that nobody asked for */
-    int64_t longest_turn_us;
-    struct reason why;             /* it is not running */
-    bool is_stopping, is_replaced; /* its end is no news */
-};
-
 static void start(struct console_host *host);
 
-static void set_state(struct console_host *host, enum host_state state)
+void console_host_set_state(struct console_host *host, enum host_state state)
 {
     host->state = state;
     host->since_wall_ms = clock_wall_ms();
@@ -97,32 +65,6 @@ static int open_listener(struct console_host *host)
     return 0;
 }
 
-/* console_link's SETTINGS, in memory that cannot be changed. */
-static int make_settings(const struct console_host *host)
-{
-    const struct conf *conf = host->conf;
-    AUTO(json)
-    json_t *settings = json_pack(
-        "{s:b, s:s?, s:s?, s:b, s:s, s:s}", "plain", conf->console_plain_http, "certificate",
-        host->identity.certificate, "key", host->identity.key, "is_own", host->identity.is_own,
-        "log_level", conf->log_level, "log_format", conf->log_format);
-    char *text = settings ? json_dumps(settings, JSON_COMPACT) : NULL;
-    int fd = text ? memfd_seal("console", text, strlen(text)) : -ENOMEM;
-
-    secret_free(&text);
-    return fd;
-}
-
-static int tell(struct console_host *host, enum console_kind kind, uint64_t number, int passed_fd,
-                int err)
-{
-    struct console_packet packet = { .kind = kind, .number = number, .err = err };
-    struct iovec part = { .iov_base = &packet, .iov_len = sizeof(packet) };
-    int sent = channel_socket_send(host->link_fd, &part, 1, passed_fd);
-
-    return sent > 0 ? 0 : sent < 0 ? sent : -EAGAIN;
-}
-
 /* ---- the end of a process ---- */
 
 static void plan_start(struct console_host *host, int64_t wait_ms)
@@ -142,14 +84,6 @@ static int64_t next_backoff(struct console_host *host, int64_t lived_ms)
     if (host->backoff_ms > BACKOFF_MAX_MS)
         host->backoff_ms = BACKOFF_MAX_MS;
     return wait_ms;
-}
-
-static void close_link(struct console_host *host)
-{
-    loop_watch_free(&host->watch);
-    if (host->link_fd >= 0)
-        close(host->link_fd);
-    host->link_fd = -1;
 }
 
 static void describe_end(int status, struct reason *out)
@@ -172,12 +106,12 @@ static void on_child(int number, void *arg)
     if (host->pid <= 0 || waitpid(host->pid, &status, WNOHANG) <= 0)
         return;
     describe_end(status, &host->why);
-    close_link(host);
+    console_talk_end(host);
     if (!host->is_stopping && !host->is_replaced)
         log_error("console", "the console's process has ended", LOG_INT("pid", host->pid),
                   LOG_STR("how", host->why.text));
     host->pid = 0;
-    set_state(host, is_wanted(host) ? HOST_DOWN : HOST_OFF);
+    console_host_set_state(host, is_wanted(host) ? HOST_DOWN : HOST_OFF);
     if (!host->is_replaced)
         host->restarts++;
     plan_start(host, host->is_replaced
@@ -186,92 +120,15 @@ static void on_child(int number, void *arg)
     host->is_replaced = false;
 }
 
-/* SIGCHLD does the rest. */
-static void kill_it(struct console_host *host, const char *why)
+void console_host_kill(struct console_host *host, const char *why)
 {
     if (host->pid <= 0)
         return;
     if (why)
         log_error("console", "the console's process is killed", LOG_INT("pid", host->pid),
                   LOG_STR("reason", why));
-    close_link(host);
+    console_talk_end(host);
     kill(host->pid, SIGKILL);
-}
-
-/* ---- what it says ---- */
-
-/* A connection to console.sock, made here: the console may open none. */
-static int connect_for_it(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int fd, err;
-
-    if (!path || strlen(path) >= sizeof(address.sun_path))
-        return -ENOENT;
-    strcpy(address.sun_path, path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
-    err = -errno;
-    close(fd);
-    return err;
-}
-
-static void give_connection(struct console_host *host, uint64_t number)
-{
-    int fd = connect_for_it(host->path(host->arg));
-
-    if (tell(host, CONSOLE_CONNECTION, number, fd, fd < 0 ? fd : 0) < 0)
-        kill_it(host, "it does not read what it asked for");
-    if (fd >= 0)
-        close(fd);
-}
-
-static void take(struct console_host *host, const struct console_packet *packet)
-{
-    host->heard_ms = loop_now_ms(host->loop);
-    switch (packet->kind) {
-    case CONSOLE_READY:
-        if (packet->number != CONSOLE_VERSION) {
-            kill_it(host, "it is of another version");
-            return;
-        }
-        set_state(host, HOST_RUNNING);
-        log_info("console", "the console runs", LOG_STR("address", host->listening),
-                 LOG_STR("fingerprint", host->identity.fingerprint), LOG_INT("pid", host->pid));
-        break;
-    case CONSOLE_ALIVE: host->longest_turn_us = (int64_t)packet->number; break;
-    case CONSOLE_WANT: give_connection(host, packet->number); break;
-    default: kill_it(host, "it said what is not understood"); break;
-    }
-}
-
-static void on_readable(int fd, unsigned what, void *arg)
-{
-    struct console_host *host = arg;
-
-    (void)what;
-    while (host->link_fd == fd) {
-        struct console_packet packet;
-        struct channel_packet in = { .data = &packet, .bytes = sizeof(packet) };
-        int count = channel_socket_receive(fd, &in, 1);
-
-        if (count == 0)
-            return;
-        if (count > 0 && in.fd >= 0)
-            close(in.fd);
-        if (count < 0 || in.bytes == 0) {
-            loop_watch_set(host->watch, 0); /* it is ending: SIGCHLD is next */
-            return;
-        }
-        if (in.bytes != sizeof(packet) || in.is_cut || in.fd_count > 0) {
-            kill_it(host, "it said what is not understood");
-            return;
-        }
-        take(host, &packet);
-    }
 }
 
 /* ---- start ---- */
@@ -289,23 +146,6 @@ static int spawn(struct console_host *host)
     return err;
 }
 
-static int hand_over(struct console_host *host)
-{
-    int settings = make_settings(host);
-    int err = settings < 0 ? settings : tell(host, CONSOLE_SETTINGS, 0, settings, 0);
-
-    if (settings >= 0)
-        close(settings);
-    if (err == 0)
-        err = tell(host, CONSOLE_LISTENER, 0, host->listen_fd, 0);
-    host->watch = err == 0 ? loop_watch_new(host->loop, host->link_fd, on_readable, host) : NULL;
-    if (!host->watch)
-        return reason_set(&host->why, err < 0 ? err : -ENOMEM, "cannot hand over its settings: %s",
-                          strerror(err < 0 ? -err : ENOMEM));
-    loop_watch_set(host->watch, LOOP_READ);
-    return 0;
-}
-
 static void start(struct console_host *host)
 {
     int err;
@@ -320,12 +160,12 @@ static void start(struct console_host *host)
         err = spawn(host);
     host->started_ms = host->heard_ms = loop_now_ms(host->loop);
     if (err == 0) {
-        set_state(host, HOST_STARTING);
-        if (hand_over(host) < 0)
-            kill_it(host, host->why.text);
+        console_host_set_state(host, HOST_STARTING);
+        if (console_talk_begin(host) < 0)
+            console_host_kill(host, host->why.text);
         return;
     }
-    set_state(host, HOST_DOWN);
+    console_host_set_state(host, HOST_DOWN);
     log_alert("console", "there is no console: mail is not touched by that",
               LOG_STR("reason", host->why.text));
     (void)next_backoff(host, 0);
@@ -347,9 +187,9 @@ static void on_tick(void *arg)
 
     loop_timer_set_ms(host->tick, TICK_MS);
     if (host->state == HOST_STARTING && silent_ms >= READY_LIMIT_MS)
-        kill_it(host, "not ready in time");
+        console_host_kill(host, "not ready in time");
     else if (host->state == HOST_RUNNING && silent_ms >= SILENT_MS)
-        kill_it(host, "no sign of life for 60 s");
+        console_host_kill(host, "no sign of life for 60 s");
 }
 
 /* ---- life ---- */
@@ -395,11 +235,11 @@ void console_host_reload(struct console_host *host, const struct conf *conf, int
     }
     if (host->pid > 0) {
         host->is_replaced = true; /* its successor has the new settings */
-        kill_it(host, NULL);
+        console_host_kill(host, NULL);
     } else if (is_wanted(host)) {
         plan_start(host, 0);
     } else {
-        set_state(host, HOST_OFF);
+        console_host_set_state(host, HOST_OFF);
     }
 }
 
@@ -407,7 +247,7 @@ void console_host_stop(struct console_host *host)
 {
     host->is_stopping = true;
     loop_timer_clear(host->retry);
-    kill_it(host, NULL);
+    console_host_kill(host, NULL);
 }
 
 void console_host_free(struct console_host **host)
@@ -417,10 +257,10 @@ void console_host_free(struct console_host **host)
     if (!old)
         return;
     *host = NULL;
-    kill_it(old, NULL);
+    console_host_kill(old, NULL);
     if (old->pid > 0)
         (void)waitpid(old->pid, NULL, 0);
-    close_link(old);
+    console_talk_end(old);
     if (old->listen_fd >= 0)
         close(old->listen_fd);
     console_identity_clear(&old->identity);
