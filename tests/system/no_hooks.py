@@ -10,7 +10,7 @@ from peer.gateway import Gateway
 from peer.net import Client
 from peer.servers import ScriptedServer
 
-PROGRAMS = ("posternd", "postern-worker", "posternctl")
+PROGRAMS = ("posternd", "postern-worker", "posternctl", "postern-console")
 WORDS = (b"POSTERN_HOOK", b"POSTERN_FAULT", b"LD_PRELOAD", b"ASAN_OPTIONS", b"after_sync",
          b"recycle_header")
 
