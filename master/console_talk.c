@@ -102,7 +102,8 @@ static void on_readable(int fd, unsigned what, void *arg)
     struct console_host *host = arg;
 
     (void)what;
-    while (host->link_fd == fd) {
+    /* One that asks without end has its turns like everybody: mail goes on beside it. */
+    for (unsigned i = 0; i < CONSOLE_MAX_REQUESTS && host->link_fd == fd; i++) {
         struct console_packet packet;
         struct channel_packet in = { .data = &packet, .bytes = sizeof(packet) };
         int count = channel_socket_receive(fd, &in, 1);
