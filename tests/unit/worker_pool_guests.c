@@ -2,7 +2,6 @@
 #include "pool_world.h"
 
 #include "worker/smtp/pool_guest.h"
-#include "worker/smtp/pool_private.h"
 
 static struct worker_profile *version;
 

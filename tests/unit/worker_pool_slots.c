@@ -138,14 +138,12 @@ Test(pool_slots, SP46_what_is_taken_is_the_profile_s_own)
 Test(pool_slots, SP46_without_an_answer_it_does_not_stay)
 {
     struct wish wish = { 0 };
-    int64_t begun_ms;
 
     is_silent = true;
+    pool->tolerated_ms = SMTP_POOL_TOLERATED_MS;
     get(&wish, version, 0);
-    begun_ms = clock_mono_ms();
     give_back(&wish);
     UNTIL(loop, peers[0]->open == 0 && told.last[0].counts.full == 1);
-    cr_assert_leq(clock_mono_ms() - begun_ms, 1000);
     cr_assert_str_eq(peers[0]->log, "EHLO gw.test|QUIT|");
 }
 

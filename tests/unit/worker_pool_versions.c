@@ -1,6 +1,5 @@
 /* What becomes of connections and leases when a profile is edited or deleted (SP47). */
 #include "pool_world.h"
-#include "worker/smtp/pool_private.h"
 
 static struct worker_profile *version;
 

@@ -280,6 +280,7 @@ struct smtp_pool *smtp_pool_new(struct loop *loop, struct channel *channel,
     pool->loop = loop;
     pool->channel = channel;
     pool->keeper = keeper;
+    pool->tolerated_ms = SMTP_POOL_TOLERATED_MS;
     TAILQ_INIT(&pool->guests);
     TAILQ_INIT(&pool->hired);
     pool->wake = loop_timer_new(loop, smtp_pool_on_wake, pool);

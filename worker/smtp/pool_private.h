@@ -16,6 +16,8 @@
 #include "common/ipc.h"
 #include "worker/smtp/pool.h"
 
+#define SMTP_POOL_TOLERATED_MS 80
+
 struct loop_timer;
 
 struct smtp_pooled {
@@ -100,6 +102,7 @@ struct smtp_pool {
     TAILQ_HEAD(, smtp_ticket) hired;
     unsigned open;
     uint64_t idle_order;
+    int64_t tolerated_ms; /* that a connection stays idle while a slot is asked for */
     bool is_changed;
 };
 

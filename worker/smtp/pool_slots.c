@@ -1,7 +1,7 @@
 /* worker/smtp/pool_slots.c: slots: how many connections of a profile may be idle here (SP46).
  *
  * What is given back without a slot for it stays while the master is asked for one: tolerated. It
- * may be used meanwhile; refused, or after TOLERATED_MS without an answer, it says QUIT (SP43). */
+ * may be used meanwhile; refused, or without an answer in time, it says QUIT (SP43). */
 #include <stdlib.h>
 
 #include "common/channel.h"
@@ -9,8 +9,6 @@
 #include "common/profile.h"
 #include "worker/directory.h"
 #include "worker/smtp/pool_private.h"
-
-#define TOLERATED_MS 80
 
 static struct smtp_slots *find_slots(const struct smtp_pool *pool, uint32_t profile)
 {
@@ -94,7 +92,7 @@ void smtp_slots_enter(struct smtp_pooled *pooled)
     }
     pooled->is_tolerated = true;
     slots->tolerated++;
-    loop_timer_set_ms(pooled->expiry, TOLERATED_MS);
+    loop_timer_set_ms(pooled->expiry, slots->pool->tolerated_ms);
     mark_changed(slots);
 }
 
