@@ -612,7 +612,7 @@ def test_relay_takes_its_time_each_way(t):
         began = time.monotonic()
         client.command("NOOP")
         took.append(time.monotonic() - began)
-    assert 0.06 <= min(took) < 0.064, took # the others: as busy as this machine is
+    assert 0.06 <= min(took) < 0.09, took # the others: as busy as this machine is
     client.quit()
     return f"60 ms took {1000 * min(took):.1f} to {1000 * max(took):.1f}"
 
@@ -673,7 +673,7 @@ def test_relay_holds_the_delay_for_many_at_once(t):
     for thread in threads:
         thread.join()
     assert len(took) == 150 and min(took) >= 0.04, min(took)
-    assert sorted(took)[15] < 0.06, sorted(took)[15]
+    assert sorted(took)[15] < 0.07, sorted(took)[15]
     for client in clients:
         client.close()
 
