@@ -254,6 +254,7 @@ def test_nginx_speaks_tls_and_wants_a_certificate(t):
         _, body, status = curl(f"{nginx.url}/version", ca, client=nobody)
         assert status == b"400" and b"SSL certificate" in body, body
     assert core.calls == {"version": 1}
+    suite.wait_for("three lines", lambda: len(nginx.accesses) >= 3) # each follows its answer
     assert [a[:3] for a in nginx.accesses] == ["200", "400", "400"]
     assert 'client="CN=gateway"' in nginx.accesses[0]
 
