@@ -3,16 +3,27 @@ import { same, until } from '../until.mjs';
 
 export const handlesOf = (visit, list) => visit.page.getByRole('list', { name: list }).getByRole('button', { name: /^Move / });
 
-/* As a hand does it: in small steps, to the middle of another row's handle and a little further. */
+/* Of a row, or of what is in it, among the rows that there are, without the one that flies with the mouse. */
+const placeOf = (locator) =>
+    locator.evaluate((element) => {
+        const row = element.closest('.sort-row');
+
+        return [...row.parentElement.querySelectorAll('.sort-row:not(.sort-flying)')].indexOf(row);
+    });
+
+/* As a hand does it: in small steps, to the middle of another row's handle and a little further; let go
+ * when the gap is seen there. */
 export async function drag(visit, from, to) {
     const [a, b] = [await from.boundingBox(), await to.boundingBox()];
     const middle = (box) => [box.x + box.width / 2, box.y + box.height / 2];
     const [x, y] = middle(b);
     const { mouse } = visit.page;
+    const place = await placeOf(to);
 
     await mouse.move(...middle(a));
     await mouse.down();
     await mouse.move(x, y + (b.y > a.y ? 8 : -8), { steps: 12 });
+    await until('the gap is there', async () => (await placeOf(visit.page.locator('.sort-gap'))) === place);
     await mouse.up();
 }
 
