@@ -151,7 +151,7 @@ static void block(struct job *job, const char *reason)
     char what[400];
 
     set_verdict(job, "blocked", reason);
-    job_trail(job, TRAIL_DONE, 0, reason);
+    job_trail(job, TRAIL_BLOCKED, 0, reason);
     log_warning("scan", words[action], LOG_ID(job->order.place.id),
                 LOG_STR("profile", job->profile->profile->name),
                 LOG_STR("server", job_server_text(job, job->server)), LOG_STR("reason", reason));

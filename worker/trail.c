@@ -22,6 +22,7 @@ static const struct result_row results[TRAIL_RESULT_COUNT] = {
     [TRAIL_LOST] = { "lost after the end of data", "was lost after the end of data" },
     [TRAIL_DELIVERED] = { "delivered", "took it" },
     [TRAIL_DONE] = { "done", "has done it" },
+    [TRAIL_BLOCKED] = { "blocked", "blocks it" },
     [TRAIL_DOWN] = { "passed over: down", "is down" },
     [TRAIL_REFUSES_LOGIN] = { "passed over: refuses our login", "refuses our login" },
     [TRAIL_DRAINED] = { "passed over: drained", "is drained" },

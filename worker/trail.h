@@ -26,8 +26,9 @@ enum trail_result {
     TRAIL_REFUSED,
     TRAIL_LOST,
     TRAIL_DELIVERED,
-    TRAIL_DONE, /* a scan, or an upload */
-    TRAIL_DOWN, /* this one and those below: passed over */
+    TRAIL_DONE,    /* a scan, or an upload */
+    TRAIL_BLOCKED, /* a scan whose verdict that is */
+    TRAIL_DOWN,    /* this one and those below: passed over */
     TRAIL_REFUSES_LOGIN,
     TRAIL_DRAINED,
     TRAIL_DOUBTED,

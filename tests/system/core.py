@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """CO01, CO02, SR05, SP24, SP25: what a message is made of is scanned before it goes on, and the verdict
 decides, whatever breaks."""
+import json
 import os
 import pathlib
 import random
@@ -107,6 +108,8 @@ def test_SR05_blocked_is_quarantined_rejected_or_marked(t):
             shown = scene.shown(evil)
             assert "Infected by hand" in shown and "evil.bin" in shown, shown
             assert action == "quarantine" or "5.7.1" in shown, shown
+            tried, = [a["tried"] for g in json.loads(shown)["groups"] for a in g["message"]["attempts"]]
+            assert tried[-1]["result"] == "blocked", tried
             assert not scene.relayed(scene.sent[evil])
 
 

@@ -25,13 +25,13 @@ function isAllowed(entry, role) {
     return !entry.role || entry.role === role;
 }
 
-function NavLink({ entry, now, onClick }) {
+function NavLink({ entry, now, onClick, isShort }) {
     const Icon = entry.icon;
 
     return (
         <Link to={entry.path} class="nav-link" aria-current={now === entry ? 'page' : undefined} onClick={onClick}>
             <Icon />
-            <span>{entry.title}</span>
+            <span>{(isShort && entry.short) || entry.title}</span>
         </Link>
     );
 }
@@ -62,7 +62,7 @@ function BottomBar({ session, now }) {
         <>
             <nav class="bottom-bar" aria-label="Main">
                 {entries.map((entry) => (
-                    <NavLink key={entry.path} entry={entry} now={now} />
+                    <NavLink key={entry.path} entry={entry} now={now} isShort />
                 ))}
                 <button type="button" class="nav-link" aria-expanded={isOpen} aria-current={isElsewhere ? 'true' : undefined} onClick={() => setOpen(true)}>
                     <MenuIcon />

@@ -4,7 +4,8 @@
  *   page    the component
  *   title   in the navigation, with icon and group; a page without an icon is not listed there
  *   under   the listed page that a page without an icon belongs to
- *   inBar   on phones it stands in the bar at the bottom (the first four that do)
+ *   inBar   on phones it stands in the bar at the bottom (the first four that do), as `short` if the
+ *           title is too long for that
  *   role    "admin": only for these; without it everybody's
  *
  * The first one is where "/" leads. */
@@ -35,7 +36,7 @@ export const pages = [
     { path: '/quarantine/:id', page: MessageOfQuarantine, under: '/quarantine' },
     { path: '/failed', page: Failed, title: 'Failed', icon: FailedIcon, group: 'mail' },
     { path: '/failed/:id', page: MessageOfFailed, under: '/failed' },
-    { path: '/profiles', page: Profiles, title: 'Server profiles', icon: ServersIcon, group: 'setup', inBar: true },
+    { path: '/profiles', page: Profiles, title: 'Server profiles', icon: ServersIcon, group: 'setup', inBar: true, short: 'Profiles' },
     { path: '/profiles/new', page: ProfileNew, under: '/profiles', role: 'admin' },
     { path: '/profiles/:id', page: ProfileEdit, under: '/profiles' },
     { path: '/rules', page: Rules, title: 'Security rules', icon: RulesIcon, group: 'setup' },
