@@ -7,6 +7,7 @@ import socket
 
 
 FIRST_PORT = 10000
+ENVELOPE = b"MAIL FROM:<a@b>\r\nRCPT TO:<to@example.test>\r\nDATA\r\n" # to be sent in one go
 
 
 def free_port():
@@ -85,6 +86,30 @@ class Client:
             self._rest += more
         line, _, self._rest = self._rest.partition(b"\n")
         return line.rstrip(b"\r").decode("utf-8", "backslashreplace")
+
+    def is_silent(self, seconds=0.25):
+        """Not an octet, and no end, for so long."""
+        usual = self.socket.gettimeout()
+        self.socket.settimeout(seconds)
+        try:
+            self.socket.recv(1)
+            return False
+        except TimeoutError:
+            return True
+        finally:
+            self.socket.settimeout(usual)
+
+    def ends_how(self):
+        """What comes until the end: octets, and "FIN" or "RST"."""
+        got, self._rest = self._rest, b""
+        while True:
+            try:
+                more = self.socket.recv(1 << 20)
+            except ConnectionResetError:
+                return got, "RST"
+            if not more:
+                return got, "FIN"
+            got += more
 
     def reply(self):
         lines = [self.line()]

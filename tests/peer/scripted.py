@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 
-from .suite import ROOT, end_process
+from .suite import ROOT, end_process, wait_for
 
 ANSWER_S = 20
 
@@ -119,6 +119,9 @@ class ScriptedPeer(Program):
     def connections(self, key=None):
         connections = self.report()["connections"]
         return connections[key] if key else connections
+
+    def wait_ended(self, count):
+        wait_for(f"{count} ends", lambda: self.connections("ended") >= count)
 
     def messages(self, key="taken"):
         return self.report()["messages"][key]

@@ -44,6 +44,12 @@ def wait_for(what, condition, seconds=20.0, every=0.02):
         time.sleep(every)
 
 
+def expect(actual, **wanted):
+    """Of some values of a report, by their names."""
+    wrong = {k: (actual[k], v) for k, v in wanted.items() if actual[k] != v}
+    assert not wrong, f"(is, should be): {wrong}"
+
+
 class Scratch:
     """A folder, and everything that must be ended or undone when its test is over."""
 
