@@ -1,5 +1,5 @@
-/* tests/unit/console_client.h: the API as the console's process asks it, over console.sock: a
- * browser with its cookie and CSRF token. Behind control_fixture.h. */
+/* tests/unit/console_client.h: the API as the console's process asks it, over console.sock: two
+ * browsers with their cookies and CSRF tokens. Behind control_fixture.h. */
 #ifndef TESTS_UNIT_CONSOLE_CLIENT_H
 #define TESTS_UNIT_CONSOLE_CLIENT_H
 
@@ -90,6 +90,29 @@ __attribute__((unused)) static void log_in(struct browser *browser, const char *
 {
     ASSERT_STATUS(try_log_in(browser, name, PASSWORD), 201);
     snprintf(browser->csrf, sizeof(browser->csrf), "%s", text_at("csrf"));
+}
+
+static struct browser alice, bob;
+
+static void start_console(void)
+{
+    start();
+    browser_open(&alice);
+    browser_open(&bob);
+}
+
+static void stop_console(void)
+{
+    browser_close(&alice);
+    browser_close(&bob);
+    stop();
+}
+
+/* What the last answer was. */
+__attribute__((unused)) static void expect_refused(int status, const char *code)
+{
+    ASSERT_STATUS(last.status, status);
+    ASSERT_AT("code", code);
 }
 
 #endif
