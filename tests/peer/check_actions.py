@@ -85,6 +85,7 @@ def test_drop_and_reset(t):
     with Client(peer.port) as client:
         client.send(b"MAIL FROM:<a@b>\r\n")
         assert client.ends_how() == (b"250 ok\r\n", "FIN")
+        peer.wait_ended(2)
         expect(peer.connections(), ended=2, open=1) # until the client ends, too
     peer.wait_ended(3)
     assert [r["end"] for r in peer.report()["rows"]] == ["server"] * 3

@@ -72,17 +72,19 @@ def begun(peer):
 
 
 def take_short_turns(client, seconds):
-    """Short transactions, far less than 100 ms apart."""
-    rested, began = time.monotonic(), time.monotonic()
-    while rested - began < seconds:
+    """Short transactions, far less than 100 ms apart: from before an RSET is sent until the MAIL that
+    follows has been answered."""
+    began = rests_since = time.monotonic()
+    while rests_since - began < seconds:
+        sent = time.monotonic()
         client.send(b"RSET\r\nMAIL FROM:<a@b>\r\nRSET\r\n")
-        if time.monotonic() - rested > 0.08:
-            raise TooBusy
-        rested = time.monotonic()
         assert [client.reply().code for _ in range(3)] == [250] * 3
+        if time.monotonic() - rests_since > 0.08:
+            raise TooBusy
+        rests_since = sent
         time.sleep(0.02)
     client.command("MAIL FROM:<a@b>")
-    if time.monotonic() - rested > 0.08:
+    if time.monotonic() - rests_since > 0.08:
         raise TooBusy
 
 
@@ -98,10 +100,11 @@ def look_at_idleness(t):
     expect(peer.connections(), idle=1, most_idle=1)
     busy.command("RSET")
     time.sleep(0.15)
-    expect(peer.connections(), idle=2, most_idle=2)
-    resting.send(b"QUIT\r\n") # no longer idle, though open
+    seen = peer.connections()
+    assert resting.command("QUIT").code == 500 # no longer idle, though open
     if time.monotonic() - began > 0.7:
         raise TooBusy
+    expect(seen, idle=2, most_idle=2)
     assert owed.reply().code == 250
     time.sleep(0.2)
     expect(peer.connections(), idle=2, most_idle=2)
@@ -186,8 +189,8 @@ def test_a_line_per_second_for_who_looks_on(t):
     with Client(peer.port) as client:
         client.deliver()
         wait_for("a line", lambda: "open 1 (most 1)" in log.read_text() and
-                 "taken 1 (+1)" in log.read_text(), 5)
-        wait_for("another", lambda: "taken 1 (+0)" in log.read_text(), 5)
+                 "taken 1 (+1)" in log.read_text())
+        wait_for("another", lambda: "taken 1 (+0)" in log.read_text())
 
 
 def test_a_report_is_left_at_the_end(t):

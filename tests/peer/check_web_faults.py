@@ -20,27 +20,31 @@ from peer.web_faults import (Cut, Early, Garbage, Hang, HangUp, Late, NoLength, 
 GET = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /file HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 IS_OVER = ("FIN", "RST")
+SILENCE_S, PATIENCE_S = 0.3, 20
 
 
 class Raw:
     def __init__(self, server, octets=b""):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), 20)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), PATIENCE_S)
         self.rest = b""
         self.send(octets)
 
     def send(self, octets):
         self.socket.sendall(octets)
 
-    def until_end(self, seconds=0.3):
-        """What is read until the end, and it: FIN, RST, or "silence" after so long."""
+    def until_end(self, least=None):
+        """What is read until the end, and it: FIN or RST; or, with `least`, "silence" once so many
+        octets have come and nothing follows."""
         got = b""
-        self.socket.settimeout(seconds)
         while True:
+            is_enough = least is not None and len(got) >= least
+            self.socket.settimeout(SILENCE_S if is_enough else PATIENCE_S)
             try:
                 more = self.socket.recv(1 << 16)
             except ConnectionResetError:
                 return got, "RST"
             except TimeoutError:
+                assert is_enough, f"neither more nor an end, after {got!r}"
                 return got, "silence"
             if not more:
                 return got, "FIN"
@@ -113,13 +117,14 @@ def test_connections_are_counted(t):
         raw.answer()
     assert (core.connections, core.most_at_once, core.open) == (5, 5, 5)
     some[0].send(POST % 9)
-    suite.wait_for("it is not idle", lambda: core.calls["submit"] == 1)
+    suite.wait_for("it is not idle, and the others are", lambda: core.calls["submit"] == 1 and core.idle == 4)
     assert core.hang_up_idle() == 4
     suite.wait_for("the idle ones are gone", lambda: core.open == 1)
-    assert [raw.until_end()[1] for raw in some] == ["silence"] + ["FIN"] * 4
+    assert [raw.until_end()[1] for raw in some[1:]] == ["FIN"] * 4
+    assert some[0].until_end(least=0) == (b"", "silence")
     core.idle_s = 0.1
     idle = Raw(core, GET)
-    assert idle.answer()[0] == 200 and idle.until_end(5)[1] == "FIN"
+    assert idle.answer()[0] == 200 and idle.until_end()[1] == "FIN"
 
 
 def test_down_is_refused_and_up_is_where_it_was(t):
@@ -139,18 +144,22 @@ def test_down_is_refused_and_up_is_where_it_was(t):
 
 # ---- faults -------------------------------------------------------------------------------------
 
-def went(t, fault, octets=None, seconds=0.3):
-    """What a client reads of an answer that goes wrong, the end, and whether the call was done."""
+def went(t, fault, octets=None, least=None):
+    """What a client reads of an answer that goes wrong, the end, and whether the call was done;
+    `least` as in Raw.until_end()."""
     core = CoreServer(t)
     core.faults.add("submit", fault)
-    got, end = Raw(core, octets or post()).until_end(seconds)
+    raw = Raw(core, octets or post())
+    got, end = raw.until_end(least)
+    raw.socket.close()
+    suite.wait_for("it happened, and is over", lambda: fault.happened and core.open == 0)
     assert fault.happened == 1 and not core.violations, core.violations
     return got, end, len(core.scans) == 1
 
 
 def test_an_answer_of_the_tests_choice(t):
     for status, body in ((401, b'{"err":"no"}'), (413, nginx_page(413)), (500, b""), (599, "?")):
-        got, end, is_done = went(t, Status(status, body))
+        got, end, is_done = went(t, Status(status, body), least=1)
         assert got.startswith(b"HTTP/1.1 %d " % status) and end == "silence" and not is_done
         assert got.endswith(body.encode() if isinstance(body, str) else body)
         assert (b"text/html" in got) == isinstance(body, str)
@@ -178,7 +187,8 @@ def test_an_end_or_silence_at_every_place(t):
     for kind, ends in ((Hang, ["silence"]), (Cut, IS_OVER), (Reset, ["RST"])):
         for at, octets in (("head", POST % 9), ("body", POST % 200_000 + b"x" * 150_000),
                            ("answer", None), ("done", None), ("middle", None)):
-            got, end, is_done = went(t, kind(at), octets)
+            got, end, is_done = went(t, kind(at), octets,
+                                     least=None if kind is not Hang else 1 if at == "middle" else 0)
             assert end in ends, (kind, at, end)
             assert is_done == (at in ("done", "middle")), (kind, at)
             if at == "middle" and kind is not Reset: # which may take what was sent with it
@@ -239,7 +249,7 @@ def test_tls_of_its_own(t):
     assert curl(f"{core.url}/version", Authority(t, "other"))[0] == 60 # not verified
     core.faults.add("version", Reset("done"))
     assert curl(f"{core.url}/version", ca)[2] == b"000"
-    assert Raw(core, GET).until_end(5)[1] in IS_OVER
+    assert Raw(core, GET).until_end()[1] in IS_OVER
     assert curl(f"{core.url}/version", ca)[2] == b"200" and core.url.startswith("https:")
 
 

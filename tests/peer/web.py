@@ -76,11 +76,19 @@ class WebServer:
 
     def hang_up_idle(self):
         """Closes the connections on which nothing is under way; how many there were."""
-        with self.lock:
-            idle = [s for s in self._sessions if s.is_idle]
+        idle = self._idle()
         for session in idle:
             session.cut()
         return len(idle)
+
+    def _idle(self):
+        with self.lock:
+            return [s for s in self._sessions if s.is_idle]
+
+    @property
+    def idle(self):
+        """So many wait for a request. One becomes it after its client has the answer."""
+        return len(self._idle())
 
     @property
     def open(self):

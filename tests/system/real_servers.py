@@ -97,9 +97,13 @@ def round_of(t, gateway, papers, kind, offer, number):
         words = "msg=delivered" if want == IN else want
         suite.wait_for(f"{cell}: {want}", lambda: words in log_of(gateway, name))
         assert want == IN or "msg=delivered" not in log_of(gateway, name), cell
-    taken = [how for server in servers.values() for how in server.taken().values()]
     logged_in = [cell for cell in cells.values() if expected(kind, *cell) == IN and cell[2] != "no AUTH"]
-    assert sum(bool(how) for how in taken) == len(logged_in), (offer, taken, logged_in)
+
+    def taken_by():
+        return [how for server in servers.values() for how in server.taken().values()]
+    suite.wait_for("their logs are written", lambda: sum(map(bool, taken_by())) >= len(logged_in))
+    taken = taken_by()
+    assert sum(map(bool, taken)) == len(logged_in), (offer, taken, logged_in)
     assert all(how in ("", WORDS[kind]["strongest"]) for how in taken), taken
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda server: server.stop(), servers.values()))
