@@ -16,9 +16,9 @@ WORDS = (b"POSTERN_HOOK", b"POSTERN_FAULT", b"LD_PRELOAD", b"ASAN_OPTIONS", b"af
 
 
 def is_built(build, newest):
-    """A build older than the sources says nothing of them."""
-    program = suite.ROOT / "build" / build / "bin/posternd"
-    return program.exists() and program.stat().st_mtime > newest
+    """A build older than the sources says nothing of them; after a change of one at least one program is newer."""
+    programs = [suite.ROOT / "build" / build / "bin" / program for program in PROGRAMS]
+    return all(p.exists() for p in programs) and max(p.stat().st_mtime for p in programs) > newest
 
 
 def builds_without_hooks():
