@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { draftOf, emptyDraft, inputForCheck, inputOf, isInClear, isSame, withType } from '../../master/console/ui/src/profiles/draft.js';
-import { differences, mergedDraft } from '../../master/console/ui/src/profiles/merge.js';
+import { differences, mergedDraft, shown } from '../../master/console/ui/src/profiles/merge.js';
 
 /* As GET /profiles/7 shows one. */
 const stored = {
@@ -139,4 +139,42 @@ test('SP54: taking back a default is a change, too', () => {
 
     assert.deepEqual(rows.map((r) => [r.path, r.mine, r.theirs]), [['max_connections', undefined, 5]]);
     assert.ok(!('max_connections' in inputOf(mergedDraft(draft, stored, rows), stored)));
+});
+
+/* As GET shows one that logs in by OAuth. */
+const byOAuth = {
+    ...stored,
+    username: null,
+    password_set: false,
+    oauth: { grant: 'client_credentials', client_id: 'id', token_url: 'https://login.example.net/token', scope: null, user: 'box@example.net', client_secret_set: true, refresh_token_set: false },
+};
+
+test('SP54: whoever switched to another way to log in keeps that, whatever the other one changed', () => {
+    const theirs = { ...byOAuth, version: 13, name: 'Theirs' };
+    const draft = { ...draftOf(byOAuth), login: 'password', secrets: { password: 'new one' } };
+
+    draft.values.username = 'gateway';
+    const rows = differences(byOAuth, inputOf(draft, null), theirs);
+
+    assert.deepEqual(rows.map((r) => [r.path, r.pick, r.isBoth]), [
+        ['name', 'theirs', false],
+        ['login', 'mine', false],
+    ]);
+    assert.deepEqual([shown('login', rows[1].mine), shown('login', rows[1].theirs)], ['Name and password', 'OAuth 2']);
+    const merged = inputOf(mergedDraft(draft, theirs, rows), theirs);
+
+    assert.equal(merged.name, 'Theirs');
+    assert.deepEqual([merged.username, merged.password, merged.oauth], ['gateway', 'new one', null]);
+});
+
+test('SP54: whoever takes the other one’s way to log in gets all of it', () => {
+    const theirs = { ...byOAuth, version: 13 };
+    const draft = { ...draftOf(stored), login: 'none' };
+    const rows = differences(stored, inputOf(draft, null), theirs);
+
+    assert.deepEqual(rows.map((r) => [r.path, r.isBoth]), [['login', true]]);
+    const merged = inputOf(mergedDraft(draft, theirs, [{ ...rows[0], pick: 'theirs' }]), theirs);
+
+    assert.equal(merged.oauth.user, 'box@example.net');
+    assert.ok(!('username' in merged));
 });

@@ -12,7 +12,8 @@ export function newServer(text = '') {
     return { key: ++lastKey, text };
 }
 
-function loginOf(profile) {
+/* As the API shows a profile, or takes it. */
+export function loginOf(profile) {
     if (profile.oauth) return 'oauth';
     return profile.username ? 'password' : 'none';
 }

@@ -290,6 +290,7 @@ const extraLabels = {
     name: 'Name',
     type: 'Type',
     servers: 'Servers',
+    login: 'Log-in',
     username: 'User name',
     password: 'Password',
     api_key: 'API key',
