@@ -83,6 +83,25 @@ bool names_is_clean_text(const char *text)
     return n == 0;
 }
 
+/* Unicode's embeddings, overrides and isolates: what follows is shown in another order than it is
+ * written in, also beyond the name that they stand in. */
+static bool turns_direction(utf8proc_int32_t c)
+{
+    return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* `text` is valid UTF-8. */
+static bool has_turned_text(const char *text)
+{
+    utf8proc_int32_t c;
+    utf8proc_ssize_t n;
+
+    for (; (n = take_char(text, &c)) > 0; text += n)
+        if (turns_direction(c))
+            return true;
+    return false;
+}
+
 char *names_clean(const char *text, struct reason *reterr_why)
 {
     char *clean;
@@ -90,6 +109,10 @@ char *names_clean(const char *text, struct reason *reterr_why)
 
     if (!names_is_clean_text(text)) {
         reason_set(reterr_why, -EINVAL, "has a control character or is not UTF-8");
+        return NULL;
+    }
+    if (has_turned_text(text)) {
+        reason_set(reterr_why, -EINVAL, "has a character that turns the direction of writing");
         return NULL;
     }
     clean = map_text(text, UTF8PROC_COMPOSE);

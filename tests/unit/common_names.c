@@ -34,8 +34,11 @@ Test(names, SP02_blanks_controls_and_form)
     expect_clean("a\tb", NULL);
     expect_clean("a\n", NULL);
     expect_clean("a\x7f", NULL);
-    expect_clean("a\xc2\x85", NULL);     /* C1 */
-    expect_clean("a\xe2\x80\xa8", NULL); /* line separator */
+    expect_clean("a\xc2\x85", NULL);           /* C1 */
+    expect_clean("a\xe2\x80\xa8", NULL);       /* line separator */
+    expect_clean("\xe2\x80\xaegnp.exe", NULL); /* overrides the direction of writing */
+    expect_clean("a\xe2\x81\xa6z", NULL);      /* isolates */
+    expect_clean("\xd7\xa9\xd7\x9c\xe2\x80\x8f a", "\xd7\xa9\xd7\x9c\xe2\x80\x8f a"); /* a mark */
     expect_clean("a\xff", NULL);
     expect_clean("a\xc3", NULL);
     expect_clean("Bu\xcc\x88ro", "B\xc3\xbcro"); /* decomposed becomes NFC */
