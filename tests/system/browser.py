@@ -160,6 +160,14 @@ def test_OP04_rules_are_reordered_by_dragging_and_by_keys_at_once_with_undo(t):
     assert rule_names(site) == ["Second", "First", "Third"]
 
 
+def test_OP04_places_of_many_rules_are_one_figure_each(t):
+    site, _ = with_rules(t)
+    site.add_account("viewer", "viewer")
+    for i in range(4, 13):
+        site.gateway.put_rule(f"Rule {i}", "relay", [f"*@number{i}.test"])
+    chromium.show("rules.many", site, count=12)
+
+
 def test_SR06_the_page_says_which_rule_would_take_a_message(t):
     site, _ = with_rules(t)
     chromium.show("rules.which", site, to="somebody@second.test", rule="Second")

@@ -60,6 +60,22 @@ export async function undone(stage) {
     await until('the page has it, too', async () => String(await names(visit)) === String([a, b, c]));
 }
 
+/* Each place stands in one line, on every screen that shows it, for viewers, too. */
+export async function many(stage) {
+    for (const as of ['admin', 'viewer']) {
+        const visit = await stage.visit({ as, path: '/rules' });
+        const places = visit.page.locator('.rule-place');
+
+        await until('all are there', async () => (await places.count()) === stage.given.count);
+        for (const width of [720, 1280, 2560]) {
+            await visit.page.setViewportSize({ width, height: 800 });
+            const heights = await places.evaluateAll((all) => all.map((e) => e.getBoundingClientRect().height));
+
+            same([...new Set(heights)].length, 1, `heights of the places at ${width} px as ${as}: ${heights}`);
+        }
+    }
+}
+
 export async function which(stage) {
     const visit = await stage.visit({ as: 'admin', path: '/rules' });
     const box = visit.page.getByRole('region', { name: 'Which rule would take this?' });
