@@ -64,6 +64,7 @@ json_t *queue_shown(const struct control *control, const struct queue_view *view
     json_object_set_new(row, "group", json_integer(view->place.group));
     json_object_set_new(row, "state", json_string(queue_state_name(view->state)));
     json_object_set_new(row, "rule", rule_shown(control, view));
+    json_object_set_new(row, "rule_id", json_integer((json_int_t)view->rule));
     json_object_set_new(row, "profile", profile_shown(control, view->profile));
     json_object_set_new(row, "stage", json_string(stage_name(stage_of(control, view))));
     json_object_set_new(row, "open_recipients", json_integer(view->recipients));

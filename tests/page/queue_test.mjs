@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { visible } from '../../master/console/ui/src/app/format.js';
 import { inParallel } from '../../master/console/ui/src/queue/parallel.js';
-import { canDo, keyOf, stateOptions, statesOf } from '../../master/console/ui/src/queue/states.js';
+import { canDo, keyOf, reasonOf, ruleOf, stateOptions, statesOf } from '../../master/console/ui/src/queue/states.js';
 import { merge } from '../../master/console/ui/src/queue/steady.js';
 
 const entry = (id, state = 'deferred') => ({ id, group: 0, state });
@@ -30,6 +30,23 @@ test('OP04_groups_of_one_message_are_rows_of_their_own', () => {
     const groups = [{ ...entry('a'), group: 0 }, { ...entry('a'), group: 1 }];
 
     assert.deepEqual(merge(groups, [groups[1]], keyOf, 9).map((r) => Boolean(r.isGone)), [true, false]);
+});
+
+test('MQ06_a_rule_with_a_name_of_ours_is_not_taken_for_what_is_none', () => {
+    assert.equal(ruleOf({ rule: 'own', rule_id: 0 }), 'the gateway itself');
+    assert.equal(ruleOf({ rule: 'postmaster', rule_id: 0 }), 'setting for postmaster');
+    assert.equal(ruleOf({ rule: 'own', rule_id: 5 }), 'own');
+    assert.equal(ruleOf({ rule: 'postmaster', rule_id: 6 }), 'postmaster');
+    assert.equal(ruleOf({ rule: null, rule_id: 7 }), 'a deleted rule');
+});
+
+test('what a scanner says is written out where it is not plain text', () => {
+    const blocked = (reason) => ({ state: 'quarantined', message: { scan: { reason } }, held: 'by a scan' });
+
+    assert.equal(reasonOf(blocked('Infected \u202egnp.exe')), 'Infected \\u{202e}gnp.exe');
+    assert.equal(reasonOf(blocked(undefined)), 'blocked by a scan');
+    assert.equal(reasonOf({ state: 'held', held: 'by an operator' }), 'by an operator');
+    assert.equal(reasonOf({ state: 'deferred', held: null }), null);
 });
 
 /* Orders that end when they are told to. */

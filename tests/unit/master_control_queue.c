@@ -47,6 +47,7 @@ Test(control_queue, MQ06_list_shows_names_states_and_what_is_in_the_message)
     cr_assert(json_is_null(at("messages.0.held")));
     ASSERT_AT("messages.1.held", "by an operator");
     cr_assert(json_is_null(at("messages.1.rule")), "there is no such rule (any more)");
+    cr_assert_eq(json_integer_value(at("messages.1.rule_id")), 4711);
     snprintf(next, sizeof(next), "%s.1", shown_id());
     ASSERT_AT("next", next);
     cr_assert_eq(number_at("total"), 1000000);

@@ -1,5 +1,6 @@
 /* Who wrote a message to whom, as far as a list has room. Addresses come from afar. */
 import { visible } from '../app/format.js';
+import { ruleOf } from './states.js';
 
 /* In a list they are texts, of one message objects. */
 export const addressOf = (recipient) => (typeof recipient === 'string' ? recipient : recipient.address);
@@ -20,9 +21,7 @@ export function othersOf(message) {
 }
 
 export function Rule({ entry }) {
-    if (entry.rule === 'own') return 'the gateway itself';
-    if (entry.rule === 'postmaster') return 'setting for postmaster';
-    return entry.rule ?? 'a deleted rule';
+    return ruleOf(entry);
 }
 
 export function describe(entry) {

@@ -2,12 +2,13 @@
 import { count } from '../app/format.js';
 import { Dot } from '../parts/Health.jsx';
 import { Time } from '../parts/Time.jsx';
-import { stateOf } from './states.js';
+import { reasonOf, stateOf } from './states.js';
 
 export function Why({ entry }) {
     if (entry.isGone) return 'delivered, deleted or moved on';
-    if (entry.state === 'quarantined') return entry.message?.scan?.reason ?? 'blocked by a scan';
-    if (entry.state === 'held') return entry.held;
+    const reason = reasonOf(entry);
+
+    if (reason !== null) return <bdi>{reason}</bdi>;
     if (entry.state === 'deferred' && entry.next_attempt)
         return (
             <>

@@ -1,4 +1,6 @@
 /* The states of what is in the queue: their words, and what may be done in them (MQ06). */
+import { visible } from '../app/format.js';
+
 const states = {
     ready: ['good', 'Ready'],
     delivering: ['busy', 'Delivering'],
@@ -32,6 +34,17 @@ export function statesOf(filter) {
     return filter === 'all' ? undefined : filter || WAITING;
 }
 
+/* What took it. A rule may be called as the gateway calls what is none. */
+export function ruleOf(entry) {
+    if (entry.rule_id === 0) return entry.rule === 'own' ? 'the gateway itself' : 'setting for postmaster';
+    return entry.rule ?? 'a deleted rule';
+}
+
+/* Why it is not on its way, if anybody said so. The words of a scan come from afar. */
+export function reasonOf(entry) {
+    if (entry.state === 'quarantined') return visible(entry.message?.scan?.reason ?? 'blocked by a scan');
+    return entry.state === 'held' ? entry.held : null;
+}
 
 export const isFinished = (entry) => entry.state === 'delivered' || entry.state === 'deleted';
 
