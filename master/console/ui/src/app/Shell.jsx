@@ -8,6 +8,7 @@ import { toast, Toasts } from '../parts/Toast.jsx';
 import { NotFound } from '../pages/NotFound.jsx';
 import { groups, pages } from '../pages/index.js';
 import { AccountMenu } from './AccountMenu.jsx';
+import { at } from './clock.js';
 import { matchPath } from './paths.js';
 import { Link, navigate, place } from './router.jsx';
 import { useStore } from './store.js';
@@ -95,12 +96,7 @@ const NOTICE_MS = 5 * 60 * 1000;
 /* However busy one is, a session has an end: said before, so that nothing is lost to it. */
 function useEndNotice(ends) {
     useEffect(() => {
-        const wait = new Date(ends).getTime() - NOTICE_MS - Date.now();
-
-        if (!(wait > 0)) return undefined;
-        const timer = setTimeout(() => toast('Your session ends in five minutes. Save what you have begun.', { tone: 'bad' }), wait);
-
-        return () => clearTimeout(timer);
+        return at(new Date(ends).getTime() - NOTICE_MS, () => toast('Your session ends in five minutes. Save what you have begun.', { tone: 'bad' }));
     }, [ends]);
 }
 

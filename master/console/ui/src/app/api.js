@@ -7,6 +7,8 @@
  * `path` is below /api/v1. `version` is what an ETag held, and what If-Match says. Whatever is
  * refused, or not reached, is thrown as a Problem. A 401 "session" also ends the session here:
  * the log-in page comes up, and what was on the screen waits behind it. */
+import { hearClock } from './clock.js';
+
 const BASE = '/api/v1';
 
 /* code: a word for programs, as the API's problem documents have it, and of our own: "offline" (no
@@ -46,8 +48,10 @@ function headersOf(method, { body, version, poll, accept }) {
 }
 
 async function fetchOnce(method, path, options) {
+    const askedAt = Date.now();
+
     try {
-        return await fetch(BASE + path, {
+        const response = await fetch(BASE + path, {
             method,
             headers: headersOf(method, options),
             body: options.body === undefined ? undefined : JSON.stringify(options.body),
@@ -56,6 +60,9 @@ async function fetchOnce(method, path, options) {
             redirect: 'error',
             signal: options.signal,
         });
+
+        hearClock(response.headers.get('Date'), askedAt);
+        return response;
     } catch (error) {
         if (error.name === 'AbortError') throw error;
         throw new Problem({ code: 'offline', detail: 'The gateway does not answer.' });

@@ -1,5 +1,7 @@
 /* Figures and times as people read them. Everything that is shown in a column is meant to be set in
  * tabular figures (class "num"). */
+import { gatewayNow } from './clock.js';
+
 const whole = new Intl.NumberFormat('en-GB');
 const tenth = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 1 });
 const fullTime = new Intl.DateTimeFormat('en-GB', {
@@ -72,8 +74,8 @@ export function rough(seconds) {
     return `${Math.floor(Math.max(seconds, 0) / size)} ${unit}`;
 }
 
-/* From now: "3 min ago", "in 20 s". */
-export function relative(time, now = Date.now()) {
+/* From now, by the gateway's clock: "3 min ago", "in 20 s". */
+export function relative(time, now = gatewayNow()) {
     const seconds = (now - new Date(time).getTime()) / 1000;
 
     if (Math.abs(seconds) < 1) return 'now';
@@ -81,7 +83,7 @@ export function relative(time, now = Date.now()) {
 }
 
 /* "3 min", since then. */
-export function lasting(since, now = Date.now()) {
+export function lasting(since, now = gatewayNow()) {
     return rough((now - new Date(since).getTime()) / 1000);
 }
 
@@ -96,6 +98,14 @@ export function clockTime(time) {
 
 export function longTime(time) {
     return `${fullTime.format(new Date(time))} (${new Date(time).toISOString()})`;
+}
+
+/* "Europe/Vienna (GMT+1)": the zone that all times are shown in, which is the browser's. */
+export function timeZone(at = new Date()) {
+    const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const offset = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'shortOffset' }).formatToParts(at).find((part) => part.type === 'timeZoneName').value;
+
+    return name === 'UTC' ? name : `${name} (${offset})`;
 }
 
 export function upper(text) {

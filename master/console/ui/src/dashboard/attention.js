@@ -1,6 +1,6 @@
 /* What stands and should be looked at: warnings of `status` and alerts that are not over, each with the
  * place where one acts. */
-import { upper } from '../app/format.js';
+import { upper, visible } from '../app/format.js';
 
 /* Where to act, by what a warning begins with. */
 const places = [
@@ -28,7 +28,9 @@ export function isStanding(alert) {
 
 /* As a sentence, unless it begins with an address. */
 export function asSentence(text) {
-    return /^[a-z]+:/.test(text) ? text : upper(text);
+    const shown = visible(text);
+
+    return /^[a-z]+:/.test(shown) ? shown : upper(shown);
 }
 
 /* A time within a text as people read it. */

@@ -1,7 +1,7 @@
 /* Who changed what, and when: the newest first, older ones on demand. */
 import { useState } from 'preact/hooks';
 
-import { count, exactTime, sentence, upper } from '../app/format.js';
+import { count, exactTime, sentence, timeZone, upper } from '../app/format.js';
 import { setQuery, useQuery } from '../app/router.jsx';
 import { matching, whoOf } from '../audit/entries.js';
 import { useAudit } from '../audit/use_audit.js';
@@ -67,7 +67,7 @@ export function Audit() {
     const found = matching(entries ?? [], filter);
 
     return (
-        <Page title="Audit log" text="Who changed what, and when. Every change is stored together with its entry, and no entry can be changed here.">
+        <Page title="Audit log" text={`Who changed what, and when (by the clock of ${timeZone()}). Every change is stored together with its entry, and no entry can be changed here.`}>
             <LiveState view={view} />
             {entries === null && !view.error && <Skeleton />}
             {entries?.length === 0 && (

@@ -1,6 +1,7 @@
 /* Which version runs, and what every field means. */
 import { useState } from 'preact/hooks';
 
+import { timeZone } from '../app/format.js';
 import { usePoll } from '../app/poll.js';
 import { Link } from '../app/router.jsx';
 import { topics } from '../help/topics.js';
@@ -26,6 +27,10 @@ function Version() {
                 <div class="fact">
                     <dt>Runs since</dt>
                     <dd>{status ? <Time at={status.started} exact /> : '–'}</dd>
+                </div>
+                <div class="fact">
+                    <dt>Times are shown in</dt>
+                    <dd>{timeZone()}: the zone of this browser. The log is in UTC.</dd>
                 </div>
                 <div class="fact">
                     <dt>License</dt>

@@ -3,7 +3,7 @@
  *   <Dot tone="good">Up</Dot>           tone: good, warn, bad, off, busy
  *   <Health server={one of GET /servers} />
  */
-import { lasting, upper } from '../app/format.js';
+import { lasting, upper, visible } from '../app/format.js';
 import { Time, useTick } from './Time.jsx';
 
 export function Dot({ tone, title, children }) {
@@ -35,7 +35,7 @@ export function healthOf(server) {
 
 /* Why a server is not well, in its own words; "" if it is. */
 export function reasonOf(server) {
-    return server && healthOf(server).tone !== 'good' && server.reason ? server.reason : '';
+    return server && healthOf(server).tone !== 'good' && server.reason ? visible(server.reason) : '';
 }
 
 /* The same for where there is room: what the state means, and when it is looked at again. */
@@ -60,13 +60,14 @@ export function HealthNote({ server }) {
 
 export function Health({ server }) {
     const { tone, text, meaning } = healthOf(server);
-    const now = useTick();
     const hasLasted = server?.since && (tone === 'bad' || tone === 'warn');
+
+    useTick();
 
     return (
         <Dot tone={tone} title={meaning}>
             {text}
-            {hasLasted && ` for ${lasting(server.since, now)}`}
+            {hasLasted && ` for ${lasting(server.since)}`}
         </Dot>
     );
 }

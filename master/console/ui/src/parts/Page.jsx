@@ -97,7 +97,7 @@ export function LiveState({ view }) {
         );
     if (view.isStale)
         return (
-            <Banner tone="warn" title={`As of ${relative(view.at)}`} role="status">
+            <Banner tone="warn" title={`As of ${relative(view.at, Date.now())}`} role="status">
                 <p>{sentence(view.error)} What you see is the last that was known; it is asked again every few seconds.</p>
             </Banner>
         );

@@ -16,12 +16,11 @@ export function useTick() {
 }
 
 export function Time({ at, exact = false, none = '–' }) {
-    const now = useTick();
-
+    useTick();
     if (!at) return <span>{none}</span>;
     return (
         <time dateTime={at} title={longTime(at)} class="num">
-            {exact ? exactTime(at) : relative(at, Math.max(now, Date.now()))}
+            {exact ? exactTime(at) : relative(at)}
         </time>
     );
 }
