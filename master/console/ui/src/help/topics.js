@@ -1,6 +1,6 @@
 /* What the help page explains: the very texts that stand beside the fields in the editors. */
 import { seriesHelp, serverHelp } from '../dashboard/series.js';
-import { login, oauthFields, preference, sections as profileSections, typeNames } from '../profiles/fields.js';
+import { account, apiKey, general, login, oauth, oauthFields, preference, sections as profileSections, typeNames } from '../profiles/fields.js';
 import { sections as ruleSections } from '../rules/fields.js';
 import { groups } from '../settings/fields.js';
 
@@ -40,8 +40,12 @@ function partOf({ title, text, fields }) {
     return { title, text, types: isCommon ? types : [], entries: isCommon ? entries.map((entry) => ({ ...entry, types: [] })) : entries };
 }
 
+const loginFields = [login, ...Object.values(account), oauth.grant, ...oauthFields, oauth.refreshToken, oauth.clientSecret].map((f) => ({ ...f, types: login.types }));
+
+const profileParts = [{ title: 'Servers', fields: [...Object.values(general), preference] }, { title: 'Logging in', fields: [...loginFields, apiKey] }, ...profileSections];
+
 export const topics = [
-    { title: 'Server profiles', to: '/profiles', parts: [{ title: 'Servers', fields: [preference] }, ...profileSections, { title: 'Logging in', fields: [login, ...oauthFields].map((f) => ({ ...f, types: login.types })) }].map(partOf) },
+    { title: 'Server profiles', to: '/profiles', parts: profileParts.map(partOf) },
     { title: 'Security rules', to: '/rules', parts: ruleSections.map(partOf) },
     { title: 'Settings', to: '/settings', parts: groups.map(partOf) },
     { title: 'Figures of the dashboard', to: '/', parts: [

@@ -15,7 +15,7 @@ import { Banner, Empty, LiveState, Page, Skeleton } from '../parts/Page.jsx';
 import { DeleteDialog } from '../profiles/DeleteDialog.jsx';
 import { withType } from '../profiles/draft.js';
 import { ProfileField, Section } from '../profiles/EditorFields.jsx';
-import { fieldsOf, labelOf, preference, sections, typeNames, types } from '../profiles/fields.js';
+import { fieldsOf, general, labelOf, preference, sections, typeNames, types } from '../profiles/fields.js';
 import { LoginFields } from '../profiles/LoginFields.jsx';
 import { ProfileConflict } from '../profiles/ProfileConflict.jsx';
 import { ServerList } from '../profiles/ServerList.jsx';
@@ -66,11 +66,11 @@ function General({ editor, isNew, disabled }) {
         <Section editor={editor} section={{ key: 'general', title: 'General' }}>
             {isNew && (
                 <div data-path="type">
-                    <ChoiceField label="Kind of servers" columns options={types} value={draft.type} onInput={(type) => setDraft((now) => withType(now, type))} />
+                    <ChoiceField label={general.type.label} help={general.type.help} columns options={types} value={draft.type} onInput={(type) => setDraft((now) => withType(now, type))} />
                 </div>
             )}
             <div data-path="name">
-                <TextField label="Name" value={draft.name} maxlength={200} onInput={(name) => change({ name })} error={errorsOf('name')} disabled={disabled} help="Rules refer to the profile by it. It can be changed at any time." />
+                <TextField label={general.name.label} value={draft.name} maxlength={200} onInput={(name) => change({ name })} error={errorsOf('name')} disabled={disabled} help={general.name.help} />
             </div>
         </Section>
     );

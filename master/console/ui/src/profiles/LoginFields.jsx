@@ -1,7 +1,7 @@
 /* How the gateway logs in at the servers. */
 import { ChoiceField, SelectField, TextField } from '../parts/Field.jsx';
 import { ProfileField, ProfileSecret } from './EditorFields.jsx';
-import { grants, login, oauthFields } from './fields.js';
+import { account, apiKey, grants, login, oauth, oauthFields } from './fields.js';
 
 function Password({ editor, disabled }) {
     const { draft, setValue, errorsOf } = editor;
@@ -10,14 +10,15 @@ function Password({ editor, disabled }) {
         <div class="profile-fields">
             <div class="profile-field" data-path="username">
                 <TextField
-                    label="User name"
+                    label={account.username.label}
+                    help={account.username.help}
                     value={draft.values.username}
                     onInput={(value) => setValue('username', value)}
                     error={errorsOf('username')}
                     disabled={disabled}
                 />
             </div>
-            <ProfileSecret editor={editor} path="password" label="Password" canRemove={false} disabled={disabled} />
+            <ProfileSecret editor={editor} path="password" label={account.password.label} help={account.password.help} canRemove={false} disabled={disabled} />
         </div>
     );
 }
@@ -29,17 +30,17 @@ function OAuth({ editor, disabled }) {
     return (
         <div class="profile-fields">
             <div class="profile-field" data-path="oauth.grant">
-                <SelectField label="Grant" options={grants} value={draft.grant} onInput={(grant) => change({ grant })} error={errorsOf('oauth.grant')} disabled={disabled} />
+                <SelectField label={oauth.grant.label} help={oauth.grant.help} options={grants} value={draft.grant} onInput={(grant) => change({ grant })} error={errorsOf('oauth.grant')} disabled={disabled} />
             </div>
             {oauthFields.map((field) => (
                 <ProfileField key={field.path} editor={editor} field={field} disabled={disabled} />
             ))}
-            {isRefresh && <ProfileSecret editor={editor} path="oauth.refresh_token" label="Refresh token" canRemove={false} disabled={disabled} />}
+            {isRefresh && <ProfileSecret editor={editor} path="oauth.refresh_token" label={oauth.refreshToken.label} help={oauth.refreshToken.help} canRemove={false} disabled={disabled} />}
             <ProfileSecret
                 editor={editor}
                 path="oauth.client_secret"
-                label="Client secret"
-                help={isRefresh ? 'Only if the provider asks for it.' : undefined}
+                label={oauth.clientSecret.label}
+                help={oauth.clientSecret.help}
                 canRemove={isRefresh}
                 disabled={disabled}
             />
@@ -55,8 +56,8 @@ export function LoginFields({ editor, disabled }) {
             <ProfileSecret
                 editor={editor}
                 path="api_key"
-                label="API key"
-                help={draft.type === 'core' ? 'Only if the Core asks for one.' : 'Made in the Vault; every call carries it.'}
+                label={apiKey.label}
+                help={apiKey.helpFor[draft.type]}
                 canRemove={draft.type === 'core'}
                 disabled={disabled}
             />

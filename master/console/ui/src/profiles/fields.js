@@ -22,6 +22,18 @@ export const serverExamples = {
     vault: 'https://vault.example.net:8010/vault_rest',
 };
 
+/* What every profile has; each of these has a control of its own. */
+export const general = {
+    type: { path: 'type', types: ALL, label: 'Kind of servers', help: 'It cannot be changed later.', options: types },
+    name: { path: 'name', types: ALL, label: 'Name', help: 'Rules refer to the profile by it. It can be changed at any time.' },
+    servers: {
+        path: 'servers',
+        types: ALL,
+        label: 'Servers',
+        help: 'In the order in which they are used; scheme and port may be left out. A Vault is one server, whose address may have a path.',
+    },
+};
+
 /* kind: text, area, number, switch, choice. `fallback`: the default; a function gets the draft. */
 export const preference = {
     path: 'preference',
@@ -85,7 +97,7 @@ export const sections = [
         title: 'Connection pool',
         text: 'Connections stay open for the next message instead of being made anew. Servers limit how many connections they bear at once, and for how long.',
         fields: [
-            { path: 'pool.enabled', types: SMTP, kind: 'switch', label: 'Keep connections open', fallback: false },
+            { path: 'pool.enabled', types: SMTP, kind: 'switch', label: 'Keep connections open', help: 'Off: each delivery makes a connection of its own and closes it.', fallback: false },
             {
                 path: 'pool.size',
                 types: SMTP,
@@ -166,9 +178,9 @@ export const sections = [
         isFolded: true,
         text: 'What could not be delivered is tried again, with longer and longer pauses, until its time is up.',
         fields: [
-            { path: 'retry.first', types: SMTP, kind: 'number', unit: 's', label: 'First pause', fallback: 60, range: '1 to 86400' },
-            { path: 'retry.factor', types: SMTP, kind: 'number', label: 'Each next one longer by', unit: '×', fallback: 2, range: '1 to 10' },
-            { path: 'retry.max', types: SMTP, kind: 'number', unit: 's', label: 'Longest pause', fallback: 3600, range: 'first pause to 86400' },
+            { path: 'retry.first', types: SMTP, kind: 'number', unit: 's', label: 'First pause', help: 'The time between the first attempt that failed and the second.', fallback: 60, range: '1 to 86400' },
+            { path: 'retry.factor', types: SMTP, kind: 'number', label: 'Each next one longer by', unit: '×', help: 'With 2, each pause is twice as long as the one before.', fallback: 2, range: '1 to 10' },
+            { path: 'retry.max', types: SMTP, kind: 'number', unit: 's', label: 'Longest pause', help: 'Pauses grow no further than that.', fallback: 3600, range: 'first pause to 86400' },
             {
                 path: 'retry.lifetime',
                 types: SMTP,
@@ -197,14 +209,14 @@ export const sections = [
         isFolded: true,
         text: 'How long a server may take, from 1 s to 3600 s each.',
         fields: [
-            { path: 'timeouts.connect', types: ALL, kind: 'number', unit: 's', label: 'To connect', fallback: 30 },
-            { path: 'timeouts.greeting', types: SMTP, kind: 'number', unit: 's', label: 'To greet', fallback: 60 },
-            { path: 'timeouts.handshake', types: ALL, kind: 'number', unit: 's', label: 'For TLS, EHLO and log-in', restLabel: 'For TLS', fallback: 60 },
-            { path: 'timeouts.command', types: SMTP, kind: 'number', unit: 's', label: 'To answer a command', fallback: 300 },
-            { path: 'timeouts.data_block', types: SMTP, kind: 'number', unit: 's', label: 'To take a block of the content', fallback: 180 },
-            { path: 'timeouts.end_of_data', types: SMTP, kind: 'number', unit: 's', label: 'To accept the message', fallback: 600 },
-            { path: 'timeouts.transfer', types: REST, kind: 'number', unit: 's', label: 'To take a file', fallback: 300 },
-            { path: 'timeouts.result', types: REST, kind: 'number', unit: 's', label: 'Until the result is there', fallback: 1800 },
+            { path: 'timeouts.connect', types: ALL, kind: 'number', unit: 's', label: 'To connect', help: 'Until the connection is there.', fallback: 30 },
+            { path: 'timeouts.greeting', types: SMTP, kind: 'number', unit: 's', label: 'To greet', help: 'Until the server’s first line has come.', fallback: 60 },
+            { path: 'timeouts.handshake', types: ALL, kind: 'number', unit: 's', label: 'For TLS, EHLO and log-in', restLabel: 'For TLS', help: 'For what is agreed before anything else is said.', fallback: 60 },
+            { path: 'timeouts.command', types: SMTP, kind: 'number', unit: 's', label: 'To answer a command', help: 'For each reply that names the sender and the recipients.', fallback: 300 },
+            { path: 'timeouts.data_block', types: SMTP, kind: 'number', unit: 's', label: 'To take a block of the content', help: 'While content is sent, and the server takes none of it.', fallback: 180 },
+            { path: 'timeouts.end_of_data', types: SMTP, kind: 'number', unit: 's', label: 'To accept the message', help: 'After the last line: many servers look through a message then.', fallback: 600 },
+            { path: 'timeouts.transfer', types: REST, kind: 'number', unit: 's', label: 'To take a file', help: 'While a file is sent, and the server takes none of it.', fallback: 300 },
+            { path: 'timeouts.result', types: REST, kind: 'number', unit: 's', label: 'Until the result is there', help: 'For the verdict on what was sent.', fallback: 1800 },
         ],
     },
     {
@@ -258,6 +270,20 @@ export const login = {
     ],
 };
 
+export const account = {
+    username: { path: 'username', types: SMTP, label: 'User name', help: 'Under which the servers know the gateway.' },
+    password: { path: 'password', types: SMTP, label: 'Password', help: 'It is kept sealed, and never shown again.' },
+};
+
+/* What a Core or a Vault asks for instead. */
+export const apiKey = {
+    path: 'api_key',
+    types: REST,
+    label: 'API key',
+    help: 'Made in the Vault; every call carries it. A Core may ask for one, too.',
+    helpFor: { core: 'Only if the Core asks for one.', vault: 'Made in the Vault; every call carries it.' },
+};
+
 export const grants = [
     ['client_credentials', 'Client credentials'],
     ['refresh_token', 'Refresh token'],
@@ -269,6 +295,12 @@ export const oauthFields = [
     { path: 'oauth.token_url', kind: 'text', label: 'Token URL', help: 'Where access tokens are got; https only.' },
     { path: 'oauth.scope', kind: 'text', label: 'Scope', help: 'What is asked for; left empty where the provider knows.' },
 ];
+
+export const oauth = {
+    grant: { path: 'oauth.grant', label: 'Grant', help: 'How the provider lets the gateway in: by itself, or in the name of a user who has allowed it once.', options: grants },
+    refreshToken: { path: 'oauth.refresh_token', label: 'Refresh token', help: 'What the provider gave when that user allowed it.' },
+    clientSecret: { path: 'oauth.client_secret', label: 'Client secret', help: 'The application’s own, as the provider showed it; with a refresh token only if the provider asks for it.' },
+};
 
 export const secretPaths = ['password', 'api_key', 'oauth.client_secret', 'oauth.refresh_token'];
 
@@ -286,21 +318,10 @@ export function fieldOf(path) {
 }
 
 /* Names for people of any property path that the gateway may mention. */
-const extraLabels = {
-    name: 'Name',
-    type: 'Type',
-    servers: 'Servers',
-    login: 'Log-in',
-    username: 'User name',
-    password: 'Password',
-    api_key: 'API key',
-    oauth: 'OAuth',
-    'oauth.grant': 'Grant',
-    'oauth.client_secret': 'Client secret',
-    'oauth.refresh_token': 'Refresh token',
-};
+const extraLabels = { login: 'Log-in', oauth: 'OAuth' };
+const ownFields = [...Object.values(general), ...Object.values(account), apiKey, ...Object.values(oauth)];
 
-const labels = Object.fromEntries([preference, ...sections.flatMap((s) => s.fields.map((f) => ({ ...f, label: `${s.title}: ${f.label}` }))), ...oauthFields].map((f) => [f.path, f.label]));
+const labels = Object.fromEntries([...ownFields, preference, ...sections.flatMap((s) => s.fields.map((f) => ({ ...f, label: `${s.title}: ${f.label}` }))), ...oauthFields].map((f) => [f.path, f.label]));
 
 export function labelOf(path) {
     const server = /^servers\[(\d+)\]$/.exec(path);
