@@ -115,6 +115,7 @@ export async function released(stage) {
     const details = visit.page.getByRole('link', { name: 'View scan details' });
 
     same([await details.getAttribute('href'), await details.getAttribute('target'), await details.getAttribute('rel')], [link, '_blank', 'noopener noreferrer'], 'the link to the scan');
+    same(await visit.text('Next step').count(), 0, 'steps that are next before anybody has decided');
     await visit.checkAccess('a message in quarantine');
     await visit.button('Release…').click();
     await visit.button('Cancel', question).click();

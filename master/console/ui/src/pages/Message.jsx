@@ -36,12 +36,20 @@ function Facts({ list }) {
 
 const stages = { scan: 'scan', upload: 'upload', relay: 'delivery' };
 
+/* Attempts count within a step. In the quarantine no step is next: somebody decides which one is. */
+function stepOf(group) {
+    if (group.state === 'quarantined') return [];
+    return [
+        [group.state === 'failed' ? 'Failed at' : 'Next step', stages[group.stage] ?? group.stage],
+        ['Attempts at it', <span class="num">{group.attempts}</span>],
+    ];
+}
+
 function groupFacts(group) {
     return [
         ['Rule', <Rule entry={group} />],
         ['Relayed by', group.profile ?? '–'],
-        ['Next step', stages[group.stage] ?? group.stage],
-        ['Attempts', <span class="num">{group.attempts}</span>],
+        ...stepOf(group),
         ['Open recipients', <span class="num">{group.open_recipients}</span>],
         ...(group.worker !== null && group.worker !== undefined ? [['Worker', <span class="num">{group.worker}</span>]] : []),
         ...(group.crashes > 0 ? [['Workers that died of it', <span class="num">{group.crashes}</span>]] : []),
