@@ -13,8 +13,9 @@
 #define NAMES_SHOWN_SIZE 768 /* the same in U-labels */
 #define NAMES_MAX_CHARS  128
 
-/* SP02: NFC, outer blanks trimmed, 1 to 128 characters, none of them a control character,
- * nor one that turns the direction of writing (its text would pretend to be another). free(). NULL with the reason; its text is "out of memory" when that is it. */
+/* SP02: NFC, outer blanks trimmed, 1 to 128 characters, none of them a control character, nor one
+ * that turns the direction of writing (its text would pretend to be another). free(). NULL with the
+ * reason; its text is "out of memory" when that is it. */
 char *names_clean(const char *text, struct reason *reterr_why);
 
 /* The form in which two such names are compared: NFC, case-folded. free(). NULL: not UTF-8, or
