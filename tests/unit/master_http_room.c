@@ -38,6 +38,15 @@ static void start_making_room(void)
         .max_connections = 4, .first_request_s = 60, .next_request_s = 60, .makes_room = true });
 }
 
+/* So that the next one has waited less long. */
+static void wait_next_ms(void)
+{
+    int64_t now_ms = loop_now_ms(loop);
+
+    while (loop_now_ms(loop) == now_ms)
+        loop_turn(loop, 1);
+}
+
 TestSuite(http_makes_room, .init = start_making_room, .fini = stop, .timeout = 60);
 
 Test(http_makes_room, OP04_at_the_limit_the_one_that_waits_longest_makes_room)
@@ -51,6 +60,7 @@ Test(http_makes_room, OP04_at_the_limit_the_one_that_waits_longest_makes_room)
         if (i > 0) {
             reply = client_wait_reply(&clients[i]);
             reply_free(&reply);
+            wait_next_ms();
         }
     }
     client_open(&fifth, loop, path);
