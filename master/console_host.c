@@ -222,13 +222,36 @@ void console_host_start(struct console_host *host)
         start(host);
 }
 
+/* A mistake in the new files must not take away a console that works. One that has to move, or to
+ * begin with TLS, is no longer wanted as it is. */
+static bool has_no_successor(const struct console_host *host, const struct conf *before)
+{
+    const struct conf *conf = host->conf;
+    struct console_identity identity;
+    struct reason why;
+
+    if (host->state != HOST_RUNNING || before->console_plain_http || conf->console_plain_http ||
+        strcmp(conf->console_listen, before->console_listen) != 0)
+        return false;
+    if (console_identity_load(conf, &identity, &why) == 0) {
+        console_identity_clear(&identity);
+        return false;
+    }
+    log_alert("console", "the console goes on with the certificate that it had",
+              LOG_STR("reason", why.text));
+    return true;
+}
+
 void console_host_reload(struct console_host *host, const struct conf *conf, int log_fd)
 {
-    bool is_moved = strcmp(conf->console_listen, host->conf->console_listen) != 0;
+    const struct conf *before = host->conf;
+    bool is_moved = strcmp(conf->console_listen, before->console_listen) != 0;
 
     host->conf = conf;
     host->log_fd = log_fd;
     host->backoff_ms = 0;
+    if (has_no_successor(host, before))
+        return;
     if (is_moved && host->listen_fd >= 0) {
         close(host->listen_fd);
         host->listen_fd = -1;

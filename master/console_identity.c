@@ -181,6 +181,40 @@ static int take_fingerprint(const char *pem, char *out, size_t size)
     return bytes > 0 ? 0 : -EBADMSG;
 }
 
+/* With an empty passphrase, as the console will: nobody is there to type one. */
+static int check_key(const char *certificate_pem, const char *key_pem)
+{
+    BIO *certificate_bio = BIO_new_mem_buf(certificate_pem, -1);
+    BIO *key_bio = BIO_new_mem_buf(key_pem, -1);
+    X509 *certificate =
+        certificate_bio ? PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = key_bio ? PEM_read_bio_PrivateKey(key_bio, NULL, NULL, (void *)"") : NULL;
+    int err = !certificate || !key                            ? -EBADMSG
+              : X509_check_private_key(certificate, key) == 1 ? 0
+                                                              : -EKEYREJECTED;
+
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+    BIO_free(key_bio);
+    BIO_free(certificate_bio);
+    ERR_clear_error();
+    return err;
+}
+
+static int take_key(const struct console_identity *identity, const char *certificate,
+                    const char *key, struct reason *reterr_why)
+{
+    int err = check_key(identity->certificate, identity->key);
+
+    if (err == -EBADMSG)
+        return reason_set(reterr_why, err,
+                          "%s: no private key in it can be read without a passphrase", key);
+    if (err < 0)
+        return reason_set(reterr_why, err, "%s: it is not the key of the certificate in %s", key,
+                          certificate);
+    return 0;
+}
+
 int console_identity_check(const struct conf *conf, struct reason *reterr_why)
 {
     bool has_certificate = *conf->console_certificate, has_key = *conf->console_key;
@@ -216,6 +250,8 @@ int console_identity_load(const struct conf *conf, struct console_identity *iden
     if (err == 0 && take_fingerprint(identity->certificate, identity->fingerprint,
                                      sizeof(identity->fingerprint)) < 0)
         err = reason_set(reterr_why, -EBADMSG, "%s: there is no certificate in it", certificate);
+    if (err == 0)
+        err = take_key(identity, certificate, key, reterr_why);
     if (err == 0 && certificate_end(certificate, &identity->end_s) < 0)
         identity->end_s = 0; /* not to be read just now: it is only shown */
     if (err < 0)

@@ -20,8 +20,8 @@ struct console_identity {
     bool is_own;             /* the operator's */
 };
 
-/* Reads, or makes and then reads. For the start and for reloads: it waits for the disk. 0 or a
- * negative errno with the reason, which names the file. */
+/* Reads, or makes and then reads; the key has to be that of the certificate. For the start and for
+ * reloads: it waits for the disk. 0 or a negative errno with the reason, which names the file. */
 int console_identity_load(const struct conf *conf, struct console_identity *ret_identity,
                           struct reason *reterr_why);
 void console_identity_clear(struct console_identity *identity); /* wipes the key */

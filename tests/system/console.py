@@ -199,6 +199,23 @@ def test_SP62_the_operators_certificate_and_key_after_a_reload(t):
     assert "max-age" in browser.fresh().get("/").headers["strict-transport-security"]
 
 
+def test_SP62_a_reload_with_files_that_are_no_good_takes_no_console_away(t):
+    gateway, browser, console = start(t)
+    authority = Authority(t)
+    paper, other = authority.issue("console.test", ["console.test"]), authority.issue("other.test", ["other.test"])
+    nothing = t.path("nothing.pem")
+    for certificate, key, reason in ((nothing, paper.key, "No such file"), (paper.certificate, other.key, "not the key of"),
+                                     (paper.key, paper.key, "there is no certificate")):
+        gateway.reload(console=listen_at(browser.port, certificate=certificate, key=key))
+        wait_for(reason, lambda: any("goes on with the certificate" in a["text"] and reason in a["text"]
+                                     for a in gateway.ctl_json("status")["alerts"]), 10)
+        assert console_of(gateway)["pid"] == console["pid"]
+        assert browser.fresh().fingerprint() == console["fingerprint"]
+    gateway.reload(console=listen_at(browser.port, certificate=paper.certificate, key=paper.key))
+    wait_for("the other certificate", lambda: (console_of(gateway) or {}).get("fingerprint") not in
+             (None, console["fingerprint"]), 20)
+
+
 def test_SP62_old_protocols_are_refused(t):
     _, browser, _ = start(t)
     context = trusting(None)

@@ -125,6 +125,27 @@ Test(console_identity, SP62_what_is_wrong_is_named)
     cr_assert_null(identity.key);
 }
 
+Test(console_identity, SP62_a_key_of_another_certificate_is_named)
+{
+    cr_assert_eq(console_identity_load(&conf, &identity, &why), 0, "%s", why.text);
+    snprintf(certificate, sizeof(certificate), "%s/a.pem", folder);
+    snprintf(key, sizeof(key), "%s/a.key", folder);
+    write_file(certificate, identity.certificate);
+    console_identity_clear(&identity);
+    unlink(own_file());
+    cr_assert_eq(console_identity_load(&conf, &identity, &why), 0, "%s", why.text);
+    write_file(key, identity.key);
+    console_identity_clear(&identity);
+    conf.console_certificate = certificate;
+    conf.console_key = key;
+    cr_assert_eq(console_identity_load(&conf, &identity, &why), -EKEYREJECTED);
+    cr_assert(strstr(why.text, key) && strstr(why.text, certificate), "%s", why.text);
+    cr_assert_null(identity.key);
+    write_file(key, "no key\n");
+    cr_assert_eq(console_identity_load(&conf, &identity, &why), -EBADMSG);
+    cr_assert(strstr(why.text, key), "%s", why.text);
+}
+
 Test(console_identity, SP62_a_folder_that_takes_no_file_is_named)
 {
     static char none[] = "/nonexistent/postern";
