@@ -54,6 +54,7 @@ def test_OP04_a_session_that_ends_leads_to_log_in_and_back_to_the_same_place(t):
     def end_sessions(): # as a new password does
         site.gateway.ctl("account", "passwd", "admin", stdin=f"{PASSWORDS['admin']}\n")
     chromium.show("sign_in.session_end", site, calls={"end_sessions": end_sessions})
+    chromium.show("sign_in.session_end_in_a_dialog", site, calls={"end_sessions": end_sessions})
     chromium.show("sign_in.session_end_while_watching", site, calls={"end_sessions": end_sessions})
 
 

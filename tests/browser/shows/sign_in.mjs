@@ -1,5 +1,5 @@
 /* shows/sign_in.mjs: who one is: the first account, logging in, and how a session ends. */
-import { same } from '../until.mjs';
+import { same, until } from '../until.mjs';
 
 async function isSafe(visit) {
     const cookies = await visit.context.cookies();
@@ -88,6 +88,40 @@ export async function session_end(stage) {
     await visit.page.keyboard.press('Enter');
     await visit.isAt('New server profile');
     same([visit.path(), await visit.field('Name').inputValue()], ['/profiles/new', 'Begun before'], 'where one was');
+    same(await visit.page.title(), 'New server profile – Postern', 'the title of the tab');
+}
+
+/* Also far down a page, and with a question open: that must not keep one from logging in. */
+export async function session_end_in_a_dialog(stage) {
+    const { admin } = stage.given.accounts;
+    const visit = await stage.visit({ as: 'admin', isFresh: true, path: '/profiles/new' });
+    const question = visit.dialog('Save without a test?');
+    const top = () => visit.page.evaluate(() => window.scrollY);
+
+    await visit.isAt('New server profile');
+    await visit.field('Name').fill('Begun before');
+    await visit.page.evaluate(() => window.scrollTo(0, 300));
+    await visit.pick('More', 'Save untested…');
+    await question.waitFor();
+    await stage.call('end_sessions');
+    await visit.button('Save untested', question).click();
+    await visit.isAt('Log in');
+    await visit.logIn(admin);
+    await visit.isAt('New server profile');
+    await until('as far down as before', async () => (await top()) === 300);
+
+    const watching = await stage.visit({ as: 'admin', isFresh: true, path: '/queue' });
+    const dialog = watching.dialog('Send a test message');
+
+    await watching.button('Send a test message').first().click();
+    await dialog.getByLabel('To').fill('somebody@example.test');
+    await stage.call('end_sessions');
+    await watching.isAt('Log in');
+    await watching.logIn(admin);
+    await watching.hasFocus(dialog.locator(':focus'));
+    same(await dialog.getByLabel('To').inputValue(), 'somebody@example.test', 'what was begun in a dialog');
+    await watching.button('Cancel', dialog).click();
+    await dialog.waitFor({ state: 'hidden' });
 }
 
 /* A page that only shows hears of it by itself. */

@@ -5,6 +5,7 @@ import { Banner } from '../parts/Page.jsx';
 import { Mark } from '../parts/icons.jsx';
 import { FirstAccount } from '../pages/FirstAccount.jsx';
 import { LogIn } from '../pages/LogIn.jsx';
+import { useSamePlace } from './same_place.js';
 import { useSession } from './session.js';
 import { Shell } from './Shell.jsx';
 
@@ -39,6 +40,7 @@ export function App() {
     const session = useSession();
     const { phase, serial, account } = session;
 
+    useSamePlace();
     if (phase === 'starting' || phase === 'unreachable') return <Starting isUnreachable={phase === 'unreachable'} />;
     if (phase === 'first') return <FirstAccount />;
     return (

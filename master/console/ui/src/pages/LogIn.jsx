@@ -18,8 +18,12 @@ function useWait() {
 }
 
 export function GateFrame({ title, text, children }) {
+    // The title of what waits behind it comes back with that.
     useEffect(() => {
+        const before = document.title;
+
         document.title = `${title} – Postern`;
+        return () => (document.title = before);
     }, [title]);
     return (
         <main class="gate">

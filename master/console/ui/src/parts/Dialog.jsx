@@ -6,6 +6,7 @@
  */
 import { useEffect, useId, useRef } from 'preact/hooks';
 
+import { session } from '../app/session.js';
 import { createStore, useStore } from '../app/store.js';
 import { Button } from './Button.jsx';
 import { CloseIcon } from './icons.jsx';
@@ -18,8 +19,16 @@ export function Dialog({ title, onClose, actions, size = '', children, class: ex
         const element = dialog.current;
         const opener = document.activeElement;
 
+        // As long as it is open nothing else can be pressed: not even the log-in, when the session ends.
+        const stayAway = ({ phase }) => {
+            if (phase !== 'in') element.close();
+            else requestAnimationFrame(() => element.isConnected && !element.open && element.showModal());
+        };
+        const forget = session.subscribe(stayAway);
+
         element.showModal();
         return () => {
+            forget();
             element.close();
             if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
         };
