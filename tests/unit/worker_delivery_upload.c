@@ -177,6 +177,7 @@ Test(delivery_upload, VA03_the_next_attempt_goes_on_where_it_was)
 {
     const struct ipc_place place = fail_half_way();
 
+    web_on(webs[0], "GET " VAULT "/file/status/f2", web_answer(webs[0], 200, "{}"), 1);
     is_well(0);
     cr_assert_eq(visit_run(place, STAGE_UPLOAD)->outcome, IPC_OUTCOME_ADVANCED);
     cr_assert_str_eq(webs[0]->log, "GET " VAULT "/file/status/f2|POST " VAULT "/transfer|");
@@ -227,6 +228,7 @@ Test(delivery_upload, VA03_whether_the_end_was_asked_for_is_kept)
     cr_assert_str_eq(visit_told(place, "upload", "closing"), "true");
     web_forget(webs[0]);
     web_on(webs[0], "POST " VAULT "/transfer", web_answer(webs[0], 400, "{}"), -1);
+    web_on(webs[0], "GET " VAULT "/file/status/f2", web_answer(webs[0], 200, "{}"), -1);
     cr_assert_eq(visit_run(place, STAGE_UPLOAD)->outcome, IPC_OUTCOME_ADVANCED);
     cr_assert_str_eq(webs[0]->log, "POST " VAULT "/transfer|GET " VAULT "/file/status/f2|");
 }

@@ -43,6 +43,9 @@ static const struct {
     { 200, "{'size': 3}", SENDS },
     { 200, "{'size': 3, 'processing_state': 'Available'}", SENDS },
     { 200, "{'size': -4}", SENDS },
+    { 200, "[]", SENDS }, /* of no file at all */
+    { 200, "", SENDS },
+    { 200, "null", SENDS },
     { 404, "{'message': 'no such file'}", SENDS },
     { 400, "{}", SENDS },
 };
@@ -116,6 +119,17 @@ Test(vault_resume, VA03_a_server_that_cannot_tell_now_is_asked_another_time)
     expect_ended(REST_BUSY, 503, "the state of a file");
     expect_log(IN_THE_STATE);
     cr_expect_str_eq(plan.group, "g0");
+    cr_expect_str_eq(files[0].id, "f0");
+}
+
+Test(vault_resume, VA03_a_page_for_people_does_not_say_that_a_file_is_there)
+{
+    web_on(web, ASKS_STATE, answer(200, "<html>log in first</html>"), -1);
+    vault_is_well();
+    vault_run();
+    expect_ended(REST_FAILED, 200, "the state of a file: it answered with a page");
+    expect_log(IN_THE_STATE);
+    cr_expect_not(files[0].is_whole);
     cr_expect_str_eq(files[0].id, "f0");
 }
 
@@ -252,6 +266,16 @@ Test(vault_resume, VA03_one_that_is_closed_already_is_as_good)
     vault_run();
     expect_ended(REST_OK, 200, "");
     expect_log(CLOSE "GET " VAULT "/file/status/f9|");
+}
+
+Test(vault_resume, VA03_what_tells_no_state_closes_no_group)
+{
+    all_is_whole(true);
+    web_on(web, "POST " VAULT "/transfer", answer(400, "{}"), -1);
+    web_on(web, "GET " VAULT "/file/status/f9", answer(200, "[]"), -1);
+    vault_run();
+    expect_ended(REST_FAILED, 0, "tells no state");
+    cr_expect(plan.is_closing, "it may be closed");
 }
 
 Test(vault_resume, VA03_one_that_is_gone_is_begun_anew)

@@ -194,7 +194,6 @@ Test(vault_upload, the_vault_s_own_words_are_shown)
 
 static const char *const odd_answers[] = {
     "",
-    "<html>",
     "[]",
     "{}",
     "{'ID': null}",
@@ -243,6 +242,37 @@ Test(vault_upload, an_answer_without_an_id_that_can_be_used_is_a_failure)
         expect_ended(REST_FAILED, 0, "a new file: the answer has no file_id");
         cr_expect_str_eq(files[0].id, "", "%s", odd_answers[i]);
         cr_expect_eq(told.begun, 0u);
+    }
+}
+
+Test(vault_upload, VA03_a_page_for_people_is_no_yes_to_any_call)
+{
+    char why[128];
+
+    add_file("a", "0123", 4);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        begin_again();
+        web_on(web, calls[i], answer(200, "\r\n <html><title>Log in</title>"), -1);
+        vault_is_well();
+        vault_run();
+        (void)snprintf(why, sizeof(why), "%s: it answered with a page", call_words[i]);
+        expect_ended(REST_FAILED, 200, why);
+        cr_expect_eq(files[0].is_whole, i == 4, "%s", calls[i]);
+    }
+}
+
+Test(vault_upload, VA03_a_file_is_complete_only_with_success)
+{
+    static const char *const results[] = { "{'result': 'failed'}", "{'result': ''}" };
+
+    add_file("a", "0123", 4);
+    for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+        begin_again();
+        web_on(web, calls[3], answer(200, results[i]), -1);
+        vault_is_well();
+        vault_run();
+        expect_ended(REST_FAILED, 0, "the end of a file: its result is no success");
+        cr_expect_not(files[0].is_whole);
     }
 }
 

@@ -20,6 +20,10 @@
  *   once more, and if Vault refuses that, and does not say now that it is available, sent again.
  *   Better twice there than not at all.
  * - DELETE on the path that made it deletes a group.
+ * - A yes with a page for people is none: something that stands in between wants a login, and Vault
+ *   has heard of nothing.
+ * - A file whose end is answered with another result than "success" is not complete; without a
+ *   result it is.
  * - Identifiers are text or numbers, under the names that the known answers have.
  */
 
@@ -184,10 +188,13 @@ static enum vault_state on_group(struct vault_upload *upload, const struct rest_
     return upload->old_group[0] != '\0' ? STATE_DROP : next_file(upload);
 }
 
+/* What is no object tells nothing of a file. */
 static bool is_whole_by(const struct vault_upload *upload, const json_t *status)
 {
     const json_t *size = json_object_get(status, "size");
 
+    if (!json_is_object(status))
+        return false;
     return !json_is_integer(size) ||
            (uint64_t)json_integer_value(size) == vault_file_at_hand(upload)->part->decoded_bytes;
 }
@@ -236,6 +243,13 @@ static enum vault_state on_chunk(struct vault_upload *upload, const struct rest_
     return next_chunk(upload);
 }
 
+static bool is_success(const json_t *answer)
+{
+    const char *result = json_string_value(json_object_get(answer, "result"));
+
+    return result == NULL || strcasecmp(result, "success") == 0;
+}
+
 static enum vault_state on_whole(struct vault_upload *upload, const struct rest_answer *answer)
 {
     const bool is_by_status = upload->is_by_status;
@@ -247,6 +261,8 @@ static enum vault_state on_whole(struct vault_upload *upload, const struct rest_
     }
     if (answer->word != REST_OK)
         return refuse(upload, answer, "the end of a file");
+    if (!is_success(answer->body))
+        return fail_odd(upload, "the end of a file: its result is no success");
     vault_file_at_hand(upload)->is_whole = true; /* should this be lost, its status tells */
     return next_file(upload);
 }
@@ -298,6 +314,8 @@ static enum vault_state on_verified(struct vault_upload *upload, const struct re
 {
     if (answer->word != REST_OK)
         return refuse(upload, answer, "the end of the group");
+    if (!json_is_object(answer->body))
+        return fail_odd(upload, "the end of the group: the answer tells no state of a file");
     return is_available(answer->body) ? succeed(upload, answer) : begin_anew(upload);
 }
 
@@ -323,7 +341,14 @@ static const struct row {
 static void on_answer(const struct rest_answer *answer, void *arg)
 {
     struct vault_upload *upload = arg;
+    struct rest_answer page;
 
+    if (answer->word == REST_OK && rest_is_page(answer->http)) {
+        page = *answer;
+        page.word = REST_FAILED;
+        page.why = "it answered with a page for people";
+        answer = &page;
+    }
     if (answer->word == REST_SHORT)
         go(upload, fail(upload, answer, "our own trouble"));
     else
