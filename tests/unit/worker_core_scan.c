@@ -232,6 +232,23 @@ Test(core_scan, an_answer_without_an_id_that_can_be_used_is_a_failure)
     }
 }
 
+Test(core_scan, SP24_what_is_no_answer_of_a_Core_is_not_waited_on)
+{
+    static const char *const others[] = { "<html>log in first</html>", "", "[]", "null", "ok" };
+
+    add_file("a", "x", 0);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        begin_again();
+        web_on(web, "GET /file/id1", answer(200, others[i]), -1);
+        core_knows("id1", SAYS(WORKING));
+        core_run();
+        expect_ended(REST_FAILED, 0, "verdict: the answer is none of a Core");
+        expect_log("POST /file|GET /file/id1|");
+        cr_expect_str_eq(verdicts(), "?");
+        cr_expect_str_eq(files[0].id, "id1", "it may be asked for once more");
+    }
+}
+
 Test(core_scan, SP24_a_connection_that_is_cut_is_a_failure)
 {
     add_file("a", "x", 0);

@@ -39,7 +39,11 @@ static const struct {
       "no reason was given" },
     { "{\"process_info\":{\"progress_percentage\":100,\"result\":true}}", CORE_READY, CORE_BLOCKED,
       "no reason was given" },
+    { "{\"process_info\":{\"progress_percentage\":100.0,\"result\":\"Allowed\"}}", CORE_READY,
+      CORE_ALLOWED, "" },
     /* Not ready, whatever else it says. */
+    { "{\"process_info\":{\"progress_percentage\":99.9,\"result\":\"Allowed\"}}", CORE_WORKING,
+      CORE_UNKNOWN, "" },
     { "{\"process_info\":{\"progress_percentage\":99,\"result\":\"Allowed\"}}", CORE_WORKING,
       CORE_UNKNOWN, "" },
     { "{\"process_info\":{\"progress_percentage\":100,\"result\":\"Processing\"}}", CORE_WORKING,

@@ -158,6 +158,8 @@ static enum state on_polled(struct core_scan *scan, const struct rest_answer *an
     }
     if (answer->word != REST_OK)
         return fail(scan, answer, "verdict");
+    if (!json_is_object(answer->body)) /* something else answers there */
+        return fail_odd(scan, "verdict: the answer is none of a Core");
     return after_poll(scan);
 }
 

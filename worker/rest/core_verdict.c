@@ -48,7 +48,7 @@ enum core_progress core_read_result(const struct rest_answer *answer, struct cor
 
     if (answer->status == 404 || is_not_found(answer->body, file->id))
         return CORE_FORGOTTEN;
-    if (answer->word != REST_OK || !json_is_integer(progress) || json_integer_value(progress) < 100)
+    if (answer->word != REST_OK || !json_is_number(progress) || json_number_value(progress) < 100)
         return CORE_WORKING;
     if (result != NULL && strcmp(result, "Processing") == 0)
         return CORE_WORKING;
