@@ -234,8 +234,8 @@ void job_settle_busy(struct job *job, const char *what);
 void job_advance(struct job *job, unsigned flags);
 /* A final no of ours to everybody who is open. */
 void job_reject(struct job *job, const char *what);
-/* Writes a note while the attempt goes on; `done` runs when it is in the cell, or could not be
- * written. */
+/* Writes a note while the attempt goes on; `done` runs when it is in the cell. If it cannot be
+ * written the attempt ends as if it had never been: what nobody knows of would be done again. */
 void job_save(struct job *job, job_saved_cb *done);
 
 /* ---- delivery_trail.c ---- */

@@ -110,16 +110,26 @@ static void tell_noted(const struct job *job)
     channel_send(job->delivery->channel, IPC_MAIL_NOTED, &noted);
 }
 
+/* Else it would be begun and done again and again, until there is room for what is known of it. */
+static void end_unsaved(struct job *job, int err)
+{
+    log_warning("delivery", "cannot keep what was begun: later", LOG_ID(job->order.place.id),
+                LOG_STR("reason", strerror(-err)));
+    job->outcome.note_bytes = 0;
+    job->stage = JOB_VISITING;
+    job_disconnect(job);
+    job_settle_no_room(job, "no room to keep what was begun");
+}
+
 static void settle_save(struct job *job, int err, struct cell_note_place place)
 {
-    if (err == 0) {
-        job->message->cell.note = place;
-        job_write_cell(job);
-        tell_noted(job);
-    } else {
-        log_warning("delivery", "cannot keep what was begun", LOG_ID(job->order.place.id),
-                    LOG_STR("reason", strerror(-err)));
+    if (err < 0) {
+        end_unsaved(job, err);
+        return;
     }
+    job->message->cell.note = place;
+    job_write_cell(job);
+    tell_noted(job);
     job->outcome.note_bytes = 0;
     job->stage = JOB_VISITING;
     if (job_may_go_on(job))
@@ -171,10 +181,8 @@ void job_save(struct job *job, job_saved_cb *done)
 {
     job->stage = JOB_SAVING;
     job->saved = done;
-    if (write_note(job))
-        return;
-    job->stage = JOB_VISITING; /* no memory: it goes on without */
-    done(job);
+    if (!write_note(job))
+        end_unsaved(job, -ENOMEM);
 }
 
 /* ---- the end of an attempt ---- */

@@ -303,6 +303,21 @@ Test(delivery_visit, SR05_a_verdict_that_cannot_be_kept_is_none_and_its_server_i
     expect_nothing_left();
 }
 
+Test(delivery_visit, VA03_nothing_is_uploaded_of_what_cannot_be_kept)
+{
+    struct ipc_mail_deliver order = begin(STAGE_UPLOAD, "");
+    const struct ipc_mail_outcome *said;
+
+    is_well();
+    while_parting(&order);
+    set_fault(DISK_CALL_WRITE, ".seg");
+    said = stage_wait();
+    disk_set_fault(NULL);
+    cr_assert_eq(said->outcome, IPC_OUTCOME_NO_ROOM);
+    cr_assert_null(strstr(webs[0]->log, "PATCH"), "it would be sent each time");
+    expect_back(&order);
+}
+
 #endif
 
 /* A message with so many attachments of long names. */
