@@ -238,6 +238,13 @@ static void give_back(struct job *job, const char *why)
     job_settle_no_room(job, why);
 }
 
+int64_t job_time_left(const struct job *job)
+{
+    const int64_t spent_ms = loop_now_ms(job->delivery->loop) - job->began_ms;
+
+    return spent_ms < job->order.deadline_ms ? job->order.deadline_ms - spent_ms : 0;
+}
+
 bool job_may_go_on(struct job *job)
 {
     if (!loop_timer_is_set(job->deadline)) {

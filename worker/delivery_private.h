@@ -157,6 +157,9 @@ void job_end(struct job *job);
 /* What belongs to it goes, and so does it: it is in no list. */
 void job_forget(struct job *job);
 
+/* Until the attempt is over, in ms; 0: it is. */
+int64_t job_time_left(const struct job *job);
+
 /* After a pause of its own, in which it could not be cut: false, it has been now. */
 bool job_may_go_on(struct job *job);
 
@@ -176,6 +179,8 @@ const char *job_ehlo_name(const struct job *job);
 
 /* Goes to the next server, or ends the attempt when there is none left. */
 void job_walk(struct job *job);
+/* Behind the server at hand there is one that may be tried. */
+bool job_has_another(const struct job *job);
 /* The server at hand failed in SP22's sense; goes on to the next. */
 void job_server_failed(struct job *job, unsigned code, const char *what);
 /* The lease that it came with is the pool's: used at once, or given back. */

@@ -125,7 +125,6 @@ static bool plan(struct job *job)
     for (size_t i = 0; is_about(earlier, plan) && i < plan->count; i++)
         recall(job, json_array_get(earlier, i), &plan->files[i], &visit->taken_by[i]);
     plan->body = job->message->body;
-    plan->result_ms = (int64_t)job->profile->profile->timeouts.result_s * 1000;
     return true;
 }
 
@@ -243,12 +242,25 @@ static void forget_elsewhere(struct job *job)
     }
 }
 
+/* For a verdict here. It may take a whole attempt, and the next one polls for it. From then on half
+ * of what is left is for the servers behind it, if there are any (SP25). */
+static int64_t time_here(const struct job *job)
+{
+    const int64_t result_ms = (int64_t)job->profile->profile->timeouts.result_s * 1000;
+    const int64_t left_ms = job_time_left(job);
+
+    if (job->order.attempts == 0 || !job_has_another(job))
+        return result_ms;
+    return left_ms / 2 < result_ms ? left_ms / 2 : result_ms;
+}
+
 static int start(struct job *job, struct reason *reterr_why)
 {
     struct visit *visit = job->visit;
     const struct rule *rule = directory_rule(job->delivery->directory, job->order.rule);
 
     forget_elsewhere(job);
+    visit->scan_plan.result_ms = time_here(job);
     free(visit->workflow);
     visit->workflow = visit_copy(rule != NULL ? rule->scan.workflow : NULL);
     visit->scan_plan.workflow = visit->workflow;

@@ -28,6 +28,11 @@ static int next_server(const struct job *job)
                              job->tried | job->order.skip);
 }
 
+bool job_has_another(const struct job *job)
+{
+    return next_server(job) >= 0;
+}
+
 /* Our password, or our key, is why. */
 static bool refuses_login(const struct job *job, unsigned code)
 {

@@ -183,6 +183,32 @@ Test(delivery_scan, SR05_also_when_an_earlier_attempt_had_learnt_it)
     cr_assert_str_eq(webs[0]->log, "", "it is known");
 }
 
+Test(delivery_scan, SP25_a_server_that_never_judges_leaves_time_for_the_next)
+{
+    const struct ipc_place place = begin(2, "");
+    struct ipc_mail_deliver order = visit_order(place, STAGE_SCAN);
+    const struct ipc_mail_outcome *said;
+
+    takes(0, 3);
+    finds(0, "/file/id1", 200, RESULT("Processing"));
+    finds(0, "/file/id2", 200, RESULT("Processing"));
+    finds(0, "/file/id3", 200, RESULT("Processing"));
+    is_well(1, RESULT("Allowed"));
+    order.deadline_ms = 300;
+    cr_assert_eq(stage_run(&order)->outcome, IPC_OUTCOME_DEFERRED);
+    cr_assert_eq(webs[1]->connections, 0u, "it may be slow");
+    order = visit_order(place, STAGE_SCAN);
+    order.attempts = 1;
+    order.deadline_ms = 2000;
+    said = stage_run(&order);
+    cr_assert_eq(webs[0]->connections, 2u, "it is asked once more first");
+    cr_assert_eq(said->outcome, IPC_OUTCOME_ADVANCED);
+    cr_assert_eq(said->served, 1);
+    cr_assert_eq(said->failed, 1u);
+    cr_assert_not_null(strstr(stage.failures[0].said.text, "timeouts.result"));
+    expect_nothing_left();
+}
+
 Test(delivery_scan, SP23_a_key_that_is_refused_is_told_as_that)
 {
     const struct ipc_place place = begin(1, "");
