@@ -2,6 +2,7 @@
  * SR05).
  *
  *   "scan": { "verdict": "allowed" | "blocked" | "unavailable", "reason", "server",
+ *             "was_blocked": true,
  *             "files": [ { "name", "size", "server", "id", "verdict", "reason" } ] }
  *
  * Every leaf is scanned, the message's own text included. A message that cannot be taken apart
@@ -27,11 +28,23 @@ static const char *const verdict_names[] = {
 
 /* ---- what is known ---- */
 
+/* By a scan that was finished, and no other was since. */
+static bool was_blocked(const struct job *job)
+{
+    const json_t *told = job->told[STAGE_SCAN];
+    const char *verdict = json_string_value(json_object_get(told, "verdict"));
+
+    return (verdict != NULL && strcmp(verdict, verdict_names[CORE_BLOCKED]) == 0) ||
+           json_is_true(json_object_get(told, "was_blocked"));
+}
+
 static void keep(struct job *job)
 {
     const struct visit *visit = job->visit;
     json_t *told = json_object(), *files = json_array();
 
+    if (was_blocked(job))
+        (void)json_object_set_new(told, "was_blocked", json_true());
     for (size_t i = 0; i < visit->scan_plan.count; i++) {
         const struct core_file *file = &visit->scan_plan.files[i];
         json_t *entry = visit_file_told(file->part);
@@ -134,6 +147,7 @@ static void set_verdict(struct job *job, const char *verdict, const char *reason
 {
     if (job->told[STAGE_SCAN] == NULL)
         job->told[STAGE_SCAN] = json_object();
+    (void)json_object_del(job->told[STAGE_SCAN], "was_blocked");
     (void)json_object_set_new(job->told[STAGE_SCAN], "verdict", json_string(verdict));
     visit_set_text(job->told[STAGE_SCAN], "reason", reason);
 }
@@ -277,4 +291,5 @@ const struct visit_kind visit_scan = {
     .has_work = has_work,
     .start = start,
     .keep = keep,
+    .must_wait = was_blocked,
 };

@@ -168,6 +168,8 @@ bool job_goes_without(struct job *job)
 
     if (rule == NULL || !rule_goes_without(rule, stage))
         return false;
+    if (kind_of(job)->must_wait != NULL && kind_of(job)->must_wait(job))
+        return false;
     told = json_object();
     (void)json_object_set_new(told, "verdict", json_string("unavailable"));
     visit_set_text(told, "reason", job->why[0] != '\0' ? job->why : "no server takes it now");

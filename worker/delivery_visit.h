@@ -40,6 +40,8 @@ struct visit_kind {
     int (*start)(struct job *job, struct reason *reterr_why);
     /* The visit ends, whatever came of it: what is known is kept in job->told. */
     void (*keep)(struct job *job);
+    /* It may not go on without, whatever its rule says. NULL: nothing is against it. */
+    bool (*must_wait)(const struct job *job);
 };
 
 extern const struct visit_kind visit_scan, visit_upload;

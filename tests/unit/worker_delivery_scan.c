@@ -183,6 +183,26 @@ Test(delivery_scan, SR05_also_when_an_earlier_attempt_had_learnt_it)
     cr_assert_str_eq(webs[0]->log, "", "it is known");
 }
 
+/* As when somebody wants it scanned once more, out of the quarantine. */
+Test(delivery_scan, SR05_what_was_blocked_does_not_go_on_unseen)
+{
+    const struct ipc_place place = begin(1, ", 'scan': {'on_unavailable': 'pass_with_header'}");
+
+    is_well(0, RESULT("Blocked"));
+    cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_QUARANTINED);
+    web_forget(webs[0]);
+    web_on(webs[0], "(connected)", "!reset", -1);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_DEFERRED, "%u", i);
+        cr_assert_str_eq(visit_told(place, "scan", "was_blocked"), "true");
+    }
+    web_forget(webs[0]);
+    is_well(0, RESULT("Allowed"));
+    cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_ADVANCED);
+    cr_assert_str_eq(visit_told(place, "scan", "verdict"), "allowed");
+    cr_assert_str_eq(visit_told(place, "scan", "was_blocked"), "");
+}
+
 Test(delivery_scan, SP25_a_server_that_never_judges_leaves_time_for_the_next)
 {
     const struct ipc_place place = begin(2, "");
