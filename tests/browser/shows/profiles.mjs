@@ -132,6 +132,10 @@ export async function conflict(stage) {
     await side(stage.given.theirs).waitFor();
     await side(stage.given.mine).waitFor();
     await dialog.getByRole('row').filter({ hasText: `${name} mine` }).waitFor();
+    await visit.text('(by root, ', dialog).waitFor();
+    const [, ...widths] = await dialog.getByRole('columnheader').evaluateAll((all) => all.map((e) => Math.round(e.getBoundingClientRect().width)));
+
+    same(widths[0], widths[1], 'the widths of both sides');
     await visit.checkAccess('a conflict');
     same(await stage.call('servers'), stage.given.stored, 'what is stored before one chose');
     await side(stage.given.theirs).check();

@@ -4,6 +4,7 @@
  * entry of who saved, if it is known. onSave gets the rows with what was picked. */
 import { useState } from 'preact/hooks';
 
+import { whoOf } from '../audit/entries.js';
 import { Button } from './Button.jsx';
 import { Dialog } from './Dialog.jsx';
 import { Time } from './Time.jsx';
@@ -40,7 +41,7 @@ export function Conflict({ what, began, now, audit, rows: found, same, saveText,
                 {audit && (
                     <>
                         {' '}
-                        (<span class="mono">{audit.who}</span>, <Time at={audit.time} />)
+                        (by {whoOf(audit).name}, <Time at={audit.time} />)
                     </>
                 )}
                 . Nothing of yours is saved yet. Choose for each difference which one shall count.
