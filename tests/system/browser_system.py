@@ -46,7 +46,9 @@ def test_OP04_figures_move_by_themselves_and_nothing_else_does(t):
 
 
 def test_OP04_a_gateway_that_does_not_answer_is_told_and_what_was_known_stays(t):
-    chromium.show("start.no_answer", Site(t, accounts=["admin"]))
+    site = Site(t, accounts=["admin"])
+    chromium.show("start.no_answer", site)
+    return chromium.show("start.no_end", site)
 
 
 # ---- the system ----

@@ -72,3 +72,24 @@ export async function no_answer(stage) {
     await visit.page.unroute(API);
     await until('it answers again', async () => (await visit.text(/^As of/).count()) === 0);
 }
+
+/* It is there, but hangs: no request fails, and none is answered. */
+export async function no_end(stage) {
+    const visit = await stage.visit({ as: 'admin' });
+    const API = '**/api/v1/**';
+    const asked = performance.now();
+
+    await visit.isSettled();
+    await visit.page.route(API, () => {});
+    const givenUp = visit.page.waitForEvent('requestfailed', { timeout: 30000 });
+
+    await visit.text(/^As of \d+ s ago$/).waitFor();
+    await visit.text('The gateway does not answer. What you see is the last that was known').waitFor();
+    const after = performance.now() - asked;
+
+    await givenUp;
+    await visit.text('The gateway does not answer. What you see is the last that was known').waitFor();
+    await visit.page.unrouteAll({ behavior: 'ignoreErrors' });
+    await until('it answers again', async () => (await visit.text(/^As of/).count()) === 0, 20);
+    return `told after ${Math.round(after / 100) / 10} s`;
+}

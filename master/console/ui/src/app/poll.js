@@ -8,7 +8,7 @@
  * by itself say so (X-Postern-Poll) and keep no session alive. `path` null: nothing yet. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 
-import { request } from './api.js';
+import { Problem, request } from './api.js';
 import { session } from './session.js';
 
 const EVERY_MS = 2000;
@@ -37,6 +37,8 @@ function seen(before, data, version) {
     // The same object as before when nothing changed: what hangs on it is not drawn again.
     return { data: text === before.text ? before.data : data, text, version, error: null, at: Date.now(), isStale: false };
 }
+
+const noAnswer = new Problem({ code: 'offline', detail: 'The gateway does not answer.' });
 
 function missed(before, error) {
     const isStale = before.data !== null && Date.now() - before.at > STALE_MS;
@@ -69,6 +71,10 @@ export function usePoll(path, { every = EVERY_MS } = {}) {
             controller?.abort();
             const own = new AbortController();
             const late = setTimeout(() => own.abort(), ANSWER_MS);
+            // One that hangs has not failed yet, but what is shown is old already.
+            const old = setTimeout(() => {
+                if (!isOver && controller === own && now.data !== null) show(missed(now, noAnswer));
+            }, STALE_MS);
 
             controller = own;
             try {
@@ -76,9 +82,10 @@ export function usePoll(path, { every = EVERY_MS } = {}) {
 
                 if (!isOver && controller === own) show(seen(now, data, version));
             } catch (error) {
-                if (!isOver && controller === own) show(missed(now, error));
+                if (!isOver && controller === own) show(missed(now, error.name === 'AbortError' ? noAnswer : error));
             }
             clearTimeout(late);
+            clearTimeout(old);
             if (controller !== own) return;
             controller = null;
             if (!isQuiet()) timer = setTimeout(() => ask(true), every);
