@@ -179,9 +179,8 @@ class Campaign:
         queued, taken = {id_ for id_, _ in self.queue()}, self.taken()
         return [r for r, id_ in self.promises.ids.items() if r not in taken and id_ not in queued]
 
-    def is_quiet(self):
-        states = set(self.queue().values())
-        return not states - {"failed"}
+    def waiting(self):
+        return {row: state for row, state in self.queue().items() if state != "failed"}
 
     def retry_all(self):
         ids = sorted({id_ for (id_, _), state in self.queue().items() if state == "deferred"})
@@ -201,11 +200,12 @@ class Campaign:
         for receiver in self.receivers:
             receiver.take_all()
         self.retry_all()
-        suite.wait_for("nothing waits any more", self.is_quiet, 90, 0.5)
+        suite.wait_for("nothing waits any more", lambda: not self.waiting(), 90, 0.5)
         self.gateway.kill_all() # another start finds nothing that should be gone
         self.begin_life(wait=True)
         self.gateway.wait_scanned()
-        assert self.is_quiet()
+        waiting = self.waiting()
+        assert not waiting, [(row, state, self.states_of(row[0])) for row, state in list(waiting.items())[:9]]
         taken = self.taken()
         failed = {}
         for recipient, id_ in self.promises.ids.items():
