@@ -276,6 +276,21 @@ Test(vault_upload, VA03_a_file_is_complete_only_with_success)
     }
 }
 
+Test(vault_upload, VA03_the_end_of_a_group_is_believed_to_a_Vault_only)
+{
+    static const char *const others[] = { "", "[]", "ok", "true" };
+
+    add_file("a", "0123", 4);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        begin_again();
+        web_on(web, calls[4], answer(200, others[i]), -1);
+        vault_is_well();
+        vault_run();
+        expect_ended(REST_FAILED, 0, "the end of the group: the answer tells of no files");
+        cr_expect(plan.is_closing, "it may be closed");
+    }
+}
+
 Test(vault_upload, VA03_a_connection_that_is_cut_at_any_call_is_a_failure)
 {
     add_file("a", "0123", 4);

@@ -305,6 +305,8 @@ static enum vault_state on_closed(struct vault_upload *upload, const struct rest
         upload->plan->is_closing = false; /* it did not */
     if (answer->word != REST_OK)
         return refuse(upload, answer, "the end of the group");
+    if (!json_is_object(answer->body)) /* it may be closed all the same: the next attempt asks */
+        return fail_odd(upload, "the end of the group: the answer tells of no files");
     take_links(upload, answer->body);
     return succeed(upload, answer);
 }
