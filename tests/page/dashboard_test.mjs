@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { isStanding, itemsOf, asSentence } from '../../master/console/ui/src/dashboard/attention.js';
-import { mailSummary, queueSummary, wholeMinutes } from '../../master/console/ui/src/dashboard/series.js';
+import { ASKED, inAll, mailSummary, queueSummary, wholeMinutes } from '../../master/console/ui/src/dashboard/series.js';
 
 const T = Date.parse('2026-11-26T10:00:00') / 1000;
 
@@ -32,6 +32,11 @@ test('a gateway that has just started has nothing to say', () => {
 
     assert.equal(mailSummary(whole), 'No minute has passed yet.');
     assert.equal(queueSummary(whole), 'No minute has passed yet.');
+});
+
+test('a gateway that has run for less than an hour does not speak of one', () => {
+    assert.equal(inAll([3, 4]), '7 since start');
+    assert.equal(inAll(new Array(ASKED).fill(2)), '122 last hour');
 });
 
 const alert = (members) => ({ number: 1, kind: 'server_down', object: '', text: 'x', since: '2026-11-26T10:00:00Z', ended: null, ...members });

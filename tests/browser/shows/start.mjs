@@ -45,14 +45,14 @@ export async function figures(stage) {
     const says = (title, text) => figure(visit, title).getByText(text).waitFor();
 
     await visit.isSettled();
-    await says('In', '0 last hour');
+    await says('In', '0 since start');
     await visit.page.evaluate(() => {
         window.shifts = [];
         new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((e) => e.value))).observe({ type: 'layout-shift' });
     });
     await stage.call('send', 3);
-    await says('In', '3 last hour');
-    await says('Out', '3 last hour');
+    await says('In', '3 since start');
+    await says('Out', '3 since start');
     const shifted = (await visit.page.evaluate('window.shifts')).reduce((sum, value) => sum + value, 0);
 
     if (shifted > 0.01) throw new Error(`the page moved by ${shifted}`);

@@ -1,7 +1,7 @@
 /* The figures that one looks at first. Each keeps its room, whatever stands in it. */
 import { number, rough } from '../app/format.js';
 import { Link } from '../app/router.jsx';
-import { sum } from './series.js';
+import { inAll } from './series.js';
 
 function Figure({ title, value, unit, text, to, tone }) {
     return (
@@ -16,12 +16,12 @@ function Figure({ title, value, unit, text, to, tone }) {
     );
 }
 
-/* The last minute that is over; below it what the hour had. */
+/* The last minute that is over; below it what the hour had, as far as it is known. */
 function PerMinute({ stats, name, title }) {
     const values = stats?.series[name];
     const last = values?.at(-2);
 
-    return <Figure title={title} value={number(last)} unit="/min" text={values ? `${number(sum(values))} last hour` : '\u00a0'} />;
+    return <Figure title={title} value={number(last)} unit="/min" text={values ? inAll(values) : '\u00a0'} />;
 }
 
 export function Figures({ stats, status }) {

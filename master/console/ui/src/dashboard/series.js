@@ -42,6 +42,13 @@ export function sum(values) {
     return values.reduce((all, value) => all + value, 0);
 }
 
+export const ASKED = 61; // minutes: those of the last hour, and the one that has not ended
+
+/* "12 last hour"; a gateway that has not run that long knows less. */
+export function inAll(values) {
+    return `${number(sum(values))} ${values.length < ASKED ? 'since start' : 'last hour'}`;
+}
+
 /* For those who do not see the chart. */
 export function mailSummary({ time, series }) {
     if (time.length === 0) return 'No minute has passed yet.';

@@ -8,6 +8,7 @@ import { Attention } from '../dashboard/Attention.jsx';
 import { Figures } from '../dashboard/Figures.jsx';
 import { FirstSteps, useFirstSteps } from '../dashboard/FirstSteps.jsx';
 import { chosen, Servers } from '../dashboard/Servers.jsx';
+import { ASKED } from '../dashboard/series.js';
 import { TestMessage } from '../dashboard/TestMessage.jsx';
 import { Traffic } from '../dashboard/Traffic.jsx';
 import { usePools } from '../dashboard/use_pools.js';
@@ -21,7 +22,7 @@ const MANY = 200;
 const LONG_EVERY_MS = 10000;
 
 export function Dashboard() {
-    const stats = usePoll('/stats?minutes=61');
+    const stats = usePoll(`/stats?minutes=${ASKED}`);
     const status = usePoll('/status');
     const [isLong, setLong] = useState(false);
     const servers = usePoll('/servers', { every: isLong ? LONG_EVERY_MS : undefined });
