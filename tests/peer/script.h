@@ -8,10 +8,10 @@
  *     name HOST                     in the greeting and the reply to EHLO (peer.test)
  *     extensions WORD, WORD...      what EHLO lists, in this order; "extensions" alone: nothing
  *                                   (PIPELINING, SIZE 104857600, 8BITMIME, ENHANCEDSTATUSCODES)
- *     limit N [CODE TEXT]           at most N connections at once; who comes then hears this
- * instead of a greeting (421 4.3.2 too many connections) and FIN refuse [after N] nobody listens
- * (any more, once N connections came) hole                          SYN is not answered, as by a
- * host that is gone
+ *     limit N [CODE TEXT]           at most N connections at once; who comes then hears this and
+ *                                   FIN (421 4.3.2 too many connections)
+ *     refuse [after N]              nobody listens (any more, once N connections came)
+ *     hole                          SYN is not answered, as by a host that is gone
  *
  *   RULES
  *
@@ -38,8 +38,8 @@
  *     after N messages              the N-th message of the connection was taken and answered
  *     at age N [between]            ms since it was accepted; "between": not before a transaction
  *                                   that is under way is over
- *     after idle N                  ms since its last reply when no
- *                                   transaction was under way (each once a connection)
+ *     after idle N                  ms since its last reply when no transaction was under way
+ *                                   (each once a connection)
  *
  * The RANGE of a command counts on the connection, that of RCPT in the transaction.
  *
