@@ -69,22 +69,33 @@ static const char *obstacle(const struct job *job, char out[160])
     return out;
 }
 
-/* What is on disk counts more than what the master believes. */
+static uint32_t count_open(const struct message *message)
+{
+    uint32_t open = 0;
+
+    for (uint32_t i = 0; i < message->group->count; i++)
+        open += cell_recipient_get(&message->cell, i) == CELL_RCPT_OPEN;
+    return open;
+}
+
+/* What is on disk counts more than what the master believes. Out of the quarantine comes only what
+ * an operator's order has taken the flag from. */
 static bool is_settled_already(struct job *job)
 {
     static const enum ipc_outcome outcomes[CELL_STAGE_COUNT] = {
-        [CELL_DONE] = IPC_OUTCOME_DONE,
-        [CELL_FAILED] = IPC_OUTCOME_FAILED,
-        [CELL_DELETED] = IPC_OUTCOME_DONE,
+        [CELL_OPEN] = IPC_OUTCOME_QUARANTINED, [CELL_DONE] = IPC_OUTCOME_DONE,
+        [CELL_FAILED] = IPC_OUTCOME_FAILED,    [CELL_DELETED] = IPC_OUTCOME_DONE,
         [CELL_MOVED] = IPC_OUTCOME_NOT_HELD,
     };
+    const struct cell *cell = &job->message->cell;
 
-    if (job->message->cell.stage == CELL_OPEN)
+    if (cell->stage == CELL_OPEN && (cell->flags & CELL_QUARANTINED) == 0)
         return false;
-    job->outcome.outcome = (uint16_t)outcomes[job->message->cell.stage];
-    job->outcome.attempts = job->message->cell.attempts;
-    job->outcome.note_segment = job->message->cell.note.segment;
-    job->outcome.note_slot = job->message->cell.note.slot;
+    job->outcome.outcome = (uint16_t)outcomes[cell->stage];
+    job->outcome.attempts = cell->attempts;
+    job->outcome.note_segment = cell->note.segment;
+    job->outcome.note_slot = cell->note.slot;
+    job->outcome.recipients = count_open(job->message);
     return true;
 }
 

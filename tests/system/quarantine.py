@@ -12,6 +12,7 @@ from peer.core_server import CoreServer
 from peer.gateway import Gateway
 from peer.net import Client
 from peer.servers import ScriptedServer
+from peer.web_faults import Status
 
 EVIL = b"Subject: an offer\r\n\r\nthis is EVIL\r\n"
 
@@ -99,6 +100,21 @@ def test_SR05_rescan_lets_it_go_when_it_is_clean_now(t):
     gateway.ctl("quarantine", "rescan", row["id"])
     suite.wait_for("delivered", lambda: sink.messages)
     assert b"X-Postern-Scan: allowed" in sink.messages[0].body
+
+
+def test_SR05_a_rescan_that_no_scanner_makes_lets_nothing_out(t):
+    gateway, sink, core = start(t, on_unavailable="pass_with_header")
+    send(gateway)
+    row, = wait_quarantined(gateway)
+    core.faults.add("*", Status(503, b"{}"), times=None)
+    gateway.ctl("quarantine", "rescan", row["id"])
+    suite.wait_for("it waits", lambda: next(
+        (r for r in gateway.queue() if r["state"] == "deferred"), None))
+    core.faults.clear()
+    gateway.ctl("queue", "retry", row["id"])
+    row, = wait_quarantined(gateway)
+    assert "Infected" in row["message"]["scan"]["reason"], row
+    assert not sink.messages
 
 
 def test_SR05_forward_sends_the_very_message_as_an_attachment(t):

@@ -179,6 +179,23 @@ static struct cell stage_cell(const struct ipc_place *place)
     return stage_cell_at(place, 0);
 }
 
+/* As an order of the master does. */
+static inline void stage_set_cell(const struct ipc_place *place, const struct cell *cell)
+{
+    const char *folder = stage.world->spool_dir;
+    struct cell_key key = { .id = place->id, .group = place->group };
+    int segment = spool_open(folder, place->slot, place->segment, SPOOL_FILE_SEGMENT, O_RDONLY);
+    int state = spool_open(folder, place->slot, place->segment, SPOOL_FILE_STATE, O_RDWR);
+    struct cell before;
+    uint16_t sequence;
+
+    cr_assert_eq(spool_incarnation_of(segment, &key.incarnation), 0);
+    cr_assert_eq(cell_read(state, place->cell, &key, &before, &sequence), 0);
+    cr_assert_eq(cell_write(state, place->cell, &key, cell, &sequence), 0);
+    close(segment);
+    close(state);
+}
+
 /* The states of the first recipients: "o" open, "D" delivered, "R" refused, "E" expired. */
 static inline const char *stage_states(const struct cell *cell, unsigned count)
 {

@@ -126,20 +126,6 @@ Test(delivery_record, MQ03_a_worker_that_ends_amid_transactions_leaves_what_was_
 
 /* ---- what is on disk counts ---- */
 
-static void set_cell(const struct ipc_place *place, const struct cell *cell)
-{
-    const char *folder = stage.world->spool_dir;
-    struct cell_key key = { .id = place->id, .group = place->group };
-    int segment = spool_open(folder, place->slot, place->segment, SPOOL_FILE_SEGMENT, O_RDONLY);
-    int state = spool_open(folder, place->slot, place->segment, SPOOL_FILE_STATE, O_RDWR);
-    uint16_t sequence = 1;
-
-    cr_assert_eq(spool_incarnation_of(segment, &key.incarnation), 0);
-    cr_assert_eq(cell_write(state, place->cell, &key, cell, &sequence), 0);
-    close(segment);
-    close(state);
-}
-
 Test(delivery_record, MQ03_what_is_finished_on_disk_is_not_delivered_whatever_the_master_says)
 {
     static const struct {
@@ -158,7 +144,7 @@ Test(delivery_record, MQ03_what_is_finished_on_disk_is_not_delivered_whatever_th
                                    .note = { .segment = 7, .slot = 2 } };
         const struct ipc_mail_outcome *said;
 
-        set_cell(&place, &cell);
+        stage_set_cell(&place, &cell);
         said = stage_deliver(place);
         cr_expect_eq(said->outcome, rows[i].outcome);
         cr_expect_eq(said->attempts, 9u);
@@ -174,7 +160,7 @@ Test(delivery_record, MQ09_what_comes_to_its_end_did_not_kill_the_workers_before
     const struct cell cell = { .attempts = 1, .crashes = 1 };
 
     stage_profile("");
-    set_cell(&place, &cell);
+    stage_set_cell(&place, &cell);
     peer_on(stage.peers[0], "RCPT", "450 4.2.1 busy", 1);
     cr_assert_eq(stage_deliver(place)->outcome, IPC_OUTCOME_DEFERRED);
     cr_assert_eq(stage_last_cell()->crashes, 0u);

@@ -183,13 +183,47 @@ Test(delivery_scan, SR05_also_when_an_earlier_attempt_had_learnt_it)
     cr_assert_str_eq(webs[0]->log, "", "it is known");
 }
 
-/* As when somebody wants it scanned once more, out of the quarantine. */
+/* Somebody wants it scanned once more. */
+static void take_out(const struct ipc_place *place)
+{
+    struct cell cell = stage_cell(place);
+
+    cell.flags &= ~(unsigned)(CELL_QUARANTINED | CELL_STAGES);
+    stage_set_cell(place, &cell);
+}
+
+Test(delivery_scan, SR05_what_is_in_the_quarantine_goes_nowhere_whatever_the_master_says)
+{
+    static const enum stage stages[] = { STAGE_SCAN, STAGE_UPLOAD, STAGE_RELAY };
+    const struct ipc_place place = begin(1, "");
+
+    is_well(0, RESULT("Blocked"));
+    cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_QUARANTINED);
+    stage_profile("");
+    web_forget(webs[0]);
+    for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
+        struct ipc_mail_deliver order = visit_order(place, stages[i]);
+        const struct ipc_mail_outcome *said;
+
+        if (stages[i] == STAGE_RELAY)
+            order = stage_order(place);
+        order.rule = VISIT_RULE;
+        said = stage_run(&order);
+        cr_expect_eq(said->outcome, IPC_OUTCOME_QUARANTINED, "stage %zu", i);
+        cr_expect_eq(said->recipients, 2u);
+        cr_expect_eq(said->stages, CELL_SCANNED);
+    }
+    cr_assert_str_eq(webs[0]->log, "");
+    cr_assert_str_eq(stage.visits, "");
+}
+
 Test(delivery_scan, SR05_what_was_blocked_does_not_go_on_unseen)
 {
     const struct ipc_place place = begin(1, ", 'scan': {'on_unavailable': 'pass_with_header'}");
 
     is_well(0, RESULT("Blocked"));
     cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_QUARANTINED);
+    take_out(&place);
     web_forget(webs[0]);
     web_on(webs[0], "(connected)", "!reset", -1);
     for (unsigned i = 0; i < 2; i++) {
