@@ -108,8 +108,8 @@ static void on_child(int number, void *arg)
     describe_end(status, &host->why);
     console_talk_end(host);
     if (!host->is_stopping && !host->is_replaced)
-        log_error("console", "the console's process has ended", LOG_INT("pid", host->pid),
-                  LOG_STR("how", host->why.text));
+        log_alert("console", "the console's process has ended: mail is not touched by that",
+                  LOG_INT("pid", host->pid), LOG_STR("how", host->why.text));
     host->pid = 0;
     console_host_set_state(host, is_wanted(host) ? HOST_DOWN : HOST_OFF);
     if (!host->is_replaced)
