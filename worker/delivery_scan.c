@@ -5,8 +5,9 @@
  *             "was_blocked": true,
  *             "files": [ { "name", "size", "server", "id", "verdict", "reason" } ] }
  *
- * Every leaf is scanned, the message's own text included. A message that cannot be taken apart
- * within the limits is blocked: nobody has looked into it. */
+ * Every leaf is scanned, the message's own text included, and the whole message besides where
+ * others may find other parts in it than we do. A message that cannot be taken apart within the
+ * limits is blocked: nobody has looked into it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +135,13 @@ static bool plan(struct job *job)
             continue; /* its leaves are in the list */
         visit->taken_by[plan->count] = -1;
         plan->files[plan->count++].part = &parts->parts[i];
+    }
+    if (parts->is_ambiguous) {
+        visit->whole = visit_whole(job->message);
+        if (visit->whole == NULL)
+            return false;
+        visit->taken_by[plan->count] = -1;
+        plan->files[plan->count++].part = &visit->whole->parts[0];
     }
     for (size_t i = 0; is_about(earlier, plan) && i < plan->count; i++)
         recall(job, json_array_get(earlier, i), &plan->files[i], &visit->taken_by[i]);

@@ -119,35 +119,11 @@ static bool plan(struct job *job)
     return true;
 }
 
-/* The whole message as its only part. */
-static struct mime_parts *whole_message(const struct message *message)
-{
-    struct mime_parts *parts = calloc(1, sizeof(*parts));
-
-    if (parts != NULL)
-        parts->parts = calloc(1, sizeof(*parts->parts));
-    if (parts == NULL || parts->parts == NULL) {
-        mime_parts_free(&parts);
-        return NULL;
-    }
-    parts->count = 1;
-    parts->parts[0] = (struct mime_part){
-        .kind = MIME_MESSAGE,
-        .name = strdup("message.eml"),
-        .type = strdup("message/rfc822"),
-        .bytes = message->body_bytes,
-        .decoded_bytes = message->body_bytes,
-    };
-    if (parts->parts[0].name == NULL || parts->parts[0].type == NULL)
-        mime_parts_free(&parts);
-    return parts;
-}
-
 static void on_hostile(struct job *job, const char *why)
 {
     log_warning("upload", "the message is uploaded as one file", LOG_ID(job->order.place.id),
                 LOG_STR("reason", why));
-    job->visit->parts = whole_message(job->message);
+    job->visit->parts = visit_whole(job->message);
     if (job->visit->parts == NULL || !plan(job))
         job_settle_no_room(job, "no memory to take the message apart");
     else

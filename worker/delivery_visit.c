@@ -32,6 +32,7 @@ void visit_free(struct visit **visit)
     vault_upload_free(&v->upload);
     rest_client_free(&v->client);
     mime_parts_free(&v->parts);
+    mime_parts_free(&v->whole);
     free(v->scan_plan.files);
     free(v->taken_by);
     free(v->upload_plan.files);
@@ -181,6 +182,31 @@ bool job_goes_without(struct job *job)
                 LOG_STR("reason", job->why));
     job_advance(job, stage_flag(stage));
     return true;
+}
+
+/* ---- for plans ---- */
+
+struct mime_parts *visit_whole(const struct message *message)
+{
+    struct mime_parts *parts = calloc(1, sizeof(*parts));
+
+    if (parts != NULL)
+        parts->parts = calloc(1, sizeof(*parts->parts));
+    if (parts == NULL || parts->parts == NULL) {
+        mime_parts_free(&parts);
+        return NULL;
+    }
+    parts->count = 1;
+    parts->parts[0] = (struct mime_part){
+        .kind = MIME_MESSAGE,
+        .name = strdup("message.eml"),
+        .type = strdup("message/rfc822"),
+        .bytes = message->body_bytes,
+        .decoded_bytes = message->body_bytes,
+    };
+    if (parts->parts[0].name == NULL || parts->parts[0].type == NULL)
+        mime_parts_free(&parts);
+    return parts;
 }
 
 /* ---- for notes ---- */

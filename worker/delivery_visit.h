@@ -11,11 +11,13 @@
 #include "worker/rest/vault_upload.h"
 
 struct job;
+struct message;
 struct mime_job;
 
 struct visit {
     struct mime_job *parting; /* under way, NULL: it is over */
     struct mime_parts *parts;
+    struct mime_parts *whole; /* visit_whole() beside them, NULL: not needed */
 
     struct core_plan scan_plan;
     int8_t *taken_by; /* for each of its files: the server that has its id, -1: none */
@@ -45,6 +47,9 @@ struct visit_kind {
 };
 
 extern const struct visit_kind visit_scan, visit_upload;
+
+/* The whole message as one part, message.eml. NULL: no memory. */
+struct mime_parts *visit_whole(const struct message *message);
 
 /* An entry of what a note tells of the files, {"name", "size"}, to be added to. */
 json_t *visit_file_told(const struct mime_part *part);

@@ -31,7 +31,7 @@ static void is_well(unsigned web, const char *third)
     finds(web, "/file/id3", 200, third);
 }
 
-static char content[64]; /* of the last file that was submitted */
+static char content[256]; /* of the last file that was submitted */
 
 static void keep_body(struct web *web, const char *line)
 {
@@ -122,6 +122,24 @@ Test(delivery_scan, CO01_a_message_of_nothing_needs_no_server)
     cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_ADVANCED);
     cr_assert_eq(stage_last_cell()->flags, CELL_SCANNED);
     cr_assert_eq(webs[0]->connections, 0u);
+}
+
+Test(delivery_scan, CO01_what_others_may_read_otherwise_is_scanned_as_a_whole_too)
+{
+    struct ipc_place place;
+
+    (void)begin(1, "");
+    place = stage_store_body(1, 0,
+                             "Content-Type: text/plain\r\nContent-Type: multipart/mixed; "
+                             "boundary=x\r\n\r\n" VISIT_PART("a.txt", "one") "--x--\r\n");
+    takes(0, 2);
+    webs[0]->on_request = keep_body;
+    finds(0, "/file/id1", 200, RESULT("Allowed"));
+    finds(0, "/file/id2", 200, RESULT("Blocked"));
+    cr_assert_eq(visit_run(place, STAGE_SCAN)->outcome, IPC_OUTCOME_QUARANTINED);
+    cr_assert_str_eq(visit_files(place, "scan", "name"), "text-1.txt,message.eml");
+    cr_assert_str_eq(visit_told(place, "scan", "reason"), "message.eml: Blocked");
+    cr_assert_not_null(strstr(content, "Content-Type: text/plain\r\nContent-Type: multi"));
 }
 
 /* ---- servers that fail ---- */

@@ -184,6 +184,34 @@ Test(mime_broken, VA01_of_a_field_that_is_given_twice_the_first_counts)
     expect_part(0, MIME_ATTACHMENT, "a/b", "first", "x");
 }
 
+Test(mime_broken, CO01_where_others_may_find_other_parts_it_is_told)
+{
+    static const struct {
+        const char *text;
+        bool is_ambiguous;
+    } rows[] = {
+        { "Content-Type: a/b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n",
+          true },
+        { MIXED "--b\nContent-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n\nx\n"
+                "--b--\n",
+          true },
+        { "Subject: x\njunk\nContent-Type: a/b\n\nx", true },
+        { MIXED "--b\n-junk\nContent-Type: a/b\n\nx\n--b--\n", true },
+        { "Content-Type: multipart/mixed\n\n--b\n\nx\n--b--\n", true },
+        { "Content-Type: multipart/mixed; boundary=c; boundary=b\n\n--b\n\nx\n--b--\n", true },
+        { "Subject: x\nSubject: y\nContent-ID: <a>\nContent-ID: <b>\n\nx", false },
+        { MIXED "--b\n\nx\n--b--\n", false },
+        { MIXED "--b\n--b\nContent-Type: a/b\n--b--\n", false }, /* parts without content */
+        { "no header at all\n", true },
+        { "From x\nSubject: x\n\nx", false },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        scan(rows[i].text);
+        cr_expect_eq(parts->is_ambiguous, rows[i].is_ambiguous, "%s", rows[i].text);
+    }
+}
+
 Test(mime_broken, VA01_a_boundary_that_looks_like_an_encoded_word_is_none)
 {
     scan("Content-Type: multipart/mixed; boundary=\"=?us-ascii?Q?abc?=\"\n\n"

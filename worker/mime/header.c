@@ -43,9 +43,14 @@ static bool is_blank_line(const char *line, const char *next)
 
 static struct mime_span *field_of(struct mime_header *header, const char *line, size_t bytes)
 {
-    for (size_t i = 0; i < MIME_FIELD_COUNT; i++)
-        if (strlen(field_names[i]) == bytes && strncasecmp(line, field_names[i], bytes) == 0)
-            return header->fields[i].at == NULL ? &header->fields[i] : NULL;
+    for (size_t i = 0; i < MIME_FIELD_COUNT; i++) {
+        if (strlen(field_names[i]) != bytes || strncasecmp(line, field_names[i], bytes) != 0)
+            continue;
+        if (header->fields[i].at == NULL)
+            return &header->fields[i];
+        header->is_odd |= i == MIME_FIELD_TYPE || i == MIME_FIELD_ENCODING;
+        break;
+    }
     return NULL;
 }
 
@@ -59,6 +64,7 @@ void mime_header_read(const char *at, const char *end, size_t max_bytes,
     *ret_header = (struct mime_header){ .content = end };
     for (const char *line = at, *next; line < end; line = next, is_first = false) {
         size_t bytes;
+        bool is_mark;
 
         if ((size_t)(line - at) > max_bytes) {
             ret_header->content = line;
@@ -78,7 +84,9 @@ void mime_header_read(const char *at, const char *end, size_t max_bytes,
         /* What old mail boxes put before a message. */
         if (bytes == 0 && is_first && next - line > 5 && memcmp(line, "From ", 5) == 0)
             continue;
-        if (bytes == 0 || (*line == '-' && mime_frames_match(frames, line, next, &mark))) {
+        is_mark = *line == '-' && mime_frames_match(frames, line, next, &mark);
+        if (bytes == 0 || is_mark) {
+            ret_header->is_odd |= !is_mark;
             ret_header->content = line;
             return;
         }

@@ -1,11 +1,12 @@
 /* worker/mime/header.h: the header of a message or of a part, where it lies.
  *
  * Only finds where it ends and where the few fields lie that say what follows. Of a field that is
- * given twice the first counts. Nothing is copied: however many fields there are, they cost
- * nothing. */
+ * given twice the first counts; others take the last. Nothing is copied: however many fields there
+ * are, they cost nothing. */
 #ifndef WORKER_MIME_HEADER_H
 #define WORKER_MIME_HEADER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct mime_frames;
@@ -25,6 +26,7 @@ struct mime_header {
         size_t bytes;   /* to the end of its last line */
     } fields[MIME_FIELD_COUNT];
     const char *content; /* what follows the header, or `end` */
+    bool is_odd;         /* a type or an encoding comes once more, or what is no field ends it */
 };
 
 /* Gives up in a header of more than `max_bytes`, so that its work is bounded, too: `content` is

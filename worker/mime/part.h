@@ -15,6 +15,7 @@
 #define WORKER_MIME_PART_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,9 @@ struct mime_part {
 struct mime_parts { /* in the message's order */
     struct mime_part *parts;
     size_t count;
+    /* Others may find other parts: a header gives its type or encoding twice, or has a line that is
+     * no field; a multipart has no boundary that comes. */
+    bool is_ambiguous;
 };
 
 struct mime_limits {

@@ -240,6 +240,7 @@ static int take_entity(struct scan *scan, const char *at, struct mime_entity *en
     int err;
 
     mime_header_read(at, scan->end, scan->limits->max_header_bytes, &scan->frames, &header);
+    scan->list.parts->is_ambiguous |= header.is_odd;
     err = check(scan, at, &header);
     if (err == 0)
         err = mime_entity_read(&header, entity, scan->why);
@@ -261,6 +262,7 @@ static int take_entity(struct scan *scan, const char *at, struct mime_entity *en
             *ret_next = mark.next;
             return 0;
         }
+        scan->list.parts->is_ambiguous = true;
     } else {
         err = mime_frames_find(&scan->frames, header.content, scan->end, scan->cancelled, &mark);
     }
