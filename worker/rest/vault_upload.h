@@ -55,7 +55,8 @@ struct vault_result {
 };
 
 struct vault_upload_ops {
-    /* The plan has a new id, or is_closing: keep it, then vault_upload_go_on(). */
+    /* The plan has a new id, or is_closing: keep it, then vault_upload_go_on(); or free the upload,
+     * if it cannot be kept. */
     void (*on_begun)(void *owner);
     /* Last: it may free the upload. Never from inside a call. */
     void (*on_done)(const struct vault_result *result, void *owner);
