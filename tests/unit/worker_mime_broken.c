@@ -202,6 +202,13 @@ Test(mime_broken, CO01_where_others_may_find_other_parts_it_is_told)
         { "Subject: x\nSubject: y\nContent-ID: <a>\nContent-ID: <b>\n\nx", false },
         { MIXED "--b\n\nx\n--b--\n", false },
         { MIXED "--b\n--b\nContent-Type: a/b\n--b--\n", false }, /* parts without content */
+        { MIXED "--b\n\nx\n--b--\n--b\nContent-Type: a/b\n\ny\n", true },
+        { MIXED "--c\n\ny\n--b\n\nx\n--b--\n", true },
+        { MIXED "--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\nx\n--c--\n--c\n\ny\n"
+                "--b--\n",
+          true },
+        { MIXED "--b\n\nx\n--b--\nbegin 644 y\n", true },
+        { MIXED "A message in several parts.\n--b\n\n--c\nx\n--b--\n-- \nthe list\n", false },
         { "no header at all\n", true },
         { "From x\nSubject: x\n\nx", false },
     };

@@ -116,23 +116,53 @@ const char *mime_next_line(const char *line, const char *end)
     return feed != NULL ? feed + 1 : end;
 }
 
-int mime_frames_find(const struct mime_frames *frames, const char *from, const char *end,
-                     const atomic_bool *cancelled, struct mime_mark *ret_mark)
+/* Not a line that sets off a signature. */
+static bool begins_a_part(const char *line, const char *next)
+{
+    static const char uu[] = "begin ";
+    const size_t bytes = (size_t)(next - line);
+
+    if (bytes > 2 && line[0] == '-' && line[1] == '-')
+        return !is_blank(line[2]) && line[2] != '\n';
+    return bytes >= sizeof(uu) && memcmp(line, uu, sizeof(uu) - 1) == 0;
+}
+
+/* `is_part_like` may be NULL. */
+static int find(const struct mime_frames *frames, const char *from, const char *end,
+                const atomic_bool *cancelled, struct mime_mark *ret_mark, bool *is_part_like)
 {
     unsigned lines = 0;
 
-    *ret_mark = (struct mime_mark){ .frame = MIME_NONE, .line = end, .next = end };
-    if (frames->count == 0)
-        return 0;
     for (const char *line = from, *next; line < end; line = next) {
         next = mime_next_line(line, end);
         if (*line == '-' && mime_frames_match(frames, line, next, ret_mark))
             return 0;
+        if (is_part_like != NULL)
+            *is_part_like |= begins_a_part(line, next);
         if (++lines % LOOK_AT_CANCELLED == 0 && cancelled != NULL &&
             atomic_load_explicit(cancelled, memory_order_relaxed))
             return -ECANCELED;
     }
     return 0;
+}
+
+static struct mime_mark end_of_body(const char *end)
+{
+    return (struct mime_mark){ .frame = MIME_NONE, .line = end, .next = end };
+}
+
+int mime_frames_find(const struct mime_frames *frames, const char *from, const char *end,
+                     const atomic_bool *cancelled, struct mime_mark *ret_mark)
+{
+    *ret_mark = end_of_body(end);
+    return frames->count == 0 ? 0 : find(frames, from, end, cancelled, ret_mark, NULL);
+}
+
+int mime_frames_pass(const struct mime_frames *frames, const char *from, const char *end,
+                     const atomic_bool *cancelled, struct mime_mark *ret_mark, bool *is_part_like)
+{
+    *ret_mark = end_of_body(end);
+    return find(frames, from, end, cancelled, ret_mark, is_part_like);
 }
 
 const char *mime_mark_ends(const struct mime_mark *mark, const char *content)

@@ -47,6 +47,12 @@ bool mime_frames_match(const struct mime_frames *frames, const char *line, const
 int mime_frames_find(const struct mime_frames *frames, const char *from, const char *end,
                      const atomic_bool *cancelled, struct mime_mark *ret_mark);
 
+/* The same where no content is, before a multipart's first boundary and behind its last. Sets
+ * `is_part_like` when a line is passed over that some take for a boundary, or for the begin of an
+ * encoded file. */
+int mime_frames_pass(const struct mime_frames *frames, const char *from, const char *end,
+                     const atomic_bool *cancelled, struct mime_mark *ret_mark, bool *is_part_like);
+
 /* Where content that begins at `content` ends: the line end before the mark is the mark's. */
 const char *mime_mark_ends(const struct mime_mark *mark, const char *content);
 

@@ -51,7 +51,8 @@ struct mime_parts { /* in the message's order */
     struct mime_part *parts;
     size_t count;
     /* Others may find other parts: a header gives its type or encoding twice, or has a line that is
-     * no field; a multipart has no boundary that comes. */
+     * no field; a multipart has no boundary that comes; around its parts stands what looks like
+     * one. */
     bool is_ambiguous;
 };
 

@@ -118,7 +118,8 @@ static int go_on(struct scan *scan, struct mime_mark *mark, const char **ret_at)
         if (err == 0 && !mark->is_close)
             break;
         if (err == 0)
-            err = mime_frames_find(&scan->frames, mark->next, scan->end, scan->cancelled, mark);
+            err = mime_frames_pass(&scan->frames, mark->next, scan->end, scan->cancelled, mark,
+                                   &scan->list.parts->is_ambiguous);
     }
     *ret_at = mark->next;
     return err;
@@ -167,7 +168,8 @@ static int enter_multipart(struct scan *scan, struct mime_entity *entity, const 
         frame->is_digest = strcmp(entity->type, "multipart/digest") == 0;
         frame->is_related = strcmp(entity->type, "multipart/related") == 0;
     }
-    err = mime_frames_find(&scan->frames, content, scan->end, scan->cancelled, ret_mark);
+    err = mime_frames_pass(&scan->frames, content, scan->end, scan->cancelled, ret_mark,
+                           &scan->list.parts->is_ambiguous);
     if (err < 0)
         return err;
     if (frame != NULL && ret_mark->frame == own) {
