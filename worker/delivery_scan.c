@@ -280,11 +280,12 @@ static int start(struct job *job, struct reason *reterr_why)
 {
     struct visit *visit = job->visit;
     const struct rule *rule = directory_rule(job->delivery->directory, job->order.rule);
+    int err = visit_copy(&visit->workflow, rule != NULL ? rule->scan.workflow : NULL, reterr_why);
 
+    if (err < 0)
+        return err;
     forget_elsewhere(job);
     visit->scan_plan.result_ms = time_here(job);
-    free(visit->workflow);
-    visit->workflow = visit_copy(rule != NULL ? rule->scan.workflow : NULL);
     visit->scan_plan.workflow = visit->workflow;
     visit->scan =
         core_scan_new(job->delivery->loop, visit->client, &visit->scan_plan, on_done, job);

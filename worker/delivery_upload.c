@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/auto.h"
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -83,21 +84,23 @@ static bool is_uploaded(const struct mime_part *part)
 }
 
 /* With commas; NULL: nobody, or no memory. */
-static char *share_list(const struct rule *rule)
+/* 0 or -ENOMEM. */
+static int share_list(const struct rule *rule, char **ret_list)
 {
-    char *list = NULL;
+    AUTO(free) char *list = NULL;
     size_t bytes;
     FILE *out;
 
+    *ret_list = NULL;
     if (rule == NULL || rule->upload.share_with_count == 0)
-        return NULL;
+        return 0;
     out = open_memstream(&list, &bytes);
     for (size_t i = 0; out != NULL && i < rule->upload.share_with_count; i++)
         fprintf(out, "%s%s", i > 0 ? "," : "", rule->upload.share_with[i]);
-    if (out != NULL && fclose(out) == 0)
-        return list;
-    free(list);
-    return NULL;
+    if (out == NULL || fclose(out) != 0)
+        return -ENOMEM;
+    *ret_list = TAKE_PTR(list);
+    return 0;
 }
 
 static bool plan(struct job *job)
@@ -209,12 +212,14 @@ static int start(struct job *job, struct reason *reterr_why)
 {
     struct visit *visit = job->visit;
     const struct rule *rule = directory_rule(job->delivery->directory, job->order.rule);
+    int err = visit_copy(&visit->expires, rule != NULL ? rule->upload.expires : NULL, reterr_why);
 
+    if (err < 0)
+        return err;
     free(visit->share_with);
-    visit->share_with = share_list(rule);
+    if (share_list(rule, &visit->share_with) < 0)
+        return reason_set(reterr_why, -ENOMEM, "out of memory");
     visit->upload_plan.share_with = visit->share_with;
-    free(visit->expires);
-    visit->expires = visit_copy(rule != NULL ? rule->upload.expires : NULL);
     visit->upload_plan.expires = visit->expires;
     visit->upload = vault_upload_new(visit->client, &visit->upload_plan, &upload_ops, job);
     if (visit->upload == NULL)

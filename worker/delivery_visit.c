@@ -211,9 +211,11 @@ struct mime_parts *visit_whole(const struct message *message)
 
 /* ---- for notes ---- */
 
-char *visit_copy(const char *text)
+int visit_copy(char **copy, const char *text, struct reason *reterr_why)
 {
-    return text != NULL ? strdup(text) : NULL;
+    free(*copy);
+    *copy = text != NULL ? strdup(text) : NULL;
+    return text == NULL || *copy != NULL ? 0 : reason_set(reterr_why, -ENOMEM, "out of memory");
 }
 
 void visit_set_text(json_t *object, const char *key, const char *text)

@@ -58,7 +58,9 @@ json_t *visit_file_told(const struct mime_part *part);
 bool visit_is_about(const json_t *files, const struct mime_part *part, size_t at);
 /* The server said no, or nothing: the next one, or the end. */
 void visit_failed(struct job *job, enum rest_word word, long status, const char *why);
-char *visit_copy(const char *text); /* NULL stays NULL */
+/* Replaces *copy by a copy of `text`, which may be NULL. 0, or -ENOMEM with the reason: without it
+ * the server would do something else than the rule says. */
+int visit_copy(char **copy, const char *text, struct reason *reterr_why);
 void visit_set_text(json_t *object, const char *key, const char *text);
 
 #endif
