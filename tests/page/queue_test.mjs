@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { visible } from '../../master/console/ui/src/app/format.js';
 import { inParallel } from '../../master/console/ui/src/queue/parallel.js';
-import { canDo, keyOf, reasonOf, ruleOf, stateOptions, statesOf } from '../../master/console/ui/src/queue/states.js';
+import { canDo, keyOf, messageIdIn, reasonOf, ruleOf, stateOptions, statesOf } from '../../master/console/ui/src/queue/states.js';
 import { merge } from '../../master/console/ui/src/queue/steady.js';
 
 const entry = (id, state = 'deferred') => ({ id, group: 0, state });
@@ -120,4 +120,11 @@ test('MQ06_the_queue_shows_what_is_to_be_delivered_unless_asked_for_more', () =>
     assert.equal(statesOf('all'), undefined);
     assert.equal(statesOf('failed'), 'failed');
     assert.deepEqual(stateOptions.map(([value]) => value), ['', 'ready', 'delivering', 'deferred', 'held', 'all', 'failed', 'quarantined']);
+});
+
+test('OP04_what_cannot_be_a_message_id_is_not_taken_for_one', () => {
+    assert.equal(messageIdIn(' 06ab3cdefghjk '), '06AB3CDEFGHJK');
+    assert.equal(messageIdIn('O6ab3cdefgLIo'), 'O6AB3CDEFGLIO', 'letters that stand for digits');
+    for (const text of ['', '06AB3CDEFGHJ', '06AB3CDEFGHJKM', '06AB3CDEFGHJU', 'G6AB3CDEFGHJK', '06AB 3CDEFGHJ', '<6AB3CDEFGHJK>', 'one@example.test'])
+        assert.equal(messageIdIn(text), null, text);
 });

@@ -65,6 +65,11 @@ def test_MQ06_many_at_once_and_undone_at_once(t):
     chromium.show("queue.bulk", site, all=waiting, calls=site.calls)
 
 
+def test_OP04_a_message_is_found_by_its_id(t):
+    site = Mail(t, ["one@partner.test"])
+    chromium.show("queue.found_by_id", site, id=site.ids["one@partner.test"])
+
+
 def test_MQ06_rerouted_mail_is_delivered_by_the_other_profile(t):
     site = Mail(t, ["one@partner.test"])
     chromium.show("queue.rerouted", site, to="one@partner.test", profile="Exchange")

@@ -125,3 +125,23 @@ export async function released(stage) {
     await says(visit, '1 message released.');
     await visit.page.getByText('It has left the queue').waitFor();
 }
+
+/* What cannot be an id is told beside the field. */
+export async function found_by_id(stage) {
+    const { id } = stage.given;
+    const visit = await stage.visit({ as: 'viewer', path: '/queue' });
+    const label = 'Find a message by its id';
+    const reason = visit.page.getByText('A message id has 13 letters and digits');
+
+    await visit.field(label).fill('one@partner.test');
+    await visit.page.keyboard.press('Enter');
+    await reason.waitFor();
+    await visit.isMarked(label);
+    await visit.checkAccess('what is no message id');
+    same(visit.path(), '/queue', 'the address');
+    await visit.field(label).fill(id.toLowerCase());
+    await reason.waitFor({ state: 'detached' });
+    await visit.page.keyboard.press('Enter');
+    await visit.isAt(/^Message /);
+    same(visit.path(), `/queue/${id}`, 'the address');
+}

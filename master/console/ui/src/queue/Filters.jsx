@@ -4,24 +4,33 @@ import { useState } from 'preact/hooks';
 import { useLoad } from '../app/poll.js';
 import { navigate, setQuery } from '../app/router.jsx';
 import { Button } from '../parts/Button.jsx';
-import { SelectField } from '../parts/Field.jsx';
-import { stateOptions } from './states.js';
+import { Field, SelectField } from '../parts/Field.jsx';
+import { messageIdIn, stateOptions } from './states.js';
 
 const named = (list, none, value) => [['', none], ...(value && !list.some((o) => o.name === value) ? [[value, value]] : []), ...list.map((o) => [o.name, o.name])];
 
 function FindById({ base }) {
-    const [id, setId] = useState('');
+    const [text, setText] = useState('');
+    const [isWrong, setWrong] = useState(false);
 
     function find(event) {
-        const wanted = id.trim().toUpperCase();
+        const id = messageIdIn(text);
 
         event.preventDefault();
-        if (/^[0-9A-Z]+$/.test(wanted)) navigate(`${base}/${wanted}`);
+        if (id !== null) navigate(`${base}/${id}`);
+        else setWrong(text.trim() !== '');
+    }
+
+    function change(event) {
+        setText(event.currentTarget.value);
+        setWrong(false);
     }
 
     return (
         <form class="mail-find" role="search" onSubmit={find}>
-            <input type="search" aria-label="Find a message by its id" placeholder="Message id" autocomplete="off" spellcheck={false} value={id} onInput={(event) => setId(event.currentTarget.value)} />
+            <Field label="Find a message by its id" hideLabel error={isWrong && 'A message id has 13 letters and digits, without spaces.'}>
+                {(control) => <input type="search" placeholder="Message id" autocomplete="off" spellcheck={false} {...control} value={text} onInput={change} />}
+            </Field>
         </form>
     );
 }

@@ -63,4 +63,12 @@ export function canDo(verb, entry) {
     return !isFinished(entry) && possible[verb](entry.state);
 }
 
+/* What a message id is, as it is written everywhere, or null: 13 characters of Crockford's base32, of
+ * which the first has one bit less. */
+export function messageIdIn(text) {
+    const id = text.trim().toUpperCase();
+
+    return /^[0-9A-FILO][0-9A-TV-Z]{12}$/.test(id) ? id : null;
+}
+
 export const keyOf = (entry) => `${entry.id}.${entry.group}`;
