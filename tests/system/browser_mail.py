@@ -43,6 +43,38 @@ class Mail(Site):
         return {"state": self.state}
 
 
+class LongQueue(Mail):
+    """`total` messages are deferred in the profile Partner, `others`, which are
+    older, in another one: their server is there, but takes no recipient yet."""
+
+    def __init__(self, t, total, others=0):
+        super().__init__(t)
+        later = ScriptedServer(t)
+        later.replies["RCPT"] = "450 4.2.1 not now"
+        for name in ("Partner", "Other"):
+            self.gateway.put_profile(name, [later], retry={"first": 600, "max": 600})
+        self.gateway.put_rule("other", "Other", ["*@other.test"])
+        self.gateway.wait_rules("to@other.test")
+        recipients = [f"{i}@other.test" for i in range(others)] + [f"{i}@partner.test" for i in range(total)]
+        with Client(self.gateway.port) as client:
+            for to in recipients:
+                client.deliver(b"Subject: hello\r\n\r\nbody\r\n", recipients=[to])
+        suite.wait_for("all are deferred", lambda: self.count("deferred") == [total, others], 60)
+
+    def count(self, state):
+        """[of Partner, of Other]"""
+        found = [entry["profile"] for entry in self.gateway.queue() if entry["state"] == state]
+        return [found.count("Partner"), found.count("Other")]
+
+    @property
+    def calls(self):
+        return {"held": lambda: self.count("held"), "end_sessions": self.end_sessions}
+
+    def end_sessions(self):
+        password = self.accounts["admin"]["password"]
+        self.gateway.ctl("account", "passwd", "admin", stdin=f"{password}\n")
+
+
 def test_MQ06_the_queue_is_filtered_and_tells_of_each_attempt(t):
     site = Mail(t, ["one@partner.test", "two@partner.test"])
     site.gateway.ctl("queue", "hold", site.ids["two@partner.test"])
@@ -63,6 +95,18 @@ def test_MQ06_many_at_once_and_undone_at_once(t):
     waiting = [f"{i}@partner.test" for i in ("one", "two", "three")]
     site = Mail(t, waiting)
     chromium.show("queue.bulk", site, all=waiting, calls=site.calls)
+
+
+def test_MQ06_all_that_match_are_held_whatever_page_they_are_on(t):
+    site = LongQueue(t, 250, others=3)
+    chromium.show("queue.all_that_match", site, profile="Partner", total=250, others=3, calls=site.calls)
+
+
+def test_MQ06_orders_about_all_that_match_end_with_stop_and_with_the_session(t):
+    site = LongQueue(t, 120)
+    chromium.show("queue.all_stopped", site, total=120, calls=site.calls)
+    chromium.show("queue.all_cut_off", site, total=120, held=44, calls=site.calls)
+    assert site.count("held") == [64, 0], site.count("held")
 
 
 def test_OP04_a_message_is_found_by_its_id(t):

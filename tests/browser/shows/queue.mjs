@@ -126,6 +126,110 @@ export async function released(stage) {
     await visit.page.getByText('It has left the queue').waitFor();
 }
 
+const isOrder = (verb) => (url) => new RegExp(`/api/v1/queue/[0-9A-Z]+/${verb}$`).test(url.pathname);
+
+/* All rows of a page, then all that match. */
+async function chooseAll(visit, total) {
+    const bar = visit.page.getByRole('region', { name: 'Chosen messages' });
+
+    await visit.page.getByRole('checkbox', { name: 'All on this page' }).check();
+    await bar.getByText('100 chosen').waitFor();
+    await visit.button(`Choose all ${total} that match`, bar).click();
+    await bar.getByText(`All ${total} that match chosen`).waitFor();
+    return bar;
+}
+
+async function isFiltered(visit, total) {
+    await visit.page.getByRole('navigation', { name: 'Pages' }).getByText(`1 to 100 of ${total}`).waitFor();
+}
+
+/* More than a page: all that the filter fits, and nothing else. */
+export async function all_that_match(stage) {
+    const { profile, total, others } = stage.given;
+    const visit = await stage.visit({ as: 'admin', path: '/queue' });
+
+    await isFiltered(visit, total + others);
+    await visit.field('Profile').selectOption(profile);
+    await isFiltered(visit, total);
+    const bar = await chooseAll(visit, total);
+
+    await visit.page.getByRole('checkbox', { name: /^Choose / }).first().uncheck();
+    await bar.getByText('99 chosen').waitFor();
+    same(await visit.button(`Choose all ${total} that match`, bar).count(), 0, 'offers while a row is not chosen');
+    await chooseAll(visit, total);
+    await visit.checkAccess('all that match chosen');
+
+    const dialog = visit.dialog(`Hold ${total} messages?`);
+
+    await visit.button('Hold', bar).click();
+    await dialog.getByText(`Hold all ${total} messages in the queue that are to be delivered and use the profile “${profile}”.`).waitFor();
+    await dialog.getByText('There is no Undo for this.').waitFor();
+    await visit.checkAccess('the question before all that match');
+    await visit.button('Cancel', dialog).click();
+    same(await stage.call('held'), [0, 0], 'held after Cancel');
+    await visit.button('Hold', bar).click();
+    await visit.button('Hold', dialog).click();
+    await says(visit, `${total} messages held.`);
+    same(await stage.call('held'), [total, 0], 'held of the profile, and of others');
+    same(await visit.button('Undo').count(), 0, 'offers to undo it');
+    await bar.waitFor({ state: 'detached' });
+
+    const viewer = await stage.visit({ as: 'viewer', path: '/queue' });
+
+    await isFiltered(viewer, total + others);
+    same(await viewer.page.getByRole('checkbox').count(), 0, 'boxes for viewers');
+}
+
+/* Orders wait at the 40th until Stop has been pressed: those four that are under way are still done. */
+export async function all_stopped(stage) {
+    const { total } = stage.given;
+    const done = 40;
+    const visit = await stage.visit({ as: 'admin', path: '/queue' });
+    const waiting = [];
+    let seen = 0;
+
+    await visit.page.route(isOrder('hold'), (route) => (++seen > done ? waiting.push(route) : route.continue()));
+    await isFiltered(visit, total);
+    const bar = await chooseAll(visit, total);
+
+    await visit.button('Hold', bar).click();
+    await visit.button('Hold', visit.dialog(`Hold ${total} messages?`)).click();
+    await until('four wait', () => waiting.length === 4);
+    await visit.hasFocus(visit.button('Stop', bar));
+    await bar.getByText(`Holding: ${done} of ${total}`).waitFor();
+    await bar.getByRole('status').getByText(`Holding ${total} messages: 30 % done.`).waitFor({ state: 'attached' });
+    await visit.checkAccess('the progress of all that match');
+    await visit.page.keyboard.press('Enter');
+    await bar.getByText(/^Stopping: \d+ of /).waitFor();
+    for (const route of waiting) await route.continue();
+    await says(visit, `Stopped. ${done + 4} messages held. ${total - done - 4} were not tried.`);
+    same(await stage.call('held'), [done + 4, 0], 'held');
+    same(seen, done + 4, 'orders given');
+}
+
+/* The session ends in the middle: the page says so, and asks for a password. `held`: what cannot be held again. */
+export async function all_cut_off(stage) {
+    const { total, held } = stage.given;
+    const done = 20;
+    const visit = await stage.visit({ as: 'admin', path: '/queue', isFresh: true });
+    const waiting = [];
+    let seen = 0;
+
+    await visit.page.route(isOrder('hold'), (route) => (++seen > done ? waiting.push(route) : route.continue()));
+    await isFiltered(visit, total);
+    const bar = await chooseAll(visit, total);
+
+    await visit.button('Hold', bar).click();
+    await visit.button('Hold', visit.dialog(`Hold ${total} messages?`)).click();
+    await until('four wait', () => waiting.length === 4);
+    await stage.call('end_sessions');
+    for (const route of waiting) await route.continue();
+    await visit.isAt('Log in');
+    await visit.logIn(stage.given.accounts.admin);
+    await says(visit, `Stopped, because your session has ended. ${done} messages held. ${held} were not in a state for it and ${total - held - done} were not tried.`);
+    same(seen, done + 4, 'orders given');
+}
+
 /* What cannot be an id is told beside the field. */
 export async function found_by_id(stage) {
     const { id } = stage.given;

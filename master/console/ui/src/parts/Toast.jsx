@@ -3,9 +3,10 @@
  *   toast('Profile saved.')
  *   toast('2 messages held.', { undo: () => release() })
  *   toast(problem, { tone: 'bad' })
+ *   toast('250 messages held.', { stays: true })
  *
- * They leave by themselves, later while one points at them or has the focus there; bad ones stay until they
- * are closed. */
+ * They leave by themselves, later while one points at them or has the focus there; bad ones, and those that say so, stay
+ * until they are closed. */
 import { useEffect, useState } from 'preact/hooks';
 
 import { sentence } from '../app/format.js';
@@ -20,10 +21,10 @@ const SHOWN_MAX = 4;
 const toasts = createStore([]);
 let last = 0;
 
-export function toast(what, { undo, tone = 'good' } = {}) {
+export function toast(what, { undo, tone = 'good', stays = tone === 'bad' } = {}) {
     const text = typeof what === 'string' ? what : sentence(what);
 
-    toasts.set([...toasts.get(), { key: ++last, text, undo, tone }].slice(-SHOWN_MAX));
+    toasts.set([...toasts.get(), { key: ++last, text, undo, tone, stays }].slice(-SHOWN_MAX));
 }
 
 function drop(key) {
@@ -32,10 +33,9 @@ function drop(key) {
 
 function Toast({ item }) {
     const [isHeld, setHeld] = useState(false);
-    const stays = item.tone === 'bad';
 
     useEffect(() => {
-        if (isHeld || stays) return undefined;
+        if (isHeld || item.stays) return undefined;
         const timer = setTimeout(() => drop(item.key), item.undo ? UNDO_MS : SHOWN_MS);
 
         return () => clearTimeout(timer);

@@ -12,13 +12,14 @@ import { failures, run } from './orders.js';
 
 const messages = (entries) => (entries.length === 1 ? 'the message' : count(entries.length, 'message'));
 
-function useRelays() {
+export function useRelays() {
     const profiles = useLoad('/profiles');
 
     return profiles.data?.profiles.filter((p) => p.type === 'smtp').map((p) => p.name) ?? [];
 }
 
-function Frame({ title, yes, canSend, onSend, onClose, children }) {
+/* A form in a dialog. What is a danger begins with the focus at Cancel. */
+export function Frame({ title, yes, isDanger = false, canSend, onSend, onClose, children }) {
     function submit(event) {
         event.preventDefault();
         if (canSend) onSend();
@@ -30,8 +31,10 @@ function Frame({ title, yes, canSend, onSend, onClose, children }) {
             onClose={onClose}
             actions={
                 <>
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" form="order" disabled={!canSend}>
+                    <Button onClick={onClose} autofocus={isDanger}>
+                        Cancel
+                    </Button>
+                    <Button kind={isDanger ? 'danger' : 'primary'} type="submit" form="order" disabled={!canSend}>
                         {yes}
                     </Button>
                 </>

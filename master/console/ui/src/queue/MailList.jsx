@@ -10,12 +10,14 @@ import { Menu } from '../parts/Menu.jsx';
 import { LiveState, Skeleton } from '../parts/Page.jsx';
 import { Pager, Table } from '../parts/Table.jsx';
 import { Time } from '../parts/Time.jsx';
+import { AllDialog } from './AllDialog.jsx';
 import { BulkBar } from './BulkBar.jsx';
 import { OrderDialog } from './Dialogs.jsx';
 import { Address, addressOf, describe, othersOf, Rule } from './Envelope.jsx';
 import { orderOf, run } from './orders.js';
+import { orderForAll, runAll } from './run_all.js';
 import { State } from './State.jsx';
-import { canDo, keyOf } from './states.js';
+import { canDo, keyOf, statesIn, verbsForAll } from './states.js';
 import { useSteady } from './use_steady.js';
 
 const PAGE = 100;
@@ -83,9 +85,24 @@ function rangeText(rows, page, total) {
     return total === undefined ? range : `${range} of ${number(total)}`;
 }
 
+/* The choice of all that the filter fits, on whatever page: { isChosen, ... } for the bar, and what to ask. */
+function useAll({ source, filter, verbs, total, canOffer }) {
+    const [isChosen, setChosen] = useState(false);
+    const [wanted, setWanted] = useState(null);
+    const states = statesIn(source.api, source.state(filter.state));
+    const items = verbsForAll(verbs, states).map((verb) => {
+        const order = orderForAll(verb, states);
+
+        return { verb, order, text: order.text, onPick: () => setWanted({ verb, order, total }) };
+    });
+
+    return { bar: { total, isChosen: isChosen && total > 0, isOffered: canOffer, items, onChoose: () => setChosen(true) }, wanted, setWanted, setChosen };
+}
+
 /* The list at one address. `source`: { api, state(filter) } of the request; `query`: filters, after, page. */
 export function MailList({ base, source, query, verbs, label, empty }) {
     const { page: at, ...asked } = query;
+    const { after: _, ...filter } = asked;
     const view = usePoll(withQuery(source.api, { ...asked, state: source.state(asked.state), limit: PAGE }));
     const canChange = useCanChange();
     const [keys, setKeys] = useState(() => new Set());
@@ -93,7 +110,11 @@ export function MailList({ base, source, query, verbs, label, empty }) {
     const fresh = view.data?.messages ?? null;
     const { frame, rows } = useSteady({ fresh, max: PAGE, isHeld: keys.size > 0 || wanted !== null });
     const page = Number(at) || 1;
-    const chosen = rows.filter((e) => keys.has(keyOf(e)) && !e.isGone);
+    const here = rows.filter((e) => !e.isGone);
+    const chosen = here.filter((e) => keys.has(keyOf(e)));
+    const total = view.data?.total ?? 0;
+    const all = useAll({ source, filter, verbs, total, canOffer: chosen.length > 0 && chosen.length === here.length && total > chosen.length });
+    const choosePage = chosen.length < here.length ? () => choose(new Set(here.map(keyOf))) : null;
     const forget = (done) => setKeys((now) => new Set([...now].filter((key) => !done.includes(key))));
 
     async function order(verb, entries) {
@@ -101,7 +122,20 @@ export function MailList({ base, source, query, verbs, label, empty }) {
         else forget(await run(verb, entries, { onDone: view.refresh }));
     }
 
-    const selection = canChange ? { keys, onChange: setKeys, labelOf: describe, canChoose: (e) => !e.isGone } : undefined;
+    function choose(keys) {
+        all.setChosen(false);
+        setKeys(keys);
+    }
+
+    function orderAll(body) {
+        const { verb, order, total: max } = all.wanted;
+
+        all.setWanted(null);
+        choose(new Set());
+        runAll({ verb, order, source, filter, max, body }).then(view.refresh);
+    }
+
+    const selection = canChange ? { keys: all.bar.isChosen ? new Set(here.map(keyOf)) : keys, onChange: choose, labelOf: describe, canChoose: (e) => !e.isGone } : undefined;
     const goTo = (after, number) => navigate(withQuery(base, { ...asked, after, page: number > 1 ? number : null }));
 
     return (
@@ -115,7 +149,8 @@ export function MailList({ base, source, query, verbs, label, empty }) {
             {(rows.length > 0 || page > 1) && (
                 <Pager text={rangeText(rows.length, page, view.data?.total)} onFirst={page > 1 ? () => goTo(null, 1) : null} onNext={view.data?.next ? () => goTo(view.data.next, page + 1) : null} />
             )}
-            {canChange && <BulkBar chosen={chosen} verbs={verbs} onOrder={order} onClear={() => setKeys(new Set())} />}
+            {canChange && <BulkBar chosen={chosen} verbs={verbs} all={{ ...all.bar, onPage: choosePage }} onOrder={order} onClear={() => choose(new Set())} />}
+            {all.wanted && <AllDialog wanted={all.wanted} base={base} filter={filter} onYes={orderAll} onClose={() => all.setWanted(null)} />}
             <OrderDialog wanted={wanted} onDone={view.refresh} onOrdered={forget} onClose={() => setWanted(null)} />
         </>
     );

@@ -1,6 +1,7 @@
 /* Orders about queued messages (MQ06), one or many at a time.
  *
  *   orderOf(verb, entries)  { text, icon, doing, done(n), question(n, entries), undo, hasDialog, isDanger }
+ *   requestOf(verb, entry)   [method, path]
  *   run(verb, entries)      asks, does it, tells how it went and what could not be done; resolves to
  *                           the keys of those that were done
  */
@@ -51,7 +52,7 @@ export function orderOf(verb, entries) {
     return verb === 'release' && entries.some((e) => e.state === 'quarantined') ? releaseBlocked : verbs[verb];
 }
 
-function pathOf(verb, entry) {
+export function requestOf(verb, entry) {
     const place = entry.state === 'quarantined' && ['release', 'rescan', 'forward', 'delete'].includes(verb) ? 'quarantine' : 'queue';
     const group = verb === 'forward' ? '' : `?group=${entry.group}`;
 
@@ -83,7 +84,7 @@ export async function run(verb, entries, { body, isUndo = false, onDone } = {}) 
     const { done, failed } = await inParallel(
         entries,
         (entry) => {
-            const [method, path] = pathOf(verb, entry);
+            const [method, path] = requestOf(verb, entry);
 
             return request(method, path, body ? { body } : {});
         },

@@ -63,6 +63,17 @@ export function canDo(verb, entry) {
     return !isFinished(entry) && possible[verb](entry.state);
 }
 
+/* What a list may hold: of the API's `/quarantine`, or of its `/queue` with these states asked for. */
+export function statesIn(api, asked) {
+    if (api === '/quarantine') return ['quarantined'];
+    return asked ? asked.split(',') : Object.keys(states).filter((state) => !isFinished({ state }));
+}
+
+/* What may be ordered of all that a list holds. To forward is to show somebody one message. */
+export function verbsForAll(verbs, states) {
+    return verbs.filter((verb) => verb !== 'forward' && states.some((state) => canDo(verb, { state })));
+}
+
 /* What a message id is, as it is written everywhere, or null: 13 characters of Crockford's base32, of
  * which the first has one bit less. */
 export function messageIdIn(text) {
