@@ -42,7 +42,7 @@ export function Filters({ base, query, hasState }) {
     const set = (name) => (value) => setQuery({ state, profile, rule, [name]: value });
 
     return (
-        <div class="mail-filters">
+        <div class={`mail-filters ${hasState ? 'has-state' : ''}`}>
             {hasState && <SelectField label="State" hideLabel options={stateOptions} value={state} onInput={set('state')} />}
             <SelectField label="Profile" hideLabel options={named(profiles.data?.profiles ?? [], 'Any profile', profile)} value={profile} onInput={set('profile')} />
             <SelectField label="Rule" hideLabel options={named(rules.data?.rules ?? [], 'Any rule', rule)} value={rule} onInput={set('rule')} />
