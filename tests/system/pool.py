@@ -319,6 +319,19 @@ CLOSERS = {
 LEARNT = {2: ("messages", 7), 3: ("messages", 7), 4: ("idle", 1), 5: ("idle", 1)}
 
 
+def learnt_of(gateway, profile, peer):
+    """Three ends in a row must agree within a tenth: a busy machine may need some more of them."""
+    for _ in range(15):
+        learnt = {k: v for k, v in gateway.rows("pool", profile)[0]["learnt_life"].items() if v}
+        if learnt:
+            break
+        with Client(gateway.port) as client:
+            assert client.deliver(recipients=[f"to@{profile}.test"]).code == 250
+        suite.wait_for("its connection was used", lambda: not gateway.queue())
+        suite.wait_for("the idle one was ended", lambda: peer.connections("open") == 0)
+    return learnt
+
+
 @suite.deadline(240)
 def test_SP48_servers_that_end_connections_cost_no_message_an_attempt(t):
     """5,000 messages to each of them, all at the same time, in bursts with a pause in which idle ones
@@ -351,7 +364,7 @@ def test_SP48_servers_that_end_connections_cost_no_message_an_attempt(t):
         assert ended["server"] > 0, (name, ended)
         row = gateway.rows("pool", f"p{number}")[0]
         if number in LEARNT:
-            learnt = {k: v for k, v in row["learnt_life"].items() if v}
+            learnt = learnt_of(gateway, f"p{number}", peers[number])
             assert list(learnt) == [LEARNT[number][0]], (name, learnt)
             assert 0.9 <= learnt[LEARNT[number][0]] / LEARNT[number][1] <= 1.15, (name, learnt)
             assert f"learnt {learnt[LEARNT[number][0]]:.4g}" in gateway.ctl("pool"), name
