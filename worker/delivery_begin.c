@@ -69,6 +69,7 @@ static const char *obstacle(const struct job *job, char out[160])
     return out;
 }
 
+/* The job's recipients are not read yet: job_count_open() would take all for open. */
 static uint32_t count_open(const struct message *message)
 {
     uint32_t open = 0;

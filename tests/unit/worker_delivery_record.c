@@ -138,18 +138,20 @@ Test(delivery_record, MQ03_what_is_finished_on_disk_is_not_delivered_whatever_th
 
     stage_profile("");
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct ipc_place place = stage_store(1);
-        const struct cell cell = { .stage = rows[i].stage,
-                                   .attempts = 9,
-                                   .note = { .segment = 7, .slot = 2 } };
+        const struct ipc_place place = stage_store(3);
+        struct cell cell = { .stage = rows[i].stage,
+                             .attempts = 9,
+                             .note = { .segment = 7, .slot = 2 } };
         const struct ipc_mail_outcome *said;
 
+        cell_recipient_set(&cell, 0, CELL_RCPT_DELIVERED);
         stage_set_cell(&place, &cell);
         said = stage_deliver(place);
         cr_expect_eq(said->outcome, rows[i].outcome);
         cr_expect_eq(said->attempts, 9u);
         cr_expect_eq(said->note_segment, 7u);
         cr_expect_eq(said->note_slot, 2u);
+        cr_expect_eq(said->recipients, 2u, "that are open");
     }
     cr_assert_str_eq(stage.visits, "");
 }

@@ -180,54 +180,52 @@ export async function all_that_match(stage) {
     same(await viewer.page.getByRole('checkbox').count(), 0, 'boxes for viewers');
 }
 
-/* Orders wait at the 40th until Stop has been pressed: those four that are under way are still done. */
-export async function all_stopped(stage) {
+/* All that match are being held: the first `done` of them are, the next four wait for their answers. */
+async function holdAll(stage, done, more = {}) {
     const { total } = stage.given;
-    const done = 40;
-    const visit = await stage.visit({ as: 'admin', path: '/queue' });
-    const waiting = [];
-    let seen = 0;
+    const visit = await stage.visit({ as: 'admin', path: '/queue', ...more });
+    const orders = { seen: 0, waiting: [] };
 
-    await visit.page.route(isOrder('hold'), (route) => (++seen > done ? waiting.push(route) : route.continue()));
+    await visit.page.route(isOrder('hold'), (route) => (++orders.seen > done ? orders.waiting.push(route) : route.continue()));
     await isFiltered(visit, total);
     const bar = await chooseAll(visit, total);
 
     await visit.button('Hold', bar).click();
     await visit.button('Hold', visit.dialog(`Hold ${total} messages?`)).click();
-    await until('four wait', () => waiting.length === 4);
+    await until('four wait', () => orders.waiting.length === 4);
+    return { visit, bar, orders };
+}
+
+/* Stop is pressed meanwhile: those four that are under way are still done. */
+export async function all_stopped(stage) {
+    const { total } = stage.given;
+    const done = 40;
+    const { visit, bar, orders } = await holdAll(stage, done);
+
     await visit.hasFocus(visit.button('Stop', bar));
     await bar.getByText(`Holding: ${done} of ${total}`).waitFor();
     await bar.getByRole('status').getByText(`Holding ${total} messages: 30 % done.`).waitFor({ state: 'attached' });
     await visit.checkAccess('the progress of all that match');
     await visit.page.keyboard.press('Enter');
     await bar.getByText(/^Stopping: \d+ of /).waitFor();
-    for (const route of waiting) await route.continue();
+    for (const route of orders.waiting) await route.continue();
     await says(visit, `Stopped. ${done + 4} messages held. ${total - done - 4} were not tried.`);
     same(await stage.call('held'), [done + 4, 0], 'held');
-    same(seen, done + 4, 'orders given');
+    same(orders.seen, done + 4, 'orders given');
 }
 
 /* The session ends in the middle: the page says so, and asks for a password. `held`: what cannot be held again. */
 export async function all_cut_off(stage) {
     const { total, held } = stage.given;
     const done = 20;
-    const visit = await stage.visit({ as: 'admin', path: '/queue', isFresh: true });
-    const waiting = [];
-    let seen = 0;
+    const { visit, orders } = await holdAll(stage, done, { isFresh: true });
 
-    await visit.page.route(isOrder('hold'), (route) => (++seen > done ? waiting.push(route) : route.continue()));
-    await isFiltered(visit, total);
-    const bar = await chooseAll(visit, total);
-
-    await visit.button('Hold', bar).click();
-    await visit.button('Hold', visit.dialog(`Hold ${total} messages?`)).click();
-    await until('four wait', () => waiting.length === 4);
     await stage.call('end_sessions');
-    for (const route of waiting) await route.continue();
+    for (const route of orders.waiting) await route.continue();
     await visit.isAt('Log in');
     await visit.logIn(stage.given.accounts.admin);
     await says(visit, `Stopped, because your session has ended. ${done} messages held. ${held} were not in a state for it and ${total - held - done} were not tried.`);
-    same(seen, done + 4, 'orders given');
+    same(orders.seen, done + 4, 'orders given');
 }
 
 /* What cannot be an id is told beside the field. */
